@@ -1,0 +1,15 @@
+"""The compiled part: the only folder with arithmetic in it. Its `.pxd` files are public.
+
+From the outside in; each module uses only those below it:
+
+- `trainer`: a step over a minibatch in two phases, epochs, the evaluation pass
+- `network`: layers, parameters, the way forward
+- `inputs`: what the first layer reads; rows in the form that the caller has them
+- `team`: threads, barriers, and BLAS held at one thread
+- `activations`, `losses`, `optimizers`: names and entry points; the functions themselves are the
+  headers of the same names in `simd/`, and that is where a new one goes
+- `kernels`: the engine's own loops over matrices in the cache
+- `blas`: the one place that calls BLAS, row-major
+- `typedefs`: the fused type of all of them
+- `simd/`: C headers, compiled once for each instruction set and real type; `each.h` says how
+"""

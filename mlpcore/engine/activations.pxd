@@ -1,0 +1,8 @@
+"""Activations of hidden units; the functions themselves are in simd/activations.h."""
+
+from mlpcore.engine.typedefs cimport real_t
+
+# z := activation(z), over n elements.
+cdef void activate(int kind, real_t* z, Py_ssize_t n) noexcept nogil
+# delta := delta * slope, the slope written in terms of the activation a.
+cdef void chain(int kind, const real_t* a, real_t* delta, Py_ssize_t n) noexcept nogil

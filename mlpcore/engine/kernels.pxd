@@ -1,0 +1,15 @@
+"""The engine's own loops over padded matrices, vectorised for each instruction set."""
+
+from mlpcore.engine.typedefs cimport real_t
+
+# C (m, n) = start + A @ B for matrices in the cache; see simd/gemm.h for the strides.
+cdef void small_gemm(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
+                     const real_t* a, Py_ssize_t a_row, Py_ssize_t a_col,
+                     const real_t* b, Py_ssize_t ldb, const real_t* start, Py_ssize_t start_row,
+                     real_t* c, Py_ssize_t ldc) noexcept nogil
+cdef void column_sums(const real_t* a, Py_ssize_t rows, Py_ssize_t width,
+                      real_t* out) noexcept nogil
+cdef double sum_squares(const real_t* a, Py_ssize_t n) noexcept nogil
+cdef void transpose(const real_t* a, Py_ssize_t lda, Py_ssize_t start, Py_ssize_t stop,
+                    Py_ssize_t columns, real_t* out, Py_ssize_t ldo) noexcept nogil
+cdef int argmax(const real_t* a, int n) noexcept nogil

@@ -1,0 +1,79 @@
+"""The engine's own loops over padded matrices, vectorised for each instruction set."""
+
+from mlpcore.engine.typedefs cimport real_t
+
+
+cdef extern from "simd/gemm.h" nogil:
+    void gemm_f32 "MLP_PICK(gemm, f32)" (
+        Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t,
+        const float*, Py_ssize_t, const float*, Py_ssize_t, float*, Py_ssize_t)
+    void gemm_f64 "MLP_PICK(gemm, f64)" (
+        Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t,
+        const double*, Py_ssize_t, const double*, Py_ssize_t, double*, Py_ssize_t)
+
+cdef extern from "simd/rows.h" nogil:
+    void column_sums_f32 "MLP_PICK(column_sums, f32)" (
+        const float*, Py_ssize_t, Py_ssize_t, float*)
+    void column_sums_f64 "MLP_PICK(column_sums, f64)" (
+        const double*, Py_ssize_t, Py_ssize_t, double*)
+    double sum_squares_f32 "MLP_PICK(sum_squares, f32)" (const float*, Py_ssize_t)
+    double sum_squares_f64 "MLP_PICK(sum_squares, f64)" (const double*, Py_ssize_t)
+    void transpose_f32 "MLP_PICK(transpose, f32)" (
+        const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, float*, Py_ssize_t)
+    void transpose_f64 "MLP_PICK(transpose, f64)" (
+        const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double*, Py_ssize_t)
+    int argmax_f32 "MLP_PICK(argmax, f32)" (const float*, int)
+    int argmax_f64 "MLP_PICK(argmax, f64)" (const double*, int)
+    int mlp_isa
+
+
+cdef void small_gemm(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
+                     const real_t* a, Py_ssize_t a_row, Py_ssize_t a_col,
+                     const real_t* b, Py_ssize_t ldb, const real_t* start, Py_ssize_t start_row,
+                     real_t* c, Py_ssize_t ldc) noexcept nogil:
+    if real_t is float:
+        gemm_f32(m, n, k, a, a_row, a_col, b, ldb, start, start_row, c, ldc)
+    else:
+        gemm_f64(m, n, k, a, a_row, a_col, b, ldb, start, start_row, c, ldc)
+
+
+cdef void column_sums(const real_t* a, Py_ssize_t rows, Py_ssize_t width,
+                      real_t* out) noexcept nogil:
+    if real_t is float:
+        column_sums_f32(a, rows, width, out)
+    else:
+        column_sums_f64(a, rows, width, out)
+
+
+cdef double sum_squares(const real_t* a, Py_ssize_t n) noexcept nogil:
+    if real_t is float:
+        return sum_squares_f32(a, n)
+    else:
+        return sum_squares_f64(a, n)
+
+
+cdef void transpose(const real_t* a, Py_ssize_t lda, Py_ssize_t start, Py_ssize_t stop,
+                    Py_ssize_t columns, real_t* out, Py_ssize_t ldo) noexcept nogil:
+    if real_t is float:
+        transpose_f32(a, lda, start, stop, columns, out, ldo)
+    else:
+        transpose_f64(a, lda, start, stop, columns, out, ldo)
+
+
+cdef int argmax(const real_t* a, int n) noexcept nogil:
+    if real_t is float:
+        return argmax_f32(a, n)
+    else:
+        return argmax_f64(a, n)
+
+
+def instruction_set():
+    """Tell which set of instructions the kernels use.
+
+    Returns
+    -------
+    name : {"base", "v3", "v4"}
+        ``v3`` and ``v4`` are the x86-64 levels (AVX2, AVX-512); ``base`` is plain C. The environment
+        variable ``MLPCORE_SIMD`` asks for a lesser set than the processor has.
+    """
+    return ("base", "v3", "v4")[mlp_isa]

@@ -1,0 +1,61 @@
+"""Losses and their output units; the functions themselves are in simd/losses.h.
+
+Each loss comes with its canonical output units (logistic units with the binary cross-entropy), so
+that the error of an output's net input is output - target for all of them (Bishop, "Pattern
+Recognition and Machine Learning", section 4.3.6).
+"""
+
+import numpy as np
+
+from mlpcore.engine.typedefs cimport real_t
+
+# Same order as in simd/losses.h.
+LOSSES = ("binary_cross_entropy",)
+
+
+cdef extern from "simd/losses.h" nogil:
+    void output_f32 "MLP_PICK(output, f32)" (int, float*, int, int)
+    void output_f64 "MLP_PICK(output, f64)" (int, double*, int, int)
+    double loss_f32 "MLP_PICK(loss, f32)" (int, const float*, const float*, int)
+    double loss_f64 "MLP_PICK(loss, f64)" (int, const double*, const double*, int)
+
+
+cdef void output(int kind, real_t* z, int n, int width) noexcept nogil:
+    if real_t is float:
+        output_f32(kind, z, n, width)
+    else:
+        output_f64(kind, z, n, width)
+
+
+cdef double loss(int kind, const real_t* z, const real_t* t, int n) noexcept nogil:
+    if real_t is float:
+        return loss_f32(kind, z, t, n)
+    else:
+        return loss_f64(kind, z, t, n)
+
+
+cdef double _row_loss(int kind, const real_t[::1] z, const real_t[::1] t) noexcept:
+    return loss(kind, &z[0], &t[0], <int> z.shape[0])
+
+
+def row_losses(name, z, t):
+    """The loss of each row, as the engine computes it.
+
+    Parameters
+    ----------
+    name : str
+        One of `LOSSES`.
+    z : ndarray of float32 or float64, shape (n_samples, n_outputs)
+        Net inputs of the output units.
+    t : ndarray of the same dtype and shape
+        Targets; for a cross-entropy between 0 and 1.
+
+    Returns
+    -------
+    losses : ndarray of float64, shape (n_samples,)
+    """
+    z, t = np.ascontiguousarray(z), np.ascontiguousarray(t)
+    kind = LOSSES.index(name)
+    if z.dtype == np.float32:
+        return np.array([_row_loss[float](kind, row, target) for row, target in zip(z, t, strict=True)])
+    return np.array([_row_loss[double](kind, row, target) for row, target in zip(z, t, strict=True)])

@@ -1,0 +1,45 @@
+"""A network: its layers, its parameters in one block of memory, and the way forward."""
+
+from mlpcore.engine.inputs cimport Rows
+from mlpcore.engine.typedefs cimport real_t
+
+# Rows that go forward together outside training: their inputs and a small network's weights fit in
+# a second-level cache. A sum over rows is made block by block, so this is never a function of the
+# threads.
+cdef enum:
+    BLOCK = 96
+
+# Sizes and places only, so that one struct serves both dtypes. Offsets count elements.
+cdef struct Layer:
+    int n_in, n_out
+    int width                 # n_out in whole cache lines: the columns that kernels work on
+    int ld                    # from one row to the next, of the weights and of the activations
+    int ld_in                 # the same of the rows that the layer reads
+    int activation            # of the hidden units; the last layer's belong to the loss
+    bint wide                 # too large for the cache: through BLAS
+    Py_ssize_t w, b           # where weights (n_in rows) and biases start in the parameters
+    Py_ssize_t wt             # where its transpose starts, for errors to pass back; see trainer
+    Py_ssize_t x, a, delta    # what it reads, its activations, their errors: where they start in
+    #                           a workspace, times the rows that the workspace is made for
+
+cdef class Network:
+    cdef Layer* layers
+    cdef readonly int n_layers
+    cdef int loss
+    cdef readonly bint single             # float32, not float64
+    cdef readonly Py_ssize_t size         # of the parameters, padding included
+    cdef void* theta                      # the parameters
+    cdef Py_ssize_t forward_width         # of a workspace, per row, to go forward
+    cdef Py_ssize_t full_width            # the same, to go back as well
+    cdef Py_ssize_t transposed_size       # of all transposes
+    cdef readonly object parameters, coefs, intercepts, dtype
+    cdef readonly object n_units
+
+# Rows of the source, all or those that `order` lists, into a workspace for `capacity` rows, where
+# they go to row `at` and on.
+cdef void fetch(const Layer* first, const Rows* source, const Py_ssize_t* order, Py_ssize_t start,
+                Py_ssize_t rows, real_t* work, Py_ssize_t at) noexcept nogil
+# Rows `at` and on of that workspace through one layer: x to x @ W + b. Hidden units are activated;
+# the last layer's net inputs are left as they are, since the loss reads them.
+cdef void forward(const Layer* layer, bint hidden, const real_t* theta, real_t* work,
+                  Py_ssize_t capacity, Py_ssize_t at, Py_ssize_t rows) noexcept nogil

@@ -1,0 +1,14 @@
+"""Update rules; the loops themselves are in simd/optimizers.h."""
+
+from mlpcore.engine.typedefs cimport real_t
+
+
+cdef extern from "simd/optimizers.h" nogil:
+    ctypedef struct Rule "mlp_rule":
+        double learning_rate
+        double l2
+
+# One step of n parameters w, given their gradient g; `stride` parts this rule's state vectors. The
+# strength of the L2 penalty is an argument, since biases have none.
+cdef void update(int kind, const Rule* rule, double l2, real_t* w, const real_t* g,
+                 real_t* state, Py_ssize_t stride, Py_ssize_t n) noexcept nogil

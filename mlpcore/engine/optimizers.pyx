@@ -1,0 +1,25 @@
+"""Update rules; the loops themselves are in simd/optimizers.h.
+
+A rule sees one chunk of parameters, its gradient and its state at a time, so that the gradient of
+the whole network is never in memory. ``store`` keeps it all the same, for methods that need it.
+"""
+
+from mlpcore.engine.typedefs cimport real_t
+
+# Name: number of state vectors. Same order as in simd/optimizers.h.
+OPTIMIZERS = {"store": 1, "sgd": 0}
+
+
+cdef extern from "simd/optimizers.h" nogil:
+    void update_f32 "MLP_PICK(update, f32)" (
+        int, const Rule*, double, float*, const float*, float*, Py_ssize_t, Py_ssize_t)
+    void update_f64 "MLP_PICK(update, f64)" (
+        int, const Rule*, double, double*, const double*, double*, Py_ssize_t, Py_ssize_t)
+
+
+cdef void update(int kind, const Rule* rule, double l2, real_t* w, const real_t* g,
+                 real_t* state, Py_ssize_t stride, Py_ssize_t n) noexcept nogil:
+    if real_t is float:
+        update_f32(kind, rule, l2, w, g, state, stride, n)
+    else:
+        update_f64(kind, rule, l2, w, g, state, stride, n)

@@ -1,0 +1,88 @@
+/* A barrier for a few threads that meet every few microseconds. It spins, since sleeping costs more
+ * than the wait, but gives its core away after a while, so that a loaded machine does not hang. */
+#ifndef MLP_BARRIER_H
+#define MLP_BARRIER_H
+
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* What threads write lies on lines of its own. */
+typedef struct {
+    _Alignas(64) atomic_int arrived;
+    _Alignas(64) atomic_int generation;
+    _Alignas(64) atomic_int stop;
+    _Alignas(64) atomic_long next;
+    int size;
+} mlp_team;
+
+static inline mlp_team *mlp_team_new(int size) {
+    mlp_team *team = aligned_alloc(64, sizeof(mlp_team));
+    if (team) {
+        atomic_init(&team->arrived, 0);
+        atomic_init(&team->generation, 0);
+        atomic_init(&team->stop, 0);
+        atomic_init(&team->next, 0);
+        team->size = size;
+    }
+    return team;
+}
+
+/* Only while no thread is at work. */
+static inline void mlp_team_reset(mlp_team *team) {
+    atomic_store(&team->arrived, 0);
+    atomic_store(&team->stop, 0);
+    atomic_store(&team->next, 0);
+}
+
+/* Everybody leaves at the next barrier, whoever is still missing there. */
+static inline void mlp_team_stop(mlp_team *team) { atomic_store(&team->stop, 1); }
+static inline int mlp_team_stopped(mlp_team *team) {
+    return atomic_load_explicit(&team->stop, memory_order_relaxed);
+}
+
+/* The next free number, for work that is handed out to whoever comes first. */
+static inline long mlp_team_take(mlp_team *team) {
+    return atomic_fetch_add_explicit(&team->next, 1, memory_order_relaxed);
+}
+
+static inline void mlp_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* True when the work has been stopped. The last one in calls `reset` work by clearing `next`. */
+static inline int mlp_team_wait(mlp_team *team) {
+    if (team->size == 1) {
+        atomic_store_explicit(&team->next, 0, memory_order_relaxed);
+        return mlp_team_stopped(team);
+    }
+    int generation = atomic_load_explicit(&team->generation, memory_order_acquire);
+    if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) == team->size - 1) {
+        atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
+        atomic_store_explicit(&team->next, 0, memory_order_relaxed);
+        atomic_store_explicit(&team->generation, generation + 1, memory_order_release);
+        return mlp_team_stopped(team);
+    }
+    for (int spins = 0;; spins++) {
+        if (atomic_load_explicit(&team->generation, memory_order_acquire) != generation)
+            return mlp_team_stopped(team);
+        if (mlp_team_stopped(team)) return 1;
+        if (spins < 2000)
+            mlp_pause();
+        else
+            sched_yield();
+    }
+}
+
+static inline double mlp_clock(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+#endif

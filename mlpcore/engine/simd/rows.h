@@ -1,0 +1,68 @@
+/* Loops over rows of a padded matrix: fetching, summing, transposing, comparing. */
+#ifndef MLP_TYPE
+
+#define MLP_BODY "rows.h"
+#include "each.h"
+#undef MLP_BODY
+
+#else
+
+/* One row of any source type as REAL, x * scale + offset. */
+MLP_KERNEL void MLP_NAME(fetch_f32)(const float *x, ptrdiff_t n, REAL *out) {
+#if IS_F32
+    memcpy(out, x, (size_t)n * sizeof *x);
+#else
+    for (ptrdiff_t i = 0; i < n; i++) out[i] = x[i];
+#endif
+}
+MLP_KERNEL void MLP_NAME(fetch_f64)(const double *x, ptrdiff_t n, REAL *out) {
+#if IS_F32
+    for (ptrdiff_t i = 0; i < n; i++) out[i] = (REAL)x[i];
+#else
+    memcpy(out, x, (size_t)n * sizeof *x);
+#endif
+}
+MLP_KERNEL void MLP_NAME(fetch_u8)(const uint8_t *x, ptrdiff_t n, const REAL *table, REAL *out) {
+    for (ptrdiff_t i = 0; i < n; i++) out[i] = table[x[i]];
+}
+
+/* out (width) = the sum of the rows, first to last. */
+MLP_KERNEL void MLP_NAME(column_sums)(const REAL *a, ptrdiff_t rows, ptrdiff_t width, REAL *out) {
+    for (ptrdiff_t j = 0; j < width; j += LANES) {
+        V sum = (V){0};
+        for (ptrdiff_t i = 0; i < rows; i++) sum += *(const V *)(a + i * width + j);
+        *(V *)(out + j) = sum;
+    }
+}
+
+/* The sum of n squares, n a whole number of vectors; a short run at a time in REAL, then double. */
+MLP_KERNEL double MLP_NAME(sum_squares)(const REAL *a, ptrdiff_t n) {
+    double total = 0;
+    for (ptrdiff_t from = 0; from < n; from += 8 * LANES) {
+        V sum = (V){0};
+        for (ptrdiff_t i = from; i < n && i < from + 8 * LANES; i += LANES) {
+            V x = *(const V *)(a + i);
+            sum += x * x;
+        }
+        for (int j = 0; j < LANES; j++) total += sum[j];
+    }
+    return total;
+}
+
+/* Rows [from, to) of a (rows of lda) become columns [from, to) of out (rows of ldo). */
+MLP_KERNEL void MLP_NAME(transpose)(const REAL *a, ptrdiff_t lda, ptrdiff_t from, ptrdiff_t to,
+                                    ptrdiff_t columns, REAL *out, ptrdiff_t ldo) {
+    for (ptrdiff_t i = from; i < to; i += 8)
+        for (ptrdiff_t j = 0; j < columns; j++)
+            for (ptrdiff_t p = i; p < to && p < i + 8; p++) out[j * ldo + p] = a[p * lda + j];
+}
+
+/* The first of the largest of n. */
+MLP_KERNEL int MLP_NAME(argmax)(const REAL *a, int n) {
+    int best = 0;
+    for (int j = 1; j < n; j++)
+        if (a[j] > a[best]) best = j;
+    return best;
+}
+
+#endif

@@ -1,0 +1,25 @@
+"""A few threads that work on one thing and meet at barriers."""
+
+cdef extern from "simd/barrier.h" nogil:
+    ctypedef struct Barrier "mlp_team":
+        int size
+    Barrier* barrier_new "mlp_team_new" (int size)
+    void barrier_reset "mlp_team_reset" (Barrier*)
+    void barrier_stop "mlp_team_stop" (Barrier*)
+    bint barrier_stopped "mlp_team_stopped" (Barrier*)
+    # True when the work was stopped; the number that `barrier_take` hands out starts anew.
+    bint barrier_wait "mlp_team_wait" (Barrier*)
+    long barrier_take "mlp_team_take" (Barrier*)
+    double clock "mlp_clock" ()
+
+cdef class Team:
+    cdef Barrier* barrier
+    cdef readonly int n_threads
+    cdef object _pool
+
+# Part `thread` of `size` equal parts of n things, in whole units: [start, stop).
+cdef inline void share(Py_ssize_t n, Py_ssize_t unit, int thread, int size,
+                       Py_ssize_t* start, Py_ssize_t* stop) noexcept nogil:
+    cdef Py_ssize_t units = (n + unit - 1) // unit
+    start[0] = min(n, units * thread // size * unit)
+    stop[0] = min(n, units * (thread + 1) // size * unit)

@@ -1,0 +1,106 @@
+"""A few threads that work on one thing and meet at barriers.
+
+They are Python threads that call code without the GIL: as fast as OpenMP's, nothing to ship, and
+nothing that breaks in a child after a fork, since they live for one call of the user's only.
+"""
+
+import contextlib
+import os
+import threading
+
+from libc.stdlib cimport free
+
+_blas_lock = threading.Lock()
+_blas_users = 0
+_blas_controller = None
+_blas_limit = None
+
+
+def available_threads():
+    """Number of cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def single_threaded_blas():
+    """Hold BLAS at one thread, so that its threads do not compete with ours.
+
+    The setting is global to the process and must not change while somebody computes, so it is
+    counted: the first one in sets it, the last one out sets it back.
+    """
+    global _blas_users, _blas_controller, _blas_limit
+    with _blas_lock:
+        if _blas_users == 0:
+            import threadpoolctl
+
+            if _blas_controller is None:
+                _blas_controller = threadpoolctl.ThreadpoolController()
+            _blas_limit = _blas_controller.limit(limits=1, user_api="blas")
+        _blas_users += 1
+    try:
+        yield
+    finally:
+        with _blas_lock:
+            _blas_users -= 1
+            if _blas_users == 0:
+                _blas_limit.restore_original_limits()
+
+
+cdef class Team:
+    """Threads for the length of a ``with`` block; the calling thread is one of them.
+
+    Parameters
+    ----------
+    n_threads : int
+        Threads in all, from 1.
+    """
+
+    def __cinit__(self, int n_threads):
+        self.n_threads = n_threads
+        self.barrier = barrier_new(n_threads)
+        if self.barrier is NULL:
+            raise MemoryError("no memory for a barrier")
+
+    def __dealloc__(self):
+        free(self.barrier)
+
+    def __enter__(self):
+        if self.n_threads > 1:
+            # Imported here: one thread needs no pool, and `import mlpcore` stays quick.
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = ThreadPoolExecutor(self.n_threads - 1, thread_name_prefix="mlpcore")
+        return self
+
+    def __exit__(self, *_):
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+    def run(self, work):
+        """Call ``work(thread)`` in every thread, with thread numbers from 0 (the caller).
+
+        An exception in any of them stops all at their next barrier and is raised here.
+        """
+        barrier_reset(self.barrier)
+        futures = []
+        try:
+            for thread in range(1, self.n_threads):
+                futures.append(self._pool.submit(self._guarded, work, thread))
+            work(0)
+        except BaseException:
+            barrier_stop(self.barrier)
+            raise
+        finally:
+            for future in futures:
+                future.result()
+
+    def _guarded(self, work, thread):
+        try:
+            work(thread)
+        except BaseException:
+            barrier_stop(self.barrier)
+            raise
