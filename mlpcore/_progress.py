@@ -1,0 +1,75 @@
+"""The progress of a fit: a bar where somebody watches, lines where somebody asked for them."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Any
+
+
+def _watched() -> bool:
+    """Whether standard error is a terminal, or this is a notebook."""
+    if "ipykernel" in sys.modules:
+        return True
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, ValueError):  # no standard error, or a closed one
+        return False
+
+
+class Progress:
+    """Shows each finished epoch on standard error.
+
+    Parameters
+    ----------
+    mode : {"auto", True, False}
+        "auto" shows a bar on a terminal or in a notebook, where tqdm is installed, and nothing
+        elsewhere. True shows the same bar, and a line for each epoch where there can be none.
+    epochs : int
+        How many are to come.
+    """
+
+    def __init__(self, mode: bool | str, epochs: int) -> None:
+        self._epochs = epochs
+        self._bar: Any = None
+        self._lines = mode is True
+        if mode is not False and _watched():
+            try:
+                from tqdm.auto import tqdm
+            except ImportError:
+                return
+            self._bar = tqdm(total=epochs, unit="epoch")
+            self._lines = False
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def update(self, epoch: int, cost: float, train_acc: float, valid_acc: float | None) -> None:
+        """Show that an epoch is over.
+
+        Parameters
+        ----------
+        epoch : int
+            From 1.
+        cost : float
+        train_acc, valid_acc : float
+            Shares of rows, 0 to 1; `valid_acc` is None without validation data.
+        """
+        figures = {"cost": f"{cost:.2f}", "train": f"{train_acc:.2%}"}
+        if valid_acc is not None:
+            figures["valid"] = f"{valid_acc:.2%}"
+        if self._bar is not None:
+            self._bar.set_postfix(figures, refresh=False)
+            self._bar.update()
+        elif self._lines and sys.stderr is not None:
+            text = ", ".join(f"{name} {figure}" for name, figure in figures.items())
+            print(f"epoch {epoch}/{self._epochs}: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,230 @@
+"""Every check of what users hand in, so that each mistake has one wording."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+# Rows that are looked at together: enough for NumPy to be quick, few enough to stay in the cache.
+_ROWS_AT_A_TIME = 1024
+
+# The engine counts units and features in C ints, as BLAS does.
+_LARGEST = np.iinfo(np.intc).max
+
+
+class NotFittedError(ValueError, AttributeError):
+    """A model was asked for what it learns in `fit`, before `fit`."""
+
+
+def check_int(value: Any, name: str, *, low: int, hint: str = "") -> int:
+    """A whole number from `low` up to what a C int holds; bool is not one."""
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number >= {low}; got {value!r}. {hint}") from None
+    if not low <= number <= _LARGEST:
+        raise ValueError(f"{name} must be a whole number from {low} to {_LARGEST}; got {number}. {hint}")
+    return number
+
+
+def check_float(value: Any, name: str, *, low: float, strict: bool = False, hint: str = "") -> float:
+    """A finite number >= `low`, or > `low` where `strict`."""
+    bound = f"{'>' if strict else '>='} {low:g}"
+    if isinstance(value, (bool, np.bool_, str, bytes)):
+        raise TypeError(f"{name} must be a number {bound}; got {value!r}. {hint}")
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number {bound}; got {value!r}. {hint}") from None
+    if not np.isfinite(number) or number < low or (strict and number == low):
+        raise ValueError(f"{name} must be a number {bound}; got {number:g}. {hint}")
+    return number
+
+
+def check_seed(value: Any) -> int | None:
+    """What `numpy.random.RandomState` takes as a seed: None or a whole number below 2**32."""
+    if value is None:
+        return None
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"seed must be None or a whole number; got {value!r}.") from None
+    if not 0 <= number < 2**32:
+        raise ValueError(f"seed must be from 0 to 2**32 - 1; got {number}.")
+    return number
+
+
+def check_dtype(value: Any) -> np.dtype[Any] | None:
+    """float32, float64 or None."""
+    if value is None:
+        return None
+    try:
+        dtype = np.dtype(value)
+    except TypeError:
+        dtype = None
+    if dtype not in (np.float32, np.float64):
+        raise ValueError(f"dtype must be float32, float64 or None (as the data); got {value!r}.")
+    return dtype
+
+
+def check_units(value: Any, name: str) -> tuple[int, ...]:
+    """One whole number from 1, or a sequence of them: units of each hidden layer."""
+    hint = "Give the units of the hidden layer, or a sequence with those of each."
+    if isinstance(value, (str, bytes)) or not np.iterable(value):
+        return (check_int(value, name, low=1, hint=hint),)
+    units = tuple(check_int(item, name, low=1, hint=hint) for item in value)
+    if not units:
+        raise ValueError(f"{name} must have at least one hidden layer; got {value!r}. {hint}")
+    return units
+
+
+def check_rows(
+    X: ArrayLike, name: str, *, dtype: np.dtype[Any] | None = None, n_features: int | None = None
+) -> NDArray[Any]:
+    """Rows of finite numbers, as an array that the engine reads as it is.
+
+    Parameters
+    ----------
+    X : array_like, shape (n_samples, n_features)
+    name : str
+        What the caller calls it.
+    dtype : dtype or None
+        The network's, for what has to be converted; None takes float32 for what holds fewer than
+        24 bits and float64 for the rest.
+    n_features : int or None
+        How many columns there must be.
+
+    Returns
+    -------
+    X : ndarray of float32, float64 or uint8, native byte order, elements of a row adjacent
+        The caller's own array where that is what came.
+    """
+    if hasattr(X, "toarray") and hasattr(X, "nnz"):
+        raise TypeError(f"{name} is a sparse matrix, which is not supported; pass {name}.toarray().")
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        raise ValueError(f"{name} has masked entries; fill them in first, with {name}.filled().")
+    array = np.asarray(X)
+    if array.dtype.kind not in "fiub":
+        try:
+            if array.dtype.kind != "O":
+                raise ValueError
+            array = array.astype(np.float64)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"{name} must hold numbers; got dtype {array.dtype}. Encode text and categories "
+                "as numbers first."
+            ) from None
+    if array.ndim != 2:
+        raise ValueError(
+            f"{name} must have two dimensions, rows and features; got shape {array.shape}. "
+            f"For one row use {name}.reshape(1, -1), for one feature {name}.reshape(-1, 1)."
+        )
+    n_rows, columns = array.shape
+    if n_features is not None and columns != n_features:
+        raise ValueError(
+            f"{name} must have {n_features} columns, as in fit; got {columns}. Pass the same "
+            "features, or call fit again."
+        )
+    if n_rows == 0 or columns == 0:
+        raise ValueError(f"{name} must have at least one row and one column; got shape {array.shape}.")
+    if columns > _LARGEST:
+        raise ValueError(f"{name} must have at most {_LARGEST} columns; got {columns}.")
+    if array.dtype.name not in ("float32", "float64", "uint8"):
+        small = array.dtype.itemsize * 8 <= (16 if array.dtype.kind in "iub" else 32)
+        array = array.astype(dtype or (np.float32 if small else np.float64))
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if not array.flags.aligned or (columns > 1 and array.strides[1] != array.itemsize):
+        array = np.ascontiguousarray(array)
+    if array.dtype.kind == "f":
+        _check_finite(array, name, np.finfo(dtype or array.dtype).max)
+    return array
+
+
+def _check_finite(array: NDArray[Any], name: str, largest: float) -> None:
+    """Raise for NaN, infinity, and what the network's dtype cannot hold."""
+    for start in range(0, len(array), _ROWS_AT_A_TIME):
+        block = array[start : start + _ROWS_AT_A_TIME]
+        # min and max pass NaN on, and need no array of their own.
+        low, high = block.min(), block.max()
+        if -largest <= low and high <= largest:
+            continue
+        with np.errstate(invalid="ignore"):
+            row, column = np.argwhere(~(np.abs(block) <= largest))[0]
+        raise ValueError(
+            f"{name} must be finite; got {block[row, column]} in row {start + row}, column "
+            f"{column}. Leave such rows out or fill them in."
+        )
+
+
+def check_labels(y: ArrayLike, name: str, n_rows: int, rows_name: str) -> NDArray[Any]:
+    """Class labels, one for each row, in one dimension."""
+    if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
+        raise ValueError(f"{name} has masked entries; leave those rows out.")
+    if isinstance(y, (list, tuple)) and len({type(label) for label in y}) > 1:
+        labels = np.empty(len(y), object)  # NumPy would turn 1 and "a" into text
+        labels[:] = y
+        if all(isinstance(label, (int, float, np.number)) for label in y):
+            labels = np.asarray(y)
+    else:
+        labels = np.asarray(y)
+    if labels.ndim != 1:
+        raise ValueError(
+            f"{name} must have one dimension, a class label for each row; got shape "
+            f"{labels.shape}. Use {name}.ravel(), or argmax for one-hot rows."
+        )
+    if len(labels) != n_rows:
+        raise ValueError(
+            f"{name} must have a label for each of the {n_rows} rows of {rows_name}; got "
+            f"{len(labels)}."
+        )
+    if labels.dtype.kind in "fc" and not np.isfinite(labels).all():
+        raise ValueError(f"{name} must not hold NaN or infinity. Leave those rows out.")
+    return labels
+
+
+def encode_labels(y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intc]]:
+    """The classes of `y` and, for each row, which of them it is.
+
+    Classes are sorted, or, where they can't be compared, in order of appearance.
+    """
+    try:
+        classes, codes = np.unique(y, return_inverse=True)
+    except TypeError:
+        try:
+            classes = np.empty(len(set(y)), object)
+            classes[:] = list(dict.fromkeys(y))
+        except TypeError:
+            raise TypeError("class labels must be hashable, such as numbers or text.") from None
+        codes = lookup_labels(y, classes, "y_train")
+    if len(classes) < 2:
+        raise ValueError(
+            f"y_train must hold at least two classes; got only {classes[0]!r}. "
+            "There is nothing to tell apart."
+        )
+    return classes, codes.astype(np.intc)
+
+
+def lookup_labels(y: NDArray[Any], classes: NDArray[Any], name: str) -> NDArray[np.intc]:
+    """Which of the known classes each label is."""
+    place = {label: code for code, label in enumerate(classes.tolist())}
+    try:
+        codes = [place.get(label, -1) for label in y.tolist()]
+    except TypeError:
+        raise TypeError("class labels must be hashable, such as numbers or text.") from None
+    if -1 in codes:
+        raise ValueError(
+            f"{name} must hold only classes that y_train has; got {y[codes.index(-1)]!r}, and "
+            f"y_train has {_shorten(classes)}."
+        )
+    return np.array(codes, np.intc)
+
+
+def _shorten(classes: NDArray[Any]) -> str:
+    names = [repr(label) for label in classes[:10].tolist()]
+    return ", ".join(names) + (f" and {len(classes) - 10} more" if len(classes) > 10 else "")

@@ -1,0 +1,624 @@
+"""The textbook's class: parameters, checks, epochs and history. All arithmetic is the engine's."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from mlpcore._files import load_npz, save_npz
+from mlpcore._progress import Progress
+from mlpcore._validation import (
+    NotFittedError,
+    check_dtype,
+    check_float,
+    check_int,
+    check_labels,
+    check_rows,
+    check_seed,
+    check_units,
+    encode_labels,
+    lookup_labels,
+)
+from mlpcore.engine.activations import activation
+from mlpcore.engine.inputs import Input
+from mlpcore.engine.network import Network
+from mlpcore.engine.team import available_threads
+from mlpcore.engine.trainer import Trainer
+
+History = dict[str, list[float]]
+
+_FORMAT = "mlpcore.NeuralNetMLP"
+_FORMAT_VERSION = 1
+
+# Fewer rows than this are through the network before a thread has started.
+_ROWS_PER_THREAD = 500
+
+
+class NeuralNetMLP:
+    """Multi-layer perceptron classifier with logistic units, trained by stochastic gradient descent.
+
+    The class of the textbook [1]_, chapter 12, with the same parameters, results and history, on a
+    compiled engine. With float64 data and the same seed, the history equals the textbook's, epoch
+    by epoch.
+
+    Parameters
+    ----------
+    n_hidden : int or sequence of int, default=30
+        Units of the hidden layer, or of each hidden layer.
+    l2 : float, default=0.0
+        Strength of the L2 penalty on the weights, 0 or more; biases have none.
+    epochs : int, default=100
+        Passes over the training rows.
+    eta : float, default=0.001
+        Learning rate, above 0, for gradients that are summed over the minibatch, not averaged.
+    shuffle : bool, default=True
+        Whether to visit the rows in a new random order in each epoch.
+    minibatch_size : int, default=1
+        Rows for each update. What an epoch leaves over is left out in that epoch.
+    seed : int or None, default=None
+        Of starting weights and shuffling. Two fits with the same seed give the same bits.
+    dtype : {numpy.float32, numpy.float64} or None, default=None
+        What the network computes in. None is float32 for float32, float16 and 8- or 16-bit integer
+        data, and float64 for any other.
+    n_threads : int or None, default=None
+        Threads at most; None is all cores that the process may use. Changes no bit of any result.
+    progress : {"auto", True, False}, default="auto"
+        "auto" shows a bar on a terminal or in a notebook (with tqdm installed), nothing elsewhere.
+        True shows the bar, and one line an epoch where there can be none.
+    callback : callable or None, default=None
+        Called as ``callback(epoch, history)`` after each epoch, with the epoch from 1 and `eval_`;
+        training stops where it returns True.
+
+    Attributes
+    ----------
+    eval_ : dict of list of float
+        One number an epoch under each of ``"cost"`` (the summed cross-entropy over the training
+        rows plus ``l2`` times the sum of squared weights), ``"train_acc"`` and ``"valid_acc"``
+        (shares of right predictions, 0 to 1; empty without validation data).
+    classes_ : ndarray, shape (n_classes,)
+        The class labels, sorted; output units have the same order.
+    coefs_ : tuple of ndarray, shapes (n_in, n_out)
+        Weights of each layer, in the dtype computed in. Writing to them changes the model.
+    intercepts_ : tuple of ndarray, shapes (n_out,)
+        Biases of each layer, likewise.
+    w_h, b_h, w_out, b_out : ndarray
+        The first of them and the last, under the textbook's names.
+    n_features_in_ : int
+        Columns of the data in `fit`.
+    n_iter_ : int
+        Epochs that training has finished.
+
+    Notes
+    -----
+    An update is ``w -= eta * (gradient + l2 * w)``, that of a penalty ``l2 / 2 * sum(w**2)``, while
+    the cost reported has ``l2 * sum(w**2)``: the book's convention, kept. Unlike the book's, the
+    cost is computed from net inputs, so that it is finite, and `fit` starts from the seed each
+    time.
+
+    The class follows scikit-learn's rules for estimators without importing it, and works inside its
+    ``Pipeline``, ``GridSearchCV`` and ``cross_val_score``.
+
+    References
+    ----------
+    .. [1] Raschka & Mirjalili, "Python Machine Learning", 2nd ed., chapter 12, Packt, 2017.
+
+    Examples
+    --------
+    >>> from mlpcore import NeuralNetMLP, load_digits
+    >>> X, y = load_digits()
+    >>> nn = NeuralNetMLP(n_hidden=50, epochs=30, eta=0.005, minibatch_size=20, seed=1)
+    >>> nn.fit(X[:1500], y[:1500]).score(X[1500:], y[1500:]) > 0.9
+    True
+    """
+
+    def __init__(
+        self,
+        n_hidden: int | Sequence[int] = 30,
+        l2: float = 0.0,
+        epochs: int = 100,
+        eta: float = 0.001,
+        shuffle: bool = True,
+        minibatch_size: int = 1,
+        seed: int | None = None,
+        *,
+        dtype: DTypeLike | None = None,
+        n_threads: int | None = None,
+        progress: bool | str = "auto",
+        callback: Callable[[int, History], Any] | None = None,
+    ) -> None:
+        self.n_hidden = n_hidden
+        self.l2 = l2
+        self.epochs = epochs
+        self.eta = eta
+        self.shuffle = shuffle
+        self.minibatch_size = minibatch_size
+        self.seed = seed
+        self.dtype = dtype
+        self.n_threads = n_threads
+        self.progress = progress
+        self.callback = callback
+
+    def fit(
+        self,
+        X_train: ArrayLike,
+        y_train: ArrayLike,
+        X_valid: ArrayLike | None = None,
+        y_valid: ArrayLike | None = None,
+    ) -> NeuralNetMLP:
+        """Learn from labelled rows, from the beginning.
+
+        Parameters
+        ----------
+        X_train : array_like, shape (n_samples, n_features)
+            Finite numbers; features scaled to about [-1, 1] learn best. Rows of float32, float64 or
+            uint8 are read where they are, without a copy.
+        y_train : array_like, shape (n_samples,)
+            A class label for each row: numbers, text or other hashable things, of two classes or
+            more.
+        X_valid, y_valid : array_like, optional
+            The same for validation; only the accuracy on them is computed.
+
+        Returns
+        -------
+        self : NeuralNetMLP
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or an array is not as described.
+        FloatingPointError
+            If the cost is no longer finite.
+        KeyboardInterrupt
+            On Ctrl-C, within a fraction of a second. After this as after any other exception in
+            training, weights and history are those of the last finished epoch.
+        """
+        settings = self._check_parameters()
+        dtype = check_dtype(self.dtype)
+        X = check_rows(X_train, "X_train", dtype=dtype)
+        if dtype is None:
+            dtype = np.dtype(np.float64 if X.dtype == np.float64 else np.float32)
+        classes, labels = encode_labels(check_labels(y_train, "y_train", len(X), "X_train"))
+        if settings["minibatch_size"] > len(X):
+            raise ValueError(
+                f"minibatch_size must be at most the number of rows, {len(X)}; got "
+                f"{self.minibatch_size}. Lower it, or no update would take place."
+            )
+        valid, valid_labels = self._check_valid(X_valid, y_valid, classes, X.shape[1], dtype)
+
+        network = Network((X.shape[1], *settings["n_hidden"], len(classes)), dtype=dtype.name)
+        rng = np.random.RandomState(settings["seed"])
+        for weights in network.coefs:
+            weights[:] = rng.normal(0.0, 0.1, weights.shape)
+        self._network = network
+        self.classes_ = classes
+        self.n_features_in_ = X.shape[1]
+        self.eval_: History = {"cost": [], "train_acc": [], "valid_acc": []}
+        trainer = Trainer(
+            network,
+            Input(X, dtype.name),
+            labels,
+            valid=None if valid is None else Input(valid, dtype.name),
+            valid_labels=valid_labels,
+            learning_rate=settings["eta"],
+            l2=settings["l2"],
+            minibatch_size=settings["minibatch_size"],
+            n_threads=settings["n_threads"],
+        )
+        finished = network.parameters.copy()
+        try:
+            with trainer, Progress(self.progress, settings["epochs"]) as progress:
+                for epoch in range(1, settings["epochs"] + 1):
+                    order = np.arange(len(X))
+                    if self.shuffle:
+                        rng.shuffle(order)
+                    trainer.epoch(order)
+                    loss, train_hits, valid_hits = trainer.evaluate()
+                    cost = loss + settings["l2"] * network.weights_squared()
+                    if not math.isfinite(cost):
+                        raise FloatingPointError(
+                            f"the cost is not finite after epoch {epoch}; lower eta "
+                            f"({self.eta:g}) or scale X_train. The model is as it was after epoch "
+                            f"{epoch - 1}."
+                        )
+                    self.eval_["cost"].append(cost)
+                    self.eval_["train_acc"].append(train_hits / len(X))
+                    if valid is not None:
+                        self.eval_["valid_acc"].append(valid_hits / len(valid))
+                    finished[:] = network.parameters
+                    last = {name: figures[-1] for name, figures in self.eval_.items() if figures}
+                    progress.update(epoch, cost, last["train_acc"], last.get("valid_acc"))
+                    if self.callback is not None and self.callback(epoch, self.eval_):
+                        break
+        except BaseException:
+            network.parameters[:] = finished
+            raise
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Predict the class of each row: that of the output unit with the largest net input.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray, shape (n_samples,)
+            In the dtype of `classes_`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            If `X` is not as in `fit`.
+        """
+        return cast("NDArray[Any]", self.classes_[self._net_inputs(X).argmax(axis=1)])
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+        """Estimate the probability of each class.
+
+        The logistic output units answer for their own class each; as in one-vs-rest classification,
+        their activations are divided by their sum.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_samples, n_features)
+
+        Returns
+        -------
+        probabilities : ndarray, shape (n_samples, n_classes)
+            Rows sum to 1; columns are in the order of `classes_`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            If `X` is not as in `fit`.
+        """
+        z = self._net_inputs(X)
+        # In float64 the smallest activation, at the clipped net input -250, is far from zero.
+        a = activation("logistic", z.astype(np.float64))
+        return cast("NDArray[Any]", (a / a.sum(axis=1, keepdims=True)).astype(z.dtype))
+
+    def score(self, X: ArrayLike, y: ArrayLike) -> float:
+        """Share of rows that are predicted right.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_samples, n_features)
+        y : array_like, shape (n_samples,)
+
+        Returns
+        -------
+        accuracy : float
+            From 0 to 1.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            If `X` is not as in `fit`, or `y` has another length.
+        """
+        predicted = self.predict(X)
+        labels = check_labels(y, "y", len(predicted), "X")
+        return float(np.mean(predicted == labels))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save the fitted model in one ``.npz`` file, which holds arrays and text and no pickle.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            Written under exactly this name, and only when it is complete.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError
+            If class labels or parameters are things that only a pickle could hold.
+        OSError
+            If the file cannot be written.
+        """
+        network = self._fitted()
+        parameters = self.get_params()
+        del parameters["callback"]  # a function, which is for the next fit to bring
+        parameters["dtype"] = None if self.dtype is None else np.dtype(self.dtype).name
+        about = {
+            "format": _FORMAT,
+            "version": _FORMAT_VERSION,
+            "parameters": parameters,
+            "history": self.eval_,
+        }
+        arrays = {"classes": self.classes_}
+        if self.classes_.dtype == object:
+            about["classes"] = self.classes_.tolist()
+            del arrays["classes"]
+        for i in range(network.n_layers):
+            arrays[f"coef_{i}"] = self.coefs_[i]
+            arrays[f"intercept_{i}"] = self.intercepts_[i]
+        try:
+            text = json.dumps(about, default=_as_plain)
+            if json.loads(text).get("classes") != about.get("classes"):
+                raise TypeError("class labels of a kind that JSON does not keep")
+        except TypeError as error:
+            raise TypeError(
+                f"cannot save {error}. Use numbers or text, or pickle the model instead."
+            ) from None
+        save_npz(path, about=text, **arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> NeuralNetMLP:
+        """Load a model that `save` wrote. Nothing in the file is executed.
+
+        Parameters
+        ----------
+        path : str or PathLike
+
+        Returns
+        -------
+        model : NeuralNetMLP
+            Fitted, with the parameters, weights, classes and history that were saved.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, holds something else, or is of a newer format than this version
+            of mlpcore reads.
+        OSError
+            If the file cannot be read.
+        """
+        name = os.fsdecode(path)
+        arrays = load_npz(path)
+        try:
+            about = json.loads(str(arrays["about"][()]))
+            known = about["format"] == _FORMAT
+            file_version = about["version"]
+        except (KeyError, IndexError, TypeError, ValueError, RecursionError):
+            known = False
+        if not known:
+            raise ValueError(
+                f"{name}: expected a model saved by NeuralNetMLP.save; got arrays "
+                f"{', '.join(list(arrays)[:5])}. Load such a file with load_npz."
+            )
+        if file_version != _FORMAT_VERSION:
+            raise ValueError(
+                f"{name}: expected model format {_FORMAT_VERSION}; got format {file_version!r}. "
+                "Install the version of mlpcore that wrote it, or a newer one."
+            )
+        try:
+            return cls._restore(about, arrays)
+        except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"{name}: not a complete model: {error}. Save it again.") from error
+
+    @classmethod
+    def _restore(cls, about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> NeuralNetMLP:
+        """A model from the content of its file, which may be wrong in any way."""
+        model = cls(**about["parameters"])
+        n_layers = sum(key.startswith("coef_") for key in arrays)
+        coefs = [arrays[f"coef_{i}"] for i in range(n_layers)]
+        intercepts = [arrays[f"intercept_{i}"] for i in range(n_layers)]
+        classes = arrays.get("classes")
+        if classes is None:
+            classes = np.empty(len(about["classes"]), object)
+            classes[:] = about["classes"]
+        units = [len(coefs[0]), *(len(intercept) for intercept in intercepts)]
+        for i, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
+            if coef.shape != (units[i], units[i + 1]) or intercept.shape != (units[i + 1],):
+                raise ValueError(f"layer {i} has weights {coef.shape}, biases {intercept.shape}")
+            if coef.dtype != coefs[0].dtype or intercept.dtype != coef.dtype:
+                raise ValueError(f"layer {i} mixes dtypes")
+        if check_dtype(coefs[0].dtype) is None or classes.shape != (units[-1],) or min(units) < 1:
+            raise ValueError(f"{units[-1]} output units for {classes.shape} classes")
+        history = {
+            key: [float(figure) for figure in about["history"][key]]
+            for key in ("cost", "train_acc", "valid_acc")
+        }
+        model.__setstate__(
+            {
+                "classes_": classes,
+                "n_features_in_": units[0],
+                "eval_": history,
+                "_layers": (coefs, intercepts),
+            }
+        )
+        return model
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Get the parameters, as scikit-learn's tools do.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Without effect: there are no parameters of parameters.
+
+        Returns
+        -------
+        parameters : dict
+        """
+        return {name: getattr(self, name) for name in _parameter_names(type(self))}
+
+    def set_params(self, **parameters: Any) -> NeuralNetMLP:
+        """Set parameters by name; they take effect in the next `fit`.
+
+        Parameters
+        ----------
+        **parameters
+            As in the constructor.
+
+        Returns
+        -------
+        self : NeuralNetMLP
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter. Nothing is set then.
+        """
+        names = _parameter_names(type(self))
+        for name in parameters:
+            if name not in names:
+                raise ValueError(f"no parameter {name!r}; the parameters are {', '.join(names)}.")
+        for name, value in parameters.items():
+            setattr(self, name, value)
+        return self
+
+    @property
+    def coefs_(self) -> tuple[NDArray[Any], ...]:
+        """Weights of each layer."""
+        return tuple(self._fitted().coefs)
+
+    @property
+    def intercepts_(self) -> tuple[NDArray[Any], ...]:
+        """Biases of each layer."""
+        return tuple(self._fitted().intercepts)
+
+    @property
+    def w_h(self) -> NDArray[Any]:
+        """Weights of the first hidden layer, shape (n_features, n_hidden)."""
+        return self.coefs_[0]
+
+    @property
+    def b_h(self) -> NDArray[Any]:
+        """Biases of the first hidden layer, shape (n_hidden,)."""
+        return self.intercepts_[0]
+
+    @property
+    def w_out(self) -> NDArray[Any]:
+        """Weights of the output layer, shape (n_hidden, n_classes)."""
+        return self.coefs_[-1]
+
+    @property
+    def b_out(self) -> NDArray[Any]:
+        """Biases of the output layer, shape (n_classes,)."""
+        return self.intercepts_[-1]
+
+    @property
+    def n_iter_(self) -> int:
+        """Epochs that training has finished."""
+        self._fitted()
+        return len(self.eval_["cost"])
+
+    def _fitted(self) -> Network:
+        try:
+            return cast("Network", self.__dict__["_network"])
+        except KeyError:
+            raise NotFittedError(
+                f"this {type(self).__name__} is not fitted yet; call fit first."
+            ) from None
+
+    def _net_inputs(self, X: ArrayLike) -> NDArray[Any]:
+        network = self._fitted()
+        rows = check_rows(X, "X", dtype=network.dtype, n_features=self.n_features_in_)
+        threads = min(self._check_threads(), 1 + len(rows) // _ROWS_PER_THREAD)
+        return network.net_inputs(Input(rows, network.dtype.name), threads)
+
+    def _check_parameters(self) -> dict[str, Any]:
+        """The parameters in the engine's terms, or an exception that names one."""
+        if self.progress not in ("auto", True, False):
+            raise ValueError(f'progress must be "auto", True or False; got {self.progress!r}.')
+        if self.callback is not None and not callable(self.callback):
+            raise TypeError(f"callback must be callable or None; got {self.callback!r}.")
+        if not isinstance(self.shuffle, (bool, np.bool_)):
+            raise TypeError(f"shuffle must be True or False; got {self.shuffle!r}.")
+        return {
+            "n_hidden": check_units(self.n_hidden, "n_hidden"),
+            "l2": check_float(self.l2, "l2", low=0, hint="Values up to 0.1 are usual."),
+            "epochs": check_int(self.epochs, "epochs", low=0),
+            "eta": check_float(
+                self.eta, "eta", low=0, strict=True,
+                hint="Values from 0.0001 to 0.1 are usual for scaled inputs.",
+            ),
+            "minibatch_size": check_int(self.minibatch_size, "minibatch_size", low=1),
+            "seed": check_seed(self.seed),
+            "n_threads": self._check_threads(),
+        }  # fmt: skip
+
+    def _check_threads(self) -> int:
+        if self.n_threads is None:
+            return cast("int", available_threads())
+        return check_int(self.n_threads, "n_threads", low=1)
+
+    @staticmethod
+    def _check_valid(
+        X: ArrayLike | None,
+        y: ArrayLike | None,
+        classes: NDArray[Any],
+        n_features: int,
+        dtype: np.dtype[Any],
+    ) -> tuple[NDArray[Any] | None, NDArray[np.intc] | None]:
+        if (X is None) != (y is None):
+            raise ValueError("X_valid and y_valid belong together; got only one of them.")
+        if X is None or y is None:
+            return None, None
+        rows = check_rows(X, "X_valid", dtype=dtype, n_features=n_features)
+        labels = check_labels(y, "y_valid", len(rows), "X_valid")
+        return rows, lookup_labels(labels, classes, "y_valid")
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        network = state.pop("_network", None)
+        if network is not None:
+            state["_layers"] = ([w.copy() for w in network.coefs],
+                                [b.copy() for b in network.intercepts])  # fmt: skip
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = state.copy()
+        layers = state.pop("_layers", None)
+        self.__dict__.update(state)
+        if layers is not None:
+            coefs, intercepts = layers
+            units = [len(coefs[0]), *(len(intercept) for intercept in intercepts)]
+            self._network = Network(units, dtype=coefs[0].dtype.name)
+            for mine, saved in zip(self._network.coefs, coefs, strict=True):
+                mine[:] = saved
+            for mine, saved in zip(self._network.intercepts, intercepts, strict=True):
+                mine[:] = saved
+
+    def __repr__(self) -> str:
+        defaults = inspect.signature(type(self).__init__).parameters
+        changed = [
+            f"{name}={value!r}"
+            for name, value in self.get_params().items()
+            if value is not defaults[name].default and value != defaults[name].default
+        ]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    # What scikit-learn's tools ask of an estimator that does not derive from their base class.
+    _estimator_type = "classifier"
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_network" in self.__dict__
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type="classifier",
+            target_tags=TargetTags(required=True),
+            classifier_tags=ClassifierTags(),
+            input_tags=InputTags(),
+        )
+
+
+def _parameter_names(cls: type) -> list[str]:
+    """The constructor's parameters, in order."""
+    return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]  # type: ignore[misc]
+
+
+def _as_plain(value: Any) -> Any:
+    """NumPy's numbers and arrays for JSON."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise TypeError(f"{value!r}")
