@@ -1,23 +1,65 @@
-"""What the first layer reads: rows of numbers in the form that the caller has them."""
+"""What the first layer reads: rows of numbers in the form that the caller has them.
+
+The first layer asks two things of its input, the way forward of some rows and the gradient of some
+features. Dense rows answer with products of matrices, records by skipping the background.
+"""
+
+from libc.stdint cimport int64_t
 
 from mlpcore.engine.typedefs cimport real_t
+
+cdef extern from "simd/sparse.h" nogil:
+    ctypedef struct Records "mlp_records":
+        const int64_t* start
+        const void* index
+        const void* value
+        const void* table
+        int wide_index
+        int coded
 
 cdef enum InputKind:
     FLOAT32
     FLOAT64
     UINT8
+    RECORDS
+
+cdef enum:
+    # Features whose gradient is made and applied at a time, and whose weights are summed up together
+    # for the background's share: 32 of 112 floats are 14 KB, half a first-level cache.
+    CHUNK = 32
+    # Rows that records are turned about for at a time; as in simd/sparse.h.
+    GROUP = 256
 
 cdef struct Rows:
     InputKind kind
-    const char* data
-    Py_ssize_t row_bytes      # from one row to the next, as in ndarray.strides
     Py_ssize_t n_rows
     int n_features
+    const char* data          # dense rows
+    Py_ssize_t row_bytes      # from one row to the next, as in ndarray.strides
     const void* table         # UINT8: the 256 numbers that the bytes stand for, as real_t
+    Records records           # RECORDS: the entries, less the background
+    double background
 
 cdef class Input:
     cdef Rows rows
-    cdef object _array, _table   # keep alive what `rows` points into
+    cdef readonly str path
+    cdef readonly double density
+    cdef object _keep         # what `rows` points into
 
-# One row as real_t, into the first n_features elements of out.
+# One dense row as real_t, into the first n_features elements of out.
 cdef void fetch_row(const Rows* rows, Py_ssize_t i, real_t* out) noexcept nogil
+
+# z += records @ W, for the rows that `order` lists from `first` on, or for those rows themselves;
+# the n_next rows in `next` are about to be wanted. cursor: room for one number per row.
+cdef void records_forward(const Rows* rows, const Py_ssize_t* order, Py_ssize_t first,
+                          Py_ssize_t n, const Py_ssize_t* next, Py_ssize_t n_next,
+                          const real_t* w, Py_ssize_t ld, Py_ssize_t width, real_t* z,
+                          int64_t* cursor) noexcept nogil
+# Move the rows' cursors to a feature.
+cdef void records_seek(const Rows* rows, const Py_ssize_t* order, Py_ssize_t n, Py_ssize_t feature,
+                       int64_t* cursor) noexcept nogil
+# gradient = start + records[:, from:stop].T @ delta. list: CHUNK * GROUP entries of 16 bytes.
+cdef void records_gradient(const Rows* rows, const Py_ssize_t* order, Py_ssize_t n,
+                           Py_ssize_t start, Py_ssize_t stop, const real_t* delta, Py_ssize_t ld,
+                           Py_ssize_t width, const real_t* first, real_t* gradient,
+                           int64_t* cursor, void* list) noexcept nogil

@@ -1,12 +1,16 @@
 """What the first layer reads: rows of numbers in the form that the caller has them.
 
-Rows are fetched as they are needed, so the caller's array is never copied as a whole.
+There are two ways through the first layer. Dense rows are fetched as they are needed, so that the
+caller's array is never copied as a whole, and multiplied as matrices. Where most entries equal one
+background value (of MNIST's pixels 81 %), only the others are kept, as compressed rows: this takes
+fewer operations than any dense product could.
 """
 
 import numpy as np
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t
 
+from mlpcore.engine.team cimport Team, share
 from mlpcore.engine.typedefs cimport real_t
 
 
@@ -20,7 +24,40 @@ cdef extern from "simd/rows.h" nogil:
     void fetch_u8_f64 "MLP_PICK(fetch_u8, f64)" (
         const uint8_t*, Py_ssize_t, const double*, double*)
 
+cdef extern from "simd/sparse.h" nogil:
+    void sparse_forward_f32 "MLP_PICK(sparse_forward, f32)" (
+        const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, const Py_ssize_t*, Py_ssize_t,
+        Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t, float*, int64_t*)
+    void sparse_forward_f64 "MLP_PICK(sparse_forward, f64)" (
+        const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, const Py_ssize_t*, Py_ssize_t,
+        Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, double*, int64_t*)
+    void sparse_seek "MLP_PICK(sparse_seek, f32)" (
+        const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, int64_t*)
+    void sparse_gradient_f32 "MLP_PICK(sparse_gradient, f32)" (
+        const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*,
+        Py_ssize_t, Py_ssize_t, const float*, float*, int64_t*, void*, int*)
+    void sparse_gradient_f64 "MLP_PICK(sparse_gradient, f64)" (
+        const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*,
+        Py_ssize_t, Py_ssize_t, const double*, double*, int64_t*, void*, int*)
+    int64_t pack_f32_f32 "MLP_PICK(pack_f32, f32)" (
+        const float*, Py_ssize_t, float, uint16_t*, float*, uint8_t*)
+    int64_t pack_f64_f32 "MLP_PICK(pack_f64, f32)" (
+        const double*, Py_ssize_t, double, uint16_t*, float*, uint8_t*)
+    int64_t pack_f32_f64 "MLP_PICK(pack_f32, f64)" (
+        const float*, Py_ssize_t, float, uint16_t*, double*, uint8_t*)
+    int64_t pack_f64_f64 "MLP_PICK(pack_f64, f64)" (
+        const double*, Py_ssize_t, double, uint16_t*, double*, uint8_t*)
+    int64_t pack_u8 "MLP_PICK(pack_u8, f32)" (
+        const uint8_t*, Py_ssize_t, uint8_t, uint16_t*, float*, uint8_t*)
+
 KINDS = {"float32": FLOAT32, "float64": FLOAT64, "uint8": UINT8}
+
+# Records take this share of entries at most; measured, see docs/benchmarks.md.
+SPARSE_BELOW = 0.4
+# Entries that are looked at to find the background.
+SAMPLE = 4096
+# Features that 16 bits can number.
+MOST_FEATURES = 1 << 16
 
 
 cdef class Input:
@@ -28,22 +65,151 @@ cdef class Input:
 
     Parameters
     ----------
-    X : ndarray of float32, float64 or uint8, shape (n_samples, n_features)
-        Elements of a row must be adjacent; rows may lie any distance apart. Not copied.
+    X : ndarray of float32, float64 or uint8, shape (n_samples, n_features), or scipy.sparse CSR
+        Elements of a dense row must be adjacent; rows may lie any distance apart. Not copied, but
+        for the entries of a matrix with a background. A sparse matrix must have sorted indices
+        without duplicates.
     dtype : {"float32", "float64"}
-        The network's; elements are converted to it row by row.
+        The network's; elements are converted to it as they are read.
+    scale, offset : float, default=1.0 and 0.0
+        Of uint8 data: a byte stands for ``byte * scale + offset``.
+    path : {"auto", "dense", "sparse"}, default="dense"
+        The way through the first layer. "auto" counts.
+    n_threads : int, default=1
+        For counting and packing.
+
+    Attributes
+    ----------
+    path : {"dense", "sparse"}
+    density : float
+        Share of entries that differ from the background, where they were counted, else 1.
     """
 
-    def __init__(self, X, dtype):
+    def __init__(self, X, dtype, *, double scale=1.0, double offset=0.0, path="dense",
+                 int n_threads=1):
+        self.rows.n_rows, self.rows.n_features = X.shape
+        self.density = 1.0
+        table = np.arange(256, dtype=np.float64) * scale + offset
+        if hasattr(X, "indptr"):
+            self._from_csr(X, dtype)
+            return
         if X.shape[1] > 1 and X.strides[1] != X.itemsize:
             raise ValueError("elements of a row must be adjacent")
-        self._array = X
-        self._table = np.arange(256, dtype=dtype)
         self.rows.kind = KINDS[X.dtype.name]
-        self.rows.data = <const char*> <size_t> X.__array_interface__["data"][0]
+        self.rows.data = <const char*> _address(X)
         self.rows.row_bytes = X.strides[0]
-        self.rows.n_rows, self.rows.n_features = X.shape
-        self.rows.table = <const void*> <size_t> self._table.__array_interface__["data"][0]
+        self.path = "dense"
+        if path != "dense" and self.rows.n_features <= MOST_FEATURES:
+            self._pack(X, dtype, table, path == "sparse", n_threads)
+        if self.path == "dense":
+            table = table.astype(dtype)
+            self._keep = (X, table)
+            self.rows.table = _address(table)
+
+    def _from_csr(self, X, dtype):
+        """Compressed rows as they are; only what has another type is converted."""
+        start = np.ascontiguousarray(X.indptr, np.int64)
+        index = np.ascontiguousarray(X.indices, np.int32)
+        value = np.ascontiguousarray(X.data, dtype)
+        self.density = X.nnz / max(1, X.shape[0] * X.shape[1])
+        self._records(start, index, value, None, 0.0)
+
+    def _records(self, start, index, value, table, double background):
+        self.path = "sparse"
+        self.rows.kind = RECORDS
+        self.rows.data = NULL
+        self.rows.background = background
+        self.rows.records.start = <const int64_t*> _address(start)
+        self.rows.records.index = _address(index)
+        self.rows.records.value = _address(value)
+        self.rows.records.table = NULL if table is None else _address(table)
+        self.rows.records.wide_index = index.dtype == np.int32
+        self.rows.records.coded = table is not None
+        self._keep = (start, index, value, table)
+
+    def _pack(self, X, dtype, table, bint forced, int n_threads):
+        """Find the background, count what differs and keep that, if it is little enough."""
+        n, d = X.shape
+        # An even sample, in steps that share no pattern with the rows.
+        rows = np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.intp)
+        columns = np.arange(len(rows)) * 7919 % d
+        values, counts = np.unique(X[rows, columns], return_counts=True)
+        background = values[counts.argmax()]
+        if not forced and counts.max() < (0.9 - SPARSE_BELOW) * len(rows):
+            return   # far from enough; the sample's error is about 0.01
+        start = np.zeros(n + 1, np.int64)
+        cdef Team team = Team(n_threads)
+        with team:
+            team.run(lambda thread: self._pack_rows(thread, team.n_threads, dtype, background,
+                                                    start, None, None))
+            np.cumsum(start, out=start)
+            self.density = start[n] / (n * d)
+            if not forced and self.density > SPARSE_BELOW:
+                return
+            index = np.empty(start[n], np.uint16)
+            coded = X.dtype == np.uint8
+            value = np.empty(start[n], np.uint8 if coded else dtype)
+            team.run(lambda thread: self._pack_rows(thread, team.n_threads, dtype, background,
+                                                    start, index, value))
+        number = table[background] if coded else background
+        self._records(start, index, value, (table - number).astype(dtype) if coded else None,
+                      float(number))
+
+    @property
+    def n_features(self):
+        return self.rows.n_features
+
+    def entries_per_chunk(self, chunks):
+        """Mean number of entries of a row in each CHUNK of features, from a sample of records."""
+        start, index = self._keep[:2]
+        sampled = min(len(start) - 1, SAMPLE)
+        places = index[: start[sampled]] // CHUNK
+        return np.bincount(places, minlength=chunks) / max(1, sampled)
+
+    def _pack_rows(self, int thread, int size, dtype, background, int64_t[::1] start,
+                   uint16_t[::1] index, value):
+        """This thread's rows: count them into start[row + 1], or pack them where there is room."""
+        cdef Py_ssize_t i, begin, end, n = self.rows.n_features
+        cdef const char* row
+        cdef uint16_t* indices = NULL
+        cdef char* values = NULL
+        cdef char* place
+        cdef uint16_t* to
+        cdef Py_ssize_t size_of = 0
+        cdef int64_t found
+        cdef double number = background
+        cdef bint single = dtype == "float32"
+        cdef InputKind kind = self.rows.kind
+        cdef const char* data = self.rows.data
+        cdef Py_ssize_t row_bytes = self.rows.row_bytes
+        if index is not None:
+            indices, values, size_of = <uint16_t*> _address(index.base), \
+                <char*> _address(value), value.itemsize
+        share(self.rows.n_rows, 1, thread, size, &begin, &end)
+        with nogil:
+            for i in range(begin, end):
+                row = data + i * row_bytes
+                to = NULL if indices is NULL else indices + start[i]
+                place = NULL if values is NULL else values + start[i] * size_of
+                if kind == UINT8:
+                    found = pack_u8(<const uint8_t*> row, n, <uint8_t> number, to, NULL,
+                                    <uint8_t*> place)
+                elif single and kind == FLOAT32:
+                    found = pack_f32_f32(<const float*> row, n, <float> number, to,
+                                         <float*> place, NULL)
+                elif single:
+                    found = pack_f64_f32(<const double*> row, n, number, to, <float*> place, NULL)
+                elif kind == FLOAT32:
+                    found = pack_f32_f64(<const float*> row, n, <float> number, to,
+                                         <double*> place, NULL)
+                else:
+                    found = pack_f64_f64(<const double*> row, n, number, to, <double*> place, NULL)
+                if indices is NULL:
+                    start[i + 1] = found
+
+
+cdef const void* _address(array) except? NULL:
+    return <const void*> <size_t> array.__array_interface__["data"][0]
 
 
 cdef void fetch_row(const Rows* rows, Py_ssize_t i, real_t* out) noexcept nogil:
@@ -63,3 +229,33 @@ cdef void fetch_row(const Rows* rows, Py_ssize_t i, real_t* out) noexcept nogil:
             fetch_f64_f64(<const double*> row, n, out)
         else:
             fetch_u8_f64(<const uint8_t*> row, n, <const double*> rows.table, out)
+
+
+cdef void records_forward(const Rows* rows, const Py_ssize_t* order, Py_ssize_t first,
+                          Py_ssize_t n, const Py_ssize_t* next, Py_ssize_t n_next,
+                          const real_t* w, Py_ssize_t ld, Py_ssize_t width, real_t* z,
+                          int64_t* cursor) noexcept nogil:
+    if real_t is float:
+        sparse_forward_f32(&rows.records, order, first, n, next, n_next, rows.n_features, w, ld,
+                           width, z, cursor)
+    else:
+        sparse_forward_f64(&rows.records, order, first, n, next, n_next, rows.n_features, w, ld,
+                           width, z, cursor)
+
+
+cdef void records_seek(const Rows* rows, const Py_ssize_t* order, Py_ssize_t n, Py_ssize_t feature,
+                       int64_t* cursor) noexcept nogil:
+    sparse_seek(&rows.records, order, n, feature, cursor)
+
+
+cdef void records_gradient(const Rows* rows, const Py_ssize_t* order, Py_ssize_t n,
+                           Py_ssize_t start, Py_ssize_t stop, const real_t* delta, Py_ssize_t ld,
+                           Py_ssize_t width, const real_t* first, real_t* gradient,
+                           int64_t* cursor, void* list) noexcept nogil:
+    cdef int count[CHUNK]
+    if real_t is float:
+        sparse_gradient_f32(&rows.records, order, n, start, stop, delta, ld, width, first,
+                            gradient, cursor, list, count)
+    else:
+        sparse_gradient_f64(&rows.records, order, n, start, stop, delta, ld, width, first,
+                            gradient, cursor, list, count)

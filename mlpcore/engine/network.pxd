@@ -1,5 +1,7 @@
 """A network: its layers, its parameters in one block of memory, and the way forward."""
 
+from libc.stdint cimport int64_t
+
 from mlpcore.engine.inputs cimport Rows
 from mlpcore.engine.typedefs cimport real_t
 
@@ -35,11 +37,25 @@ cdef class Network:
     cdef readonly object parameters, coefs, intercepts, dtype
     cdef readonly object n_units
 
-# Rows of the source, all or those that `order` lists, into a workspace for `capacity` rows, where
-# they go to row `at` and on.
-cdef void fetch(const Layer* first, const Rows* source, const Py_ssize_t* order, Py_ssize_t start,
+# What the first layer's sums start from. Over dense rows, the biases. Where the background is
+# skipped, the biases and the background's share: `sums` holds the column sums of each CHUNK of rows
+# of W, which `chunk_sums` makes and `start_of_sums` adds up, in one order for any number of threads.
+cdef void chunk_sums(const Layer* layer, const real_t* theta, Py_ssize_t start, Py_ssize_t stop,
+                     real_t* sums) noexcept nogil
+cdef void start_of_sums(const Layer* layer, const real_t* theta, const Rows* source,
+                        const real_t* sums, real_t* out) noexcept nogil
+# Rows through the first layer, into rows `at` and on of a workspace made for `capacity`: those that
+# `order` lists from `first` on, or those rows themselves. The n_next rows after them are about to be
+# wanted. out: see above; cursor: room for a number per row.
+cdef void forward_first(const Layer* layer, bint hidden, const real_t* theta, const Rows* source,
+                        const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t rows,
+                        const Py_ssize_t* next, Py_ssize_t n_next, const real_t* start,
+                        int64_t* cursor, real_t* work, Py_ssize_t capacity,
+                        Py_ssize_t at) noexcept nogil
+# The part of that for dense rows that only fetches them.
+cdef void fetch(const Layer* layer, const Rows* source, const Py_ssize_t* order, Py_ssize_t first,
                 Py_ssize_t rows, real_t* work, Py_ssize_t at) noexcept nogil
-# Rows `at` and on of that workspace through one layer: x to x @ W + b. Hidden units are activated;
-# the last layer's net inputs are left as they are, since the loss reads them.
+# Rows of that workspace through one layer: x to x @ W + b. Hidden units are activated; the last
+# layer's net inputs are left as they are, since the loss reads them.
 cdef void forward(const Layer* layer, bint hidden, const real_t* theta, real_t* work,
                   Py_ssize_t capacity, Py_ssize_t at, Py_ssize_t rows) noexcept nogil

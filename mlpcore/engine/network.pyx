@@ -2,12 +2,21 @@
 
 import numpy as np
 
+from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
 
 from mlpcore.engine.activations cimport activate
 from mlpcore.engine.blas cimport gemm
-from mlpcore.engine.inputs cimport Input, Rows, fetch_row
-from mlpcore.engine.kernels cimport small_gemm, sum_squares
+from mlpcore.engine.inputs cimport (
+    CHUNK,
+    RECORDS,
+    Input,
+    Rows,
+    fetch_row,
+    records_forward,
+)
+from mlpcore.engine.kernels cimport column_sums, small_gemm, sum_squares
 from mlpcore.engine.team cimport Team, barrier_take
 from mlpcore.engine.typedefs cimport LINE, real_t
 
@@ -175,37 +184,88 @@ cdef class Network:
 
     def _blocks(self, Input X, Team team, z):
         """Work through blocks of rows until none is left."""
+        ld = self.layers[0].ld
         work = aligned_zeros(min(BLOCK, X.rows.n_rows) * self.forward_width, self.dtype)
+        start = aligned_zeros(ld, self.dtype)
+        sums = aligned_zeros((self.layers[0].n_in + CHUNK - 1) // CHUNK * ld, self.dtype)
+        cursor = np.empty(BLOCK, np.int64)
         if self.single:
-            _net_inputs[float](self, X, team, work, z)
+            _net_inputs[float](self, X, team, work, start, sums, cursor, z)
         else:
-            _net_inputs[double](self, X, team, work, z)
+            _net_inputs[double](self, X, team, work, start, sums, cursor, z)
 
 
-cdef _net_inputs(Network net, Input X, Team team, real_t[::1] work, real_t[:, ::1] z):
+cdef _net_inputs(Network net, Input X, Team team, real_t[::1] work, real_t[::1] start,
+                 real_t[::1] sums, int64_t[::1] cursor, real_t[:, ::1] z):
+    cdef const Layer* first = net.layers
     cdef const Layer* last = &net.layers[net.n_layers - 1]
     cdef const real_t* theta = <const real_t*> net.theta
-    cdef Py_ssize_t start, rows, i, j, capacity = min(BLOCK, X.rows.n_rows)
+    cdef Py_ssize_t row, rows, i, j, capacity = min(BLOCK, X.rows.n_rows)
     with nogil:
+        if X.rows.kind == RECORDS and X.rows.background != 0:
+            chunk_sums[real_t](first, theta, 0, first.n_in, &sums[0])
+        start_of_sums[real_t](first, theta, &X.rows, &sums[0], &start[0])
         while True:
-            start = barrier_take(team.barrier) * BLOCK
-            if start >= X.rows.n_rows:
+            row = barrier_take(team.barrier) * BLOCK
+            if row >= X.rows.n_rows:
                 break
-            rows = min(BLOCK, X.rows.n_rows - start)
-            fetch(net.layers, &X.rows, NULL, start, rows, &work[0], 0)
-            for i in range(net.n_layers):
+            rows = min(BLOCK, X.rows.n_rows - row)
+            forward_first[real_t](first, first != last, theta, &X.rows, NULL, row, rows, NULL, 0,
+                                  &start[0], &cursor[0], &work[0], capacity, 0)
+            for i in range(1, net.n_layers):
                 forward(&net.layers[i], i < net.n_layers - 1, theta, &work[0], capacity, 0, rows)
             for i in range(rows):
                 for j in range(last.n_out):
-                    z[start + i, j] = (&work[0])[capacity * last.a + i * last.ld + j]
+                    z[row + i, j] = (&work[0])[capacity * last.a + i * last.ld + j]
 
 
-cdef void fetch(const Layer* first, const Rows* source, const Py_ssize_t* order, Py_ssize_t start,
+cdef void chunk_sums(const Layer* layer, const real_t* theta, Py_ssize_t start, Py_ssize_t stop,
+                     real_t* sums) noexcept nogil:
+    while start < stop:
+        column_sums[real_t](theta + layer.w + start * layer.ld, min(CHUNK, stop - start), layer.ld,
+                            sums + start // CHUNK * layer.ld)
+        start += CHUNK
+
+
+cdef void start_of_sums(const Layer* layer, const real_t* theta, const Rows* source,
+                        const real_t* sums, real_t* out) noexcept nogil:
+    cdef real_t background = <real_t> source.background
+    cdef const real_t* b = theta + layer.b
+    cdef Py_ssize_t j
+    if source.kind == RECORDS and background != 0:
+        column_sums[real_t](sums, (layer.n_in + CHUNK - 1) // CHUNK, layer.ld, out)
+        for j in range(layer.ld):
+            out[j] = b[j] + background * out[j]
+    else:
+        for j in range(layer.ld):
+            out[j] = b[j]
+
+
+cdef void forward_first(const Layer* layer, bint hidden, const real_t* theta, const Rows* source,
+                        const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t rows,
+                        const Py_ssize_t* next, Py_ssize_t n_next, const real_t* start,
+                        int64_t* cursor, real_t* work, Py_ssize_t capacity,
+                        Py_ssize_t at) noexcept nogil:
+    cdef real_t* z = work + capacity * layer.a + at * layer.ld
+    cdef Py_ssize_t i
+    if source.kind != RECORDS:
+        fetch(layer, source, order, first, rows, work, at)
+        forward(layer, hidden, theta, work, capacity, at, rows)
+        return
+    for i in range(rows):
+        memcpy(z + i * layer.ld, start, layer.ld * sizeof(real_t))
+    records_forward[real_t](source, order, first, rows, next, n_next, theta + layer.w, layer.ld,
+                            layer.width, z, cursor)
+    if hidden:
+        activate(layer.activation, z, rows * layer.ld)
+
+
+cdef void fetch(const Layer* layer, const Rows* source, const Py_ssize_t* order, Py_ssize_t first,
                 Py_ssize_t rows, real_t* work, Py_ssize_t at) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(rows):
-        fetch_row(source, order[start + i] if order is not NULL else start + i,
-                  work + (at + i) * first.ld_in)
+        fetch_row(source, order[first + i] if order is not NULL else first + i,
+                  work + (at + i) * layer.ld_in)
 
 
 cdef void forward(const Layer* layer, bint hidden, const real_t* theta, real_t* work,

@@ -1,5 +1,7 @@
 """Training: one step over a minibatch in two phases, epochs of steps, and the evaluation."""
 
+from libc.stdint cimport int64_t
+
 from mlpcore.engine.inputs cimport Input, Rows
 from mlpcore.engine.network cimport Layer, Network
 from mlpcore.engine.optimizers cimport Rule
@@ -21,9 +23,17 @@ cdef struct Plan:
     void* state
     void* work                # the minibatch: inputs, activations, errors
     void* transposed          # W.T of the layers that errors pass back through
-    void* scratch             # per thread: a chunk of a gradient
-    Py_ssize_t scratch_size
+    void* sums                # of the first layer's weights; see network.pxd
+    const Py_ssize_t* bounds  # thread t updates the first layer's rows bounds[t] to bounds[t + 1]
     Py_ssize_t forward_width
+    # Per thread: a chunk of a gradient, what the first layer's sums start from, a cursor for each
+    # row, and a chunk of the records turned about.
+    void* gradient
+    Py_ssize_t gradient_size
+    void* start
+    int64_t* cursor
+    Py_ssize_t cursor_size
+    char* entries
 
 cdef class Trainer:
     cdef Plan plan

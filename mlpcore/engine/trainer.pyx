@@ -22,14 +22,32 @@ import contextlib
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
+from libc.stdint cimport int64_t
 
 from mlpcore.engine.activations cimport activate, chain
 from mlpcore.engine.blas cimport gemm
-from mlpcore.engine.inputs cimport Input, Rows
+from mlpcore.engine.inputs cimport (
+    CHUNK,
+    GROUP,
+    RECORDS,
+    Input,
+    Rows,
+    records_gradient,
+    records_seek,
+)
 from mlpcore.engine.kernels cimport argmax, column_sums, small_gemm, transpose
 from mlpcore.engine.losses cimport loss as row_loss
 from mlpcore.engine.losses cimport output
-from mlpcore.engine.network cimport BLOCK, Layer, Network, fetch, forward
+from mlpcore.engine.network cimport (
+    BLOCK,
+    Layer,
+    Network,
+    chunk_sums,
+    fetch,
+    forward,
+    forward_first,
+    start_of_sums,
+)
 from mlpcore.engine.optimizers cimport update
 from mlpcore.engine.team cimport (
     Team,
@@ -45,9 +63,11 @@ from mlpcore.engine.network import aligned_zeros
 from mlpcore.engine.optimizers import OPTIMIZERS
 from mlpcore.engine.team import single_threaded_blas
 
-# Rows of W whose gradient is made and applied at a time: 64 of 112 floats are 28 KB, about a
-# first-level cache.
-cdef Py_ssize_t CHUNK = 64
+# Rows of W whose gradient is made and applied at a time, from dense rows: 64 of 112 floats are
+# 28 KB, about a first-level cache.
+cdef Py_ssize_t DENSE_CHUNK = 64
+# A chunk of the records turned about: for each feature, up to GROUP entries of 16 bytes at most.
+cdef Py_ssize_t ENTRIES_BYTES = CHUNK * GROUP * 16
 # Pieces that a wide layer is cut into, along its inputs or its outputs.
 cdef int WIDE_PIECES = 8
 # Rows that are dealt out together: whole tiles of the products.
@@ -56,6 +76,8 @@ cdef Py_ssize_t TILE = 8
 cdef double SECONDS_BETWEEN_SIGNALS = 0.05
 # A thread more must bring this many multiplications a minibatch, or the barriers cost more.
 cdef double WORTH_A_THREAD = 200_000
+# What an entry costs against a chunk of weights, when the shares of the first layer are made.
+cdef double COST_OF_ENTRY = 0.01
 
 
 cdef class Trainer:
@@ -94,20 +116,23 @@ cdef class Trainer:
         cdef int i
         for i in range(network.n_layers):
             longest = max(longest, network.layers[i].ld)
-        work = minibatch_size * sum(a * b for a, b in zip(network.n_units, network.n_units[1:]))
-        self._team = Team(max(1, min(n_threads, int(3 * work / WORTH_A_THREAD))))
+        size = self._worthwhile(network, train, minibatch_size, n_threads)
+        self._team = Team(size)
         self.network, self._train, self._valid = network, train, valid
         self._train_labels, self._valid_labels = train_labels, valid_labels
         self.state = aligned_zeros(OPTIMIZERS[optimizer] * network.size, network.dtype)
-        rows = max(minibatch_size, self._team.n_threads * BLOCK)
-        buffers = [
-            aligned_zeros(size, network.dtype)
-            for size in (
-                rows * network.full_width,
-                network.transposed_size,
-                self._team.n_threads * CHUNK * longest,
-            )
-        ]
+        rows = max(minibatch_size, size * BLOCK)
+        chunks = (network.layers[0].n_in + CHUNK - 1) // CHUNK
+        self._buffers = {
+            "work": aligned_zeros(rows * network.full_width, network.dtype),
+            "transposed": aligned_zeros(network.transposed_size, network.dtype),
+            "sums": aligned_zeros(chunks * network.layers[0].ld, network.dtype),
+            "bounds": _bounds(train, chunks, minibatch_size, size),
+            "gradient": aligned_zeros(size * DENSE_CHUNK * longest, network.dtype),
+            "start": aligned_zeros(size * network.layers[0].ld, network.dtype),
+            "cursor": np.empty(size * max(minibatch_size, BLOCK), np.int64),
+            "entries": aligned_zeros(size * ENTRIES_BYTES if train.path == "sparse" else 0, "u1"),
+        }
         plan.layers, plan.n_layers, plan.loss = network.layers, network.n_layers, network.loss
         plan.optimizer = list(OPTIMIZERS).index(optimizer)
         plan.rule.learning_rate, plan.rule.l2 = learning_rate, l2
@@ -115,12 +140,26 @@ cdef class Trainer:
         plan.rows, plan.labels = train.rows, &self._train_labels[0]
         plan.batch = minibatch_size
         plan.barrier = self._team.barrier
-        plan.state = _address(self.state)
-        plan.work, plan.transposed = _address(buffers[0]), _address(buffers[1])
-        plan.scratch = _address(buffers[2])
-        plan.scratch_size = CHUNK * longest
         plan.forward_width = network.forward_width
-        self._buffers = buffers
+        plan.gradient_size = DENSE_CHUNK * longest
+        plan.cursor_size = max(minibatch_size, BLOCK)
+        plan.state = _address(self.state)
+        plan.work = _address(self._buffers["work"])
+        plan.transposed = _address(self._buffers["transposed"])
+        plan.sums = _address(self._buffers["sums"])
+        plan.bounds = <Py_ssize_t*> _address(self._buffers["bounds"])
+        plan.gradient = _address(self._buffers["gradient"])
+        plan.start = _address(self._buffers["start"])
+        plan.cursor = <int64_t*> _address(self._buffers["cursor"])
+        plan.entries = <char*> _address(self._buffers["entries"])
+
+    @staticmethod
+    def _worthwhile(Network network, Input train, minibatch_size, n_threads):
+        """Threads that pay for their barriers."""
+        sizes = [a * b for a, b in zip(network.n_units, network.n_units[1:])]
+        sizes[0] *= train.density
+        work = 3 * minibatch_size * sum(sizes)
+        return max(1, min(n_threads, int(work / WORTH_A_THREAD)))
 
     def __enter__(self):
         self._exits = contextlib.ExitStack()
@@ -182,6 +221,20 @@ cdef void* _address(buffer) except? NULL:
     return <void*> <size_t> buffer.__array_interface__["data"][0]
 
 
+def _bounds(Input train, chunks, minibatch_size, size):
+    """Features at which the threads' shares of the first layer's weights begin and end.
+
+    A chunk costs its entries and its weights. Of the entries a sample tells: pixels in the middle
+    of an image are seldom background, those at its edges always.
+    """
+    cost = np.full(chunks, 1.0)
+    if train.path == "sparse":
+        cost += train.entries_per_chunk(chunks) * minibatch_size * COST_OF_ENTRY
+    done = np.concatenate([[0.0], np.cumsum(cost)]) / cost.sum()
+    bounds = np.searchsorted(done, np.arange(1, size) / size)
+    return np.minimum(np.array([0, *bounds, chunks], np.intp) * CHUNK, train.n_features)
+
+
 cdef _epoch(Trainer trainer, real_t* _, int thread, const Py_ssize_t[::1] order):
     """One thread's part of an epoch."""
     cdef Plan* plan = &trainer.plan
@@ -190,12 +243,13 @@ cdef _epoch(Trainer trainer, real_t* _, int thread, const Py_ssize_t[::1] order)
     cdef Py_ssize_t n = order.shape[0], position = 0
     cdef double deadline
     with nogil:
-        _transposes(plan, theta, thread)
+        _prepare(plan, theta, thread)
     while position + plan.batch <= n and not barrier_stopped(plan.barrier):
         deadline = clock() + SECONDS_BETWEEN_SIGNALS if thread == 0 else 0
         with nogil:
             while position + plan.batch <= n and not barrier_stopped(plan.barrier):
-                _step(plan, theta, thread, rows + position, plan.batch)
+                _step(plan, theta, thread, rows + position, plan.batch,
+                      min(plan.batch, n - position - plan.batch))
                 position += plan.batch
                 if thread == 0 and clock() > deadline:
                     break
@@ -203,11 +257,12 @@ cdef _epoch(Trainer trainer, real_t* _, int thread, const Py_ssize_t[::1] order)
             PyErr_CheckSignals()
 
 
-cdef void _transposes(Plan* plan, const real_t* theta, int thread) noexcept nogil:
-    """W.T of the layers that errors pass back through, as the parameters are now."""
-    cdef const Layer* layer
+cdef void _prepare(Plan* plan, const real_t* theta, int thread) noexcept nogil:
+    """What is kept beside the weights, from the weights as they are now: transposes and sums."""
+    cdef const Layer* layer = plan.layers
     cdef Py_ssize_t start, stop
     cdef int i
+    chunk_sums(layer, theta, plan.bounds[thread], plan.bounds[thread + 1], <real_t*> plan.sums)
     for i in range(1, plan.n_layers):
         layer = &plan.layers[i]
         if not layer.wide:
@@ -217,20 +272,31 @@ cdef void _transposes(Plan* plan, const real_t* theta, int thread) noexcept nogi
     barrier_wait(plan.barrier)
 
 
-cdef void _step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order,
-                Py_ssize_t rows) noexcept nogil:
-    """One thread's part of one minibatch: the rows that `order` lists."""
+cdef void _step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, Py_ssize_t rows,
+                Py_ssize_t n_next) noexcept nogil:
+    """One thread's part of one minibatch: the rows that `order` lists. n_next come after them."""
     cdef real_t* work = <real_t*> plan.work
+    cdef const Layer* first = plan.layers
     cdef const Layer* last = &plan.layers[plan.n_layers - 1]
     cdef const Layer* layer
+    cdef real_t* sums = <real_t*> plan.start + thread * first.ld
     cdef Py_ssize_t start, stop, i
     cdef int j
     cdef bint shared = False   # what comes next reads rows that other threads may still be writing
 
     # Phase 1: my rows, there and back.
     share(rows, TILE, thread, plan.barrier.size, &start, &stop)
-    fetch(plan.layers, &plan.rows, order, start, stop - start, work, start)
-    for j in range(plan.n_layers):
+    if first.wide and plan.rows.kind != RECORDS:
+        fetch(first, &plan.rows, order, start, stop - start, work, start)
+        barrier_wait(plan.barrier)
+        _wide_forward(plan, first, theta, thread, rows)
+        shared = True
+    else:
+        start_of_sums[real_t](first, theta, &plan.rows, <real_t*> plan.sums, sums)
+        forward_first[real_t](first, first != last, theta, &plan.rows, order, start, stop - start,
+                              order + rows + start, max(0, min(n_next, stop) - start), sums,
+                              plan.cursor + thread * plan.cursor_size, work, plan.batch, start)
+    for j in range(1, plan.n_layers):
         layer = &plan.layers[j]
         if layer.wide:
             barrier_wait(plan.barrier)
@@ -258,16 +324,21 @@ cdef void _step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order,
     barrier_wait(plan.barrier)
 
     # Phase 2: my rows of every W.
-    for j in range(plan.n_layers):
+    if plan.rows.kind == RECORDS:
+        _update_from_records(plan, first, theta, thread, order, rows)
+    else:
+        _update_weights(plan, first, theta, thread, rows, plan.bounds[thread],
+                        plan.bounds[thread + 1])
+    for j in range(1, plan.n_layers):
         layer = &plan.layers[j]
-        if j == 0 or not layer.wide:
+        if not layer.wide:
             share(layer.n_in, TILE, thread, plan.barrier.size, &start, &stop)
             _update_weights(plan, layer, theta, thread, rows, start, stop)
-            if j > 0:
-                transpose[real_t](theta + layer.w, layer.ld, start, stop, layer.n_out,
-                                  <real_t*> plan.transposed + layer.wt, layer.ld_in)
+            transpose[real_t](theta + layer.w, layer.ld, start, stop, layer.n_out,
+                              <real_t*> plan.transposed + layer.wt, layer.ld_in)
+    for j in range(plan.n_layers):
         if j % plan.barrier.size == thread:
-            _update_biases(plan, layer, theta, thread, rows)
+            _update_biases(plan, &plan.layers[j], theta, thread, rows)
     barrier_wait(plan.barrier)
 
 
@@ -298,10 +369,10 @@ cdef void _update_weights(Plan* plan, const Layer* layer, real_t* theta, int thr
     """Gradient and step of rows [start, stop) of W, a chunk at a time."""
     cdef const real_t* x = <const real_t*> plan.work + plan.batch * layer.x
     cdef const real_t* delta = <const real_t*> plan.work + plan.batch * layer.delta
-    cdef real_t* gradient = <real_t*> plan.scratch + thread * plan.scratch_size
+    cdef real_t* gradient = <real_t*> plan.gradient + thread * plan.gradient_size
     cdef Py_ssize_t chunk
     while start < stop:
-        chunk = min(CHUNK, stop - start)
+        chunk = min(DENSE_CHUNK, stop - start)
         small_gemm[real_t](chunk, layer.width, rows, x + start, 1, layer.ld_in, delta, layer.ld,
                            NULL, 0, gradient, layer.ld)
         update[real_t](plan.optimizer, &plan.rule, plan.rule.l2,
@@ -311,10 +382,36 @@ cdef void _update_weights(Plan* plan, const Layer* layer, real_t* theta, int thr
         start += chunk
 
 
+cdef void _update_from_records(Plan* plan, const Layer* layer, real_t* theta, int thread,
+                               const Py_ssize_t* order, Py_ssize_t rows) noexcept nogil:
+    """The same for my rows of the first layer's W, from records."""
+    cdef const real_t* delta = <const real_t*> plan.work + plan.batch * layer.delta
+    cdef real_t* gradient = <real_t*> plan.gradient + thread * plan.gradient_size
+    cdef real_t* first = <real_t*> plan.start + thread * layer.ld
+    cdef int64_t* cursor = plan.cursor + thread * plan.cursor_size
+    cdef real_t background = <real_t> plan.rows.background
+    cdef Py_ssize_t start = plan.bounds[thread], end = plan.bounds[thread + 1], stop, j
+    column_sums[real_t](delta, rows, layer.ld, first)
+    for j in range(layer.ld):
+        first[j] *= background
+    records_seek(&plan.rows, order, rows, start, cursor)
+    while start < end:
+        stop = min(end, start + CHUNK)
+        records_gradient[real_t](&plan.rows, order, rows, start, stop, delta, layer.ld, layer.width,
+                                 first, gradient, cursor, plan.entries + thread * ENTRIES_BYTES)
+        update[real_t](plan.optimizer, &plan.rule, plan.rule.l2,
+                       theta + layer.w + start * layer.ld, gradient,
+                       <real_t*> plan.state + layer.w + start * layer.ld, plan.state_stride,
+                       (stop - start) * layer.ld)
+        if background != 0:
+            chunk_sums(layer, theta, start, stop, <real_t*> plan.sums)
+        start = stop
+
+
 cdef void _update_biases(Plan* plan, const Layer* layer, real_t* theta, int thread,
                          Py_ssize_t rows) noexcept nogil:
     """Gradient and step of the biases: sums over the rows, and no penalty."""
-    cdef real_t* gradient = <real_t*> plan.scratch + thread * plan.scratch_size
+    cdef real_t* gradient = <real_t*> plan.gradient + thread * plan.gradient_size
     column_sums[real_t](<const real_t*> plan.work + plan.batch * layer.delta, rows, layer.ld,
                         gradient)
     update[real_t](plan.optimizer, &plan.rule, 0, theta + layer.b, gradient,
@@ -369,11 +466,17 @@ cdef _blocks(Trainer trainer, real_t* _, int thread, Input rows, int[::1] labels
     """Evaluate blocks of rows until none is left."""
     cdef bint more = True
     cdef double deadline
+    cdef Plan* plan = &trainer.plan
+    cdef real_t* theta = <real_t*> trainer.network.theta
+    with nogil:
+        _prepare(plan, theta, thread)
+        start_of_sums[real_t](plan.layers, theta, &rows.rows, <real_t*> plan.sums,
+                              <real_t*> plan.start + thread * plan.layers.ld)
     while more:
         deadline = clock() + SECONDS_BETWEEN_SIGNALS if thread == 0 else 1e300
         with nogil:
-            more = _some_blocks(&trainer.plan, <const real_t*> trainer.network.theta, thread,
-                                &rows.rows, &labels[0], &losses[0], &hits[0], deadline)
+            more = _some_blocks(plan, theta, thread, &rows.rows, &labels[0], &losses[0],
+                                &hits[0], deadline)
         if thread == 0:
             PyErr_CheckSignals()
 
@@ -384,7 +487,7 @@ cdef bint _some_blocks(Plan* plan, const real_t* theta, int thread, const Rows* 
     """Blocks until the deadline; whether there may be more."""
     cdef const Layer* last = &plan.layers[plan.n_layers - 1]
     cdef real_t* work = <real_t*> plan.work + thread * BLOCK * plan.forward_width
-    cdef real_t* target = <real_t*> plan.scratch + thread * plan.scratch_size
+    cdef real_t* target = <real_t*> plan.gradient + thread * plan.gradient_size
     cdef const real_t* z
     cdef Py_ssize_t block, start, rows, i
     cdef int j
@@ -396,8 +499,10 @@ cdef bint _some_blocks(Plan* plan, const real_t* theta, int thread, const Rows* 
         if start >= source.n_rows:
             return False
         rows = min(BLOCK, source.n_rows - start)
-        fetch(plan.layers, source, NULL, start, rows, work, 0)
-        for j in range(plan.n_layers):
+        forward_first[real_t](plan.layers, plan.n_layers > 1, theta, source, NULL, start, rows,
+                              NULL, 0, <real_t*> plan.start + thread * plan.layers.ld,
+                              plan.cursor + thread * plan.cursor_size, work, BLOCK, 0)
+        for j in range(1, plan.n_layers):
             forward(&plan.layers[j], j < plan.n_layers - 1, theta, work, BLOCK, 0, rows)
         for i in range(rows):
             z = work + BLOCK * last.a + i * last.ld

@@ -1,0 +1,255 @@
+/* The background-skipping first layer: rows kept as the entries that differ from a background.
+ *
+ * X = background + S with S mostly zero, so X @ W = S @ W + background * (column sums of W), and the
+ * gradient likewise. Only S is touched here; whoever calls adds the background's share as the value
+ * that the sums start from. An element's sum runs over the entries in one order whatever tile,
+ * panel or group they fall into, so the result has the same bits however the work is dealt out. */
+#ifndef MLP_TYPE
+
+#include <stdint.h>
+
+/* Compressed rows: entries start[i] to start[i + 1] of index (ascending) and value belong to row i. */
+typedef struct {
+    const int64_t *start;
+    const void *index; /* uint16_t, or int32_t where there are too many features */
+    const void *value; /* real numbers, or bytes that stand for table[byte] */
+    const void *table;
+    int wide_index;
+    int coded;
+} mlp_records;
+
+#define MLP_BODY "sparse.h"
+#include "each.h"
+#undef MLP_BODY
+
+#else
+
+/* Vectors of hidden units that stay in registers, and bytes of W that a tile of features may have:
+ * small enough for the nearer half of the cache, large enough to keep visits to a row few. */
+#define PANEL 8
+#define TILE_BYTES (64 * 1024)
+/* Rows whose entries are turned about together for the gradient; see also GROUP in sparse.pxd. */
+#define GROUP 256
+
+typedef struct {
+    REAL x;
+    int32_t at; /* offset of the row's errors */
+} MLP_NAME(entry);
+
+MLP_INLINE ptrdiff_t MLP_NAME(feature)(const mlp_records *s, const int wide, int64_t p) {
+    return wide ? ((const int32_t *)s->index)[p] : ((const uint16_t *)s->index)[p];
+}
+
+MLP_INLINE REAL MLP_NAME(value)(const mlp_records *s, const int coded, int64_t p) {
+    return coded ? ((const REAL *)s->table)[((const uint8_t *)s->value)[p]]
+                 : ((const REAL *)s->value)[p];
+}
+
+/* Rows arrive in random order, so the processor can't guess what comes next; we can tell it. */
+MLP_INLINE void MLP_NAME(prefetch_row)(const mlp_records *s, ptrdiff_t row) {
+    int64_t start = s->start[row], stop = s->start[row + 1];
+    int64_t index_size = s->wide_index ? 4 : 2, value_size = s->coded ? 1 : (int64_t)sizeof(REAL);
+    for (int64_t at = start * index_size; at < stop * index_size; at += MLP_LINE)
+        __builtin_prefetch((const char *)s->index + at, 0, 2);
+    for (int64_t at = start * value_size; at < stop * value_size; at += MLP_LINE)
+        __builtin_prefetch((const char *)s->value + at, 0, 2);
+}
+
+/* Features below `stop` of some rows: z += S @ W for one panel of hidden units. */
+MLP_INLINE void MLP_NAME(forward_tile)(const int vectors, const int wide, const int coded,
+                                       const mlp_records *s, const ptrdiff_t *order,
+                                       ptrdiff_t first, ptrdiff_t rows, ptrdiff_t stop,
+                                       const REAL *w, ptrdiff_t ld, REAL *z, int64_t *cursor) {
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        int64_t p = cursor[i], end = s->start[(order ? order[first + i] : first + i) + 1];
+        if (p == end || MLP_NAME(feature)(s, wide, p) >= stop) continue;
+        V sum[PANEL];
+        REAL *out = z + i * ld;
+#pragma GCC unroll 8
+        for (int j = 0; j < vectors; j++) sum[j] = *(V *)(out + j * LANES);
+        do {
+            const REAL *line = w + MLP_NAME(feature)(s, wide, p) * ld;
+            REAL x = MLP_NAME(value)(s, coded, p);
+            p++;
+#pragma GCC unroll 8
+            for (int j = 0; j < vectors; j++) sum[j] += x * *(const V *)(line + j * LANES);
+        } while (p < end && MLP_NAME(feature)(s, wide, p) < stop);
+#pragma GCC unroll 8
+        for (int j = 0; j < vectors; j++) *(V *)(out + j * LANES) = sum[j];
+        cursor[i] = p;
+    }
+}
+
+/* Entries of features [from, stop) of some rows, listed by feature. */
+MLP_INLINE void MLP_NAME(turn)(const int wide, const int coded, const mlp_records *s,
+                               const ptrdiff_t *order, ptrdiff_t rows, ptrdiff_t from,
+                               ptrdiff_t stop, ptrdiff_t ld, int64_t *cursor,
+                               MLP_NAME(entry) *list, int *count) {
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        int64_t p = cursor[i], end = s->start[order[i] + 1];
+        for (; p < end; p++) {
+            ptrdiff_t f = MLP_NAME(feature)(s, wide, p);
+            if (f >= stop) break;
+            MLP_NAME(entry) *entry = list + (f - from) * GROUP + count[f - from]++;
+            entry->at = (int32_t)(i * ld);
+            entry->x = MLP_NAME(value)(s, coded, p);
+        }
+        cursor[i] = p;
+    }
+}
+
+/* gradient = start + (listed entries).T @ delta for one panel of hidden units. */
+MLP_INLINE void MLP_NAME(gradient_panel)(const int vectors, ptrdiff_t features,
+                                         const MLP_NAME(entry) *list, const int *count,
+                                         const REAL *delta, ptrdiff_t ld, const REAL *start,
+                                         ptrdiff_t start_row, REAL *gradient) {
+    for (ptrdiff_t f = 0; f < features; f++) {
+        V sum[PANEL];
+#pragma GCC unroll 8
+        for (int j = 0; j < vectors; j++)
+            sum[j] = *(const V *)(start + f * start_row + j * LANES);
+        const MLP_NAME(entry) *entry = list + f * GROUP, *end = entry + count[f];
+        for (; entry < end; entry++) {
+            const REAL *line = delta + entry->at;
+            REAL x = entry->x;
+#pragma GCC unroll 8
+            for (int j = 0; j < vectors; j++) sum[j] += x * *(const V *)(line + j * LANES);
+        }
+#pragma GCC unroll 8
+        for (int j = 0; j < vectors; j++) *(V *)(gradient + f * ld + j * LANES) = sum[j];
+    }
+}
+
+/* Call `what(vectors, wide, coded)` with constants, so that each case is compiled by itself. */
+#define CASES(vectors, what)                         \
+    switch (vectors) {                               \
+        case 1: what(1); break;                      \
+        case 2: what(2); break;                      \
+        case 3: what(3); break;                      \
+        case 4: what(4); break;                      \
+        case 5: what(5); break;                      \
+        case 6: what(6); break;                      \
+        case 7: what(7); break;                      \
+        default: what(8);                            \
+    }
+
+/* z += S @ W over all features: rows first, first + 1, ... of the order, or of the records where
+ * there is none. `after` more rows of the order are about to be wanted. cursor: one per row. */
+MLP_KERNEL void MLP_NAME(sparse_forward)(const mlp_records *s, const ptrdiff_t *order,
+                                         ptrdiff_t first, ptrdiff_t rows, const ptrdiff_t *next,
+                                         ptrdiff_t n_next, ptrdiff_t features, const REAL *w,
+                                         ptrdiff_t ld, ptrdiff_t width, REAL *z,
+                                         int64_t *cursor) {
+    const ptrdiff_t all = width / LANES, panels = (all + PANEL - 1) / PANEL;
+    ptrdiff_t asked = 0;
+    for (ptrdiff_t panel = 0; panel < panels; panel++) {
+        const ptrdiff_t from = all * panel / panels, vectors = all * (panel + 1) / panels - from;
+        const ptrdiff_t fit = TILE_BYTES / (vectors * BYTES), tiles = (features + fit - 1) / fit;
+        const REAL *panel_w = w + from * LANES;
+        REAL *panel_z = z + from * LANES;
+        for (ptrdiff_t i = 0; i < rows; i++) cursor[i] = s->start[order ? order[first + i] : first + i];
+        for (ptrdiff_t tile = 0; tile < tiles; tile++) {
+            const ptrdiff_t stop = features * (tile + 1) / tiles;
+#define TILE(v)                                                                                 \
+    do {                                                                                        \
+        if (s->wide_index)                                                                      \
+            MLP_NAME(forward_tile)(v, 1, 0, s, order, first, rows, stop, panel_w, ld, panel_z,  \
+                                   cursor);                                                     \
+        else if (s->coded)                                                                      \
+            MLP_NAME(forward_tile)(v, 0, 1, s, order, first, rows, stop, panel_w, ld, panel_z,  \
+                                   cursor);                                                     \
+        else                                                                                    \
+            MLP_NAME(forward_tile)(v, 0, 0, s, order, first, rows, stop, panel_w, ld, panel_z,  \
+                                   cursor);                                                     \
+    } while (0)
+            CASES(vectors, TILE)
+#undef TILE
+            for (; asked < n_next * (panel * tiles + tile + 1) / (panels * tiles); asked++)
+                MLP_NAME(prefetch_row)(s, next[asked]);
+        }
+    }
+}
+
+/* Where each row's entries from feature `from` on start. */
+MLP_KERNEL void MLP_NAME(sparse_seek)(const mlp_records *s, const ptrdiff_t *order, ptrdiff_t rows,
+                                      ptrdiff_t from, int64_t *cursor) {
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        int64_t low = s->start[order[i]], length = s->start[order[i] + 1] - low;
+        if (from == 0) length = 0;
+        while (length > 0) {
+            int64_t half = length / 2;
+            int below = MLP_NAME(feature)(s, s->wide_index, low + half) < from;
+            low = below ? low + half + 1 : low;
+            length = below ? length - half - 1 : half;
+        }
+        cursor[i] = low;
+    }
+}
+
+/* gradient (stop - from, ld) = start + S[:, from:stop].T @ delta over the rows of the order, whose
+ * cursors stand at feature `from` and move to `stop`. list: (stop - from) * GROUP entries. */
+MLP_KERNEL void MLP_NAME(sparse_gradient)(const mlp_records *s, const ptrdiff_t *order,
+                                          ptrdiff_t rows, ptrdiff_t from, ptrdiff_t stop,
+                                          const REAL *delta, ptrdiff_t ld, ptrdiff_t width,
+                                          const REAL *start, REAL *gradient, int64_t *cursor,
+                                          void *list, int *count) {
+    const ptrdiff_t all = width / LANES, panels = (all + PANEL - 1) / PANEL;
+    ptrdiff_t start_row = 0;
+    for (ptrdiff_t row = 0; row < rows; row += GROUP) {
+        const ptrdiff_t group = rows - row < GROUP ? rows - row : GROUP;
+        memset(count, 0, (size_t)(stop - from) * sizeof *count);
+        if (s->wide_index)
+            MLP_NAME(turn)(1, 0, s, order + row, group, from, stop, ld, cursor + row, list, count);
+        else if (s->coded)
+            MLP_NAME(turn)(0, 1, s, order + row, group, from, stop, ld, cursor + row, list, count);
+        else
+            MLP_NAME(turn)(0, 0, s, order + row, group, from, stop, ld, cursor + row, list, count);
+        for (ptrdiff_t panel = 0; panel < panels; panel++) {
+            const ptrdiff_t at = all * panel / panels, vectors = all * (panel + 1) / panels - at;
+#define GRADIENT(v)                                                                             \
+    MLP_NAME(gradient_panel)(v, stop - from, list, count, delta + row * ld + at * LANES, ld,    \
+                             start + at * LANES, start_row, gradient + at * LANES)
+            CASES(vectors, GRADIENT)
+#undef GRADIENT
+        }
+        start = gradient;
+        start_row = ld;
+    }
+}
+
+/* Entries of one row that are not the background; index and value are NULL to count them only.
+ * Most runs of 16 are background alone, which one comparison of vectors can tell. */
+#define PACK(name, source)                                                                       \
+    MLP_KERNEL int64_t MLP_NAME(pack_##name)(const source *x, ptrdiff_t n, source background,    \
+                                             uint16_t *index, REAL *value, uint8_t *code) {      \
+        int64_t found = 0;                                                                       \
+        for (ptrdiff_t from = 0; from < n; from += 16) {                                         \
+            const ptrdiff_t run = n - from < 16 ? n - from : 16;                                 \
+            int any = 0;                                                                         \
+            if (run == 16)                                                                       \
+                for (int j = 0; j < 16; j++) any += x[from + j] != background;                   \
+            else                                                                                 \
+                for (int j = 0; j < run; j++) any += x[from + j] != background;                  \
+            if (index && any)                                                                    \
+                for (ptrdiff_t f = from, last = found + any; found < last; f++) {                \
+                    /* written whether it stays or not: cheaper than a branch */                 \
+                    index[found] = (uint16_t)f;                                                  \
+                    if (value) value[found] = (REAL)x[f] - (REAL)background;                     \
+                    if (code) code[found] = (uint8_t)x[f];                                       \
+                    found += x[f] != background;                                                 \
+                }                                                                                \
+            else                                                                                 \
+                found += any;                                                                    \
+        }                                                                                        \
+        return found;                                                                            \
+    }
+PACK(f32, float)
+PACK(f64, double)
+PACK(u8, uint8_t)
+
+#undef PACK
+#undef CASES
+#undef PANEL
+#undef TILE_BYTES
+#undef GROUP
+#endif
