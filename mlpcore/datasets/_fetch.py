@@ -190,8 +190,9 @@ def _fetch(name: str, mirrors: list[str], size: int, sha256: str) -> bytes:
 
         return gzip.compress(content, 6, mtime=0)
     raise OSError(
-        f"{name}: no mirror delivered the file; is there a network? Try again later, pass other mirrors, or put the "
-        "file into the folder by hand.\n  " + "\n  ".join(failures or ["mirrors is empty"])
+        f"{name}: no mirror delivered the file; is there a network? Try again later, pass other "
+        "mirrors, or put the file into the folder by hand.\n  "
+        + "\n  ".join(failures or ["mirrors is empty"])
     )
 
 
