@@ -1,0 +1,22 @@
+"""Data in and out: IDX files, MNIST, a small set of digits, and ``.npz`` files of arrays.
+
+Nothing here imports the engine, and nothing is downloaded unless `fetch_mnist` is called.
+"""
+
+from mlpcore._files import load_npz, save_npz
+from mlpcore.datasets._digits import load_digits
+from mlpcore.datasets._fetch import MIRRORS, fetch_mnist
+from mlpcore.datasets._idx import IDXError, read_idx, write_idx
+from mlpcore.datasets._mnist import load_mnist
+
+__all__ = [
+    "MIRRORS",
+    "IDXError",
+    "fetch_mnist",
+    "load_digits",
+    "load_mnist",
+    "load_npz",
+    "read_idx",
+    "save_npz",
+    "write_idx",
+]
