@@ -53,23 +53,25 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def update(self, epoch: int, cost: float, train_acc: float, valid_acc: float | None) -> None:
+    def update(self, epoch: int, figures: dict[str, float]) -> None:
         """Show that an epoch is over.
 
         Parameters
         ----------
         epoch : int
             From 1.
-        cost : float
-        train_acc, valid_acc : float
-            Shares of rows, 0 to 1; `valid_acc` is None without validation data.
+        figures : dict of float
+            What was computed of ``"cost"`` and of the shares of rows ``"train_acc"`` and
+            ``"valid_acc"``, 0 to 1.
         """
-        figures = {"cost": f"{cost:.2f}", "train": f"{train_acc:.2%}"}
-        if valid_acc is not None:
-            figures["valid"] = f"{valid_acc:.2%}"
+        texts = {
+            name.removesuffix("_acc"): f"{figure:.2f}" if name == "cost" else f"{figure:.2%}"
+            for name, figure in figures.items()
+        }
         if self._bar is not None:
-            self._bar.set_postfix(figures, refresh=False)
+            if texts:
+                self._bar.set_postfix(texts, refresh=False)
             self._bar.update()
         elif self._lines and sys.stderr is not None:
-            text = ", ".join(f"{name} {figure}" for name, figure in figures.items())
+            text = ", ".join(f"{name} {figure}" for name, figure in texts.items())
             print(f"epoch {epoch}/{self._epochs}: {text}", file=sys.stderr, flush=True)

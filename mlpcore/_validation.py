@@ -85,12 +85,12 @@ def check_units(value: Any, name: str) -> tuple[int, ...]:
 
 def check_rows(
     X: ArrayLike, name: str, *, dtype: np.dtype[Any] | None = None, n_features: int | None = None
-) -> NDArray[Any]:
+) -> Any:
     """Rows of finite numbers, as an array that the engine reads as it is.
 
     Parameters
     ----------
-    X : array_like, shape (n_samples, n_features)
+    X : array_like or scipy.sparse matrix, shape (n_samples, n_features)
     name : str
         What the caller calls it.
     dtype : dtype or None
@@ -102,10 +102,11 @@ def check_rows(
     Returns
     -------
     X : ndarray of float32, float64 or uint8, native byte order, elements of a row adjacent
-        The caller's own array where that is what came.
+        The caller's own array where that is what came. Of a sparse matrix, a CSR matrix of floats
+        with sorted indices and no duplicates.
     """
-    if hasattr(X, "toarray") and hasattr(X, "nnz"):
-        raise TypeError(f"{name} is a sparse matrix, which is not supported; pass {name}.toarray().")
+    if hasattr(X, "tocsr"):
+        return _check_sparse(X, name, dtype, n_features)
     if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
         raise ValueError(f"{name} has masked entries; fill them in first, with {name}.filled().")
     array = np.asarray(X)
@@ -124,26 +125,64 @@ def check_rows(
             f"{name} must have two dimensions, rows and features; got shape {array.shape}. "
             f"For one row use {name}.reshape(1, -1), for one feature {name}.reshape(-1, 1)."
         )
-    n_rows, columns = array.shape
+    _check_shape(array.shape, name, n_features)
+    if array.dtype.name not in ("float32", "float64", "uint8"):
+        small = array.dtype.itemsize * 8 <= (16 if array.dtype.kind in "iub" else 32)
+        array = array.astype(dtype or (np.float32 if small else np.float64))
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if not array.flags.aligned or (array.shape[1] > 1 and array.strides[1] != array.itemsize):
+        array = np.ascontiguousarray(array)
+    if array.dtype.kind == "f":
+        _check_finite(array, name, np.finfo(dtype or array.dtype).max)
+    return array
+
+
+def _check_shape(shape: tuple[int, ...], name: str, n_features: int | None) -> None:
+    n_rows, columns = shape
     if n_features is not None and columns != n_features:
         raise ValueError(
             f"{name} must have {n_features} columns, as in fit; got {columns}. Pass the same "
             "features, or call fit again."
         )
     if n_rows == 0 or columns == 0:
-        raise ValueError(f"{name} must have at least one row and one column; got shape {array.shape}.")
+        raise ValueError(f"{name} must have at least one row and one column; got shape {shape}.")
     if columns > _LARGEST:
         raise ValueError(f"{name} must have at most {_LARGEST} columns; got {columns}.")
-    if array.dtype.name not in ("float32", "float64", "uint8"):
-        small = array.dtype.itemsize * 8 <= (16 if array.dtype.kind in "iub" else 32)
-        array = array.astype(dtype or (np.float32 if small else np.float64))
-    if not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="))
-    if not array.flags.aligned or (columns > 1 and array.strides[1] != array.itemsize):
-        array = np.ascontiguousarray(array)
-    if array.dtype.kind == "f":
-        _check_finite(array, name, np.finfo(dtype or array.dtype).max)
-    return array
+
+
+def _check_sparse(X: Any, name: str, dtype: np.dtype[Any] | None, n_features: int | None) -> Any:
+    """The same for a sparse matrix; its entries stay where they are if they are in order."""
+    if len(X.shape) != 2:
+        raise ValueError(f"{name} must have two dimensions, rows and features; got shape {X.shape}.")
+    _check_shape(X.shape, name, n_features)
+    matrix = X.tocsr()
+    if matrix.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold numbers; got dtype {matrix.dtype}.")
+    if matrix.dtype not in (np.float32, np.float64):
+        matrix = matrix.astype(dtype or np.float64)
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+    if len(matrix.data):
+        _check_finite(matrix.data.reshape(-1, 1), name, np.finfo(dtype or matrix.dtype).max)
+    return matrix
+
+
+def check_scale(value: Any) -> tuple[float, float]:
+    """A pair of finite numbers, scale and offset; None is (1, 0)."""
+    if value is None:
+        return 1.0, 0.0
+    try:
+        scale, offset = (float(number) for number in value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"input_scale must be None or a pair (scale, offset); got {value!r}. For bytes to "
+            "[-1, 1] use (2 / 255, -1)."
+        ) from None
+    if not (np.isfinite(scale) and np.isfinite(offset)):
+        raise ValueError(f"input_scale must be finite; got {value!r}.")
+    return scale, offset
 
 
 def _check_finite(array: NDArray[Any], name: str, largest: float) -> None:

@@ -4,7 +4,7 @@ The first layer asks two things of its input, the way forward of some rows and t
 features. Dense rows answer with products of matrices, records by skipping the background.
 """
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint16_t
 
 from mlpcore.engine.typedefs cimport real_t
 
@@ -29,6 +29,8 @@ cdef enum:
     CHUNK = 32
     # Rows that records are turned about for at a time; as in simd/sparse.h.
     GROUP = 256
+    # Features that 16 bits can number.
+    MOST_FEATURES = 65536
 
 cdef struct Rows:
     InputKind kind
@@ -63,3 +65,17 @@ cdef void records_gradient(const Rows* rows, const Py_ssize_t* order, Py_ssize_t
                            Py_ssize_t start, Py_ssize_t stop, const real_t* delta, Py_ssize_t ld,
                            Py_ssize_t width, const real_t* first, real_t* gradient,
                            int64_t* cursor, void* list) noexcept nogil
+# W[f] += x * delta for one row's entries (f, x), and the sum of those x.
+cdef void records_spread(const Rows* rows, Py_ssize_t row, const real_t* delta, Py_ssize_t width,
+                         real_t* w, Py_ssize_t ld) noexcept nogil
+cdef double records_sum(const Rows* rows, Py_ssize_t row, real_t tag) noexcept nogil
+
+# Room for the records of a few rows, which `pack_block` makes from dense ones on the way forward.
+cdef struct Block:
+    int64_t* start
+    uint16_t* index
+    void* value
+    void* row                 # one row as real_t
+
+cdef void pack_block(const Rows* source, Py_ssize_t first, Py_ssize_t n, real_t background,
+                     const Block* room, Rows* out) noexcept nogil

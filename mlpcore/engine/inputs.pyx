@@ -39,6 +39,12 @@ cdef extern from "simd/sparse.h" nogil:
     void sparse_gradient_f64 "MLP_PICK(sparse_gradient, f64)" (
         const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*,
         Py_ssize_t, Py_ssize_t, const double*, double*, int64_t*, void*, int*)
+    void sparse_spread_f32 "MLP_PICK(sparse_spread, f32)" (
+        const Records*, Py_ssize_t, const float*, Py_ssize_t, float*, Py_ssize_t)
+    void sparse_spread_f64 "MLP_PICK(sparse_spread, f64)" (
+        const Records*, Py_ssize_t, const double*, Py_ssize_t, double*, Py_ssize_t)
+    double sparse_sum_f32 "MLP_PICK(sparse_sum, f32)" (const Records*, Py_ssize_t)
+    double sparse_sum_f64 "MLP_PICK(sparse_sum, f64)" (const Records*, Py_ssize_t)
     int64_t pack_f32_f32 "MLP_PICK(pack_f32, f32)" (
         const float*, Py_ssize_t, float, uint16_t*, float*, uint8_t*)
     int64_t pack_f64_f32 "MLP_PICK(pack_f64, f32)" (
@@ -56,8 +62,6 @@ KINDS = {"float32": FLOAT32, "float64": FLOAT64, "uint8": UINT8}
 SPARSE_BELOW = 0.4
 # Entries that are looked at to find the background.
 SAMPLE = 4096
-# Features that 16 bits can number.
-MOST_FEATURES = 1 << 16
 
 
 cdef class Input:
@@ -83,6 +87,8 @@ cdef class Input:
     path : {"dense", "sparse"}
     density : float
         Share of entries that differ from the background, where they were counted, else 1.
+    background : float or None
+        The number that is skipped, on the sparse path.
     """
 
     def __init__(self, X, dtype, *, double scale=1.0, double offset=0.0, path="dense",
@@ -158,6 +164,10 @@ cdef class Input:
     @property
     def n_features(self):
         return self.rows.n_features
+
+    @property
+    def background(self):
+        return self.rows.background if self.path == "sparse" else None
 
     def entries_per_chunk(self, chunks):
         """Mean number of entries of a row in each CHUNK of features, from a sample of records."""
@@ -259,3 +269,40 @@ cdef void records_gradient(const Rows* rows, const Py_ssize_t* order, Py_ssize_t
     else:
         sparse_gradient_f64(&rows.records, order, n, start, stop, delta, ld, width, first,
                             gradient, cursor, list, count)
+
+
+cdef void records_spread(const Rows* rows, Py_ssize_t row, const real_t* delta, Py_ssize_t width,
+                         real_t* w, Py_ssize_t ld) noexcept nogil:
+    if real_t is float:
+        sparse_spread_f32(&rows.records, row, delta, width, w, ld)
+    else:
+        sparse_spread_f64(&rows.records, row, delta, width, w, ld)
+
+
+cdef double records_sum(const Rows* rows, Py_ssize_t row, real_t tag) noexcept nogil:
+    if real_t is float:
+        return sparse_sum_f32(&rows.records, row)
+    else:
+        return sparse_sum_f64(&rows.records, row)
+
+
+cdef void pack_block(const Rows* source, Py_ssize_t first, Py_ssize_t n, real_t background,
+                     const Block* room, Rows* out) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real_t* row = <real_t*> room.row
+    cdef real_t* value = <real_t*> room.value
+    out.kind, out.n_rows, out.n_features = RECORDS, n, source.n_features
+    out.background = background
+    out.records.start, out.records.index, out.records.value = room.start, room.index, room.value
+    out.records.wide_index = out.records.coded = 0
+    room.start[0] = 0
+    for i in range(n):
+        fetch_row(source, first + i, row)
+        if real_t is float:
+            room.start[i + 1] = room.start[i] + pack_f32_f32(
+                row, source.n_features, background, room.index + room.start[i],
+                value + room.start[i], NULL)
+        else:
+            room.start[i + 1] = room.start[i] + pack_f64_f64(
+                row, source.n_features, background, room.index + room.start[i],
+                value + room.start[i], NULL)

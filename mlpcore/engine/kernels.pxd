@@ -12,4 +12,7 @@ cdef void column_sums(const real_t* a, Py_ssize_t rows, Py_ssize_t width,
 cdef double sum_squares(const real_t* a, Py_ssize_t n) noexcept nogil
 cdef void transpose(const real_t* a, Py_ssize_t lda, Py_ssize_t start, Py_ssize_t stop,
                     Py_ssize_t columns, real_t* out, Py_ssize_t ldo) noexcept nogil
+# out = W[:n_in] @ delta, for one row of errors that passes back.
+cdef void row_times_transpose(const real_t* w, Py_ssize_t ld, Py_ssize_t n_in, Py_ssize_t width,
+                              const real_t* delta, real_t* out) noexcept nogil
 cdef int argmax(const real_t* a, int n) noexcept nogil

@@ -22,6 +22,10 @@ cdef extern from "simd/rows.h" nogil:
         const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, float*, Py_ssize_t)
     void transpose_f64 "MLP_PICK(transpose, f64)" (
         const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double*, Py_ssize_t)
+    void row_times_transpose_f32 "MLP_PICK(row_times_transpose, f32)" (
+        const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, float*)
+    void row_times_transpose_f64 "MLP_PICK(row_times_transpose, f64)" (
+        const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double*)
     int argmax_f32 "MLP_PICK(argmax, f32)" (const float*, int)
     int argmax_f64 "MLP_PICK(argmax, f64)" (const double*, int)
     int mlp_isa
@@ -58,6 +62,14 @@ cdef void transpose(const real_t* a, Py_ssize_t lda, Py_ssize_t start, Py_ssize_
         transpose_f32(a, lda, start, stop, columns, out, ldo)
     else:
         transpose_f64(a, lda, start, stop, columns, out, ldo)
+
+
+cdef void row_times_transpose(const real_t* w, Py_ssize_t ld, Py_ssize_t n_in, Py_ssize_t width,
+                              const real_t* delta, real_t* out) noexcept nogil:
+    if real_t is float:
+        row_times_transpose_f32(w, ld, n_in, width, delta, out)
+    else:
+        row_times_transpose_f64(w, ld, n_in, width, delta, out)
 
 
 cdef int argmax(const real_t* a, int n) noexcept nogil:

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t
 
-from mlpcore.engine.inputs cimport Rows
+from mlpcore.engine.inputs cimport Block, Rows
 from mlpcore.engine.typedefs cimport real_t
 
 # Rows that go forward together outside training: their inputs and a small network's weights fit in
@@ -36,6 +36,20 @@ cdef class Network:
     cdef Py_ssize_t transposed_size       # of all transposes
     cdef readonly object parameters, coefs, intercepts, dtype
     cdef readonly object n_units
+    cdef object _background
+    cdef Room one                         # for `classify`; None after a change of the parameters
+    cdef object _lock
+
+cdef class Room:
+    cdef void* work
+    cdef void* start
+    cdef void* sums
+    cdef int64_t* cursor
+    cdef Block block
+    cdef Py_ssize_t capacity
+    cdef bint skips, ready    # ready: `start` is what the first layer's sums start from
+    cdef double background
+    cdef object _arrays
 
 # What the first layer's sums start from. Over dense rows, the biases. Where the background is
 # skipped, the biases and the background's share: `sums` holds the column sums of each CHUNK of rows

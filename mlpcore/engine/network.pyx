@@ -1,8 +1,18 @@
 """A network: its layers, its parameters in one block of memory, and the way forward."""
 
+import contextlib
+import threading
+
 import numpy as np
 
-from libc.stdint cimport int64_t
+from cpython.buffer cimport (
+    PyBUF_FORMAT,
+    PyBUF_STRIDES,
+    PyBuffer_Release,
+    PyObject_GetBuffer,
+)
+from libc.math cimport isfinite
+from libc.stdint cimport int64_t, uint16_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
@@ -10,13 +20,17 @@ from mlpcore.engine.activations cimport activate
 from mlpcore.engine.blas cimport gemm
 from mlpcore.engine.inputs cimport (
     CHUNK,
+    FLOAT32,
+    FLOAT64,
+    MOST_FEATURES,
     RECORDS,
     Input,
     Rows,
     fetch_row,
+    pack_block,
     records_forward,
 )
-from mlpcore.engine.kernels cimport column_sums, small_gemm, sum_squares
+from mlpcore.engine.kernels cimport argmax, column_sums, small_gemm, sum_squares
 from mlpcore.engine.team cimport Team, barrier_take
 from mlpcore.engine.typedefs cimport LINE, real_t
 
@@ -27,6 +41,9 @@ from mlpcore.engine.team import single_threaded_blas
 # A layer goes through BLAS from here on: its weights no longer stay in a core's second-level cache,
 # and BLAS's own packing pays.
 cdef Py_ssize_t WIDE_BYTES = 1 << 20
+
+# A thread more must bring this many multiplications to a prediction, or starting it costs more.
+cdef double WORTH_A_THREAD = 5_000_000
 
 
 def aligned_zeros(size, dtype):
@@ -71,6 +88,8 @@ cdef class Network:
         Biases of each layer, likewise.
     parameters : ndarray, shape (size,)
         The memory itself, padding included.
+    background : float or None
+        See there.
     """
 
     def __cinit__(self, n_units, *, activation="logistic", loss="binary_cross_entropy",
@@ -116,6 +135,7 @@ cdef class Network:
         self.parameters = aligned_zeros(place, self.dtype)
         self.theta = <void*> <size_t> self.parameters.__array_interface__["data"][0]
         self.coefs, self.intercepts = self.views(self.parameters)
+        self._lock = threading.Lock()
 
     def __dealloc__(self):
         free(self.layers)
@@ -140,6 +160,19 @@ cdef class Network:
             intercepts.append(flat[b : b + n_out])
         return coefs, intercepts
 
+    @property
+    def background(self):
+        """The number that most features are, which prediction then skips; None for none.
+
+        Setting it also tells a network that its parameters have been written to from outside.
+        """
+        return self._background
+
+    @background.setter
+    def background(self, number):
+        self._background = number
+        self.one = None
+
     def weights_squared(self):
         """Sum of the squares of all weights, biases not counted: a float."""
         cdef double total = 0
@@ -159,64 +192,169 @@ cdef class Network:
     def net_inputs(self, Input X, int n_threads=1):
         """Net inputs of the output units.
 
+        A row's result does not depend on the rows beside it.
+
         Parameters
         ----------
         X : Input
             Rows with as many features as the network has inputs.
         n_threads : int, default=1
+            At most; few rows get fewer.
 
         Returns
         -------
         z : ndarray, shape (n_samples, n_outputs)
         """
-        if X.rows.n_features != self.n_units[0]:
-            raise ValueError(f"the network has {self.n_units[0]} inputs; got {X.rows.n_features}")
+        if X.rows.n_features != self.layers[0].n_in:
+            raise ValueError(f"the network has {self.layers[0].n_in} inputs; got {X.n_features}")
         z = np.empty((X.rows.n_rows, self.layers[self.n_layers - 1].n_out), self.dtype)
-        blocks = (X.rows.n_rows + BLOCK - 1) // BLOCK
-        cdef Team team = Team(max(1, min(n_threads, blocks)))
-        with team:
-            if self.uses_blas():
-                with single_threaded_blas():
-                    team.run(lambda thread: self._blocks(X, team, z))
-            else:
-                team.run(lambda thread: self._blocks(X, team, z))
+        cdef Py_ssize_t blocks = (X.rows.n_rows + BLOCK - 1) // BLOCK
+        worth = X.rows.n_rows * <double> self.size / WORTH_A_THREAD
+        cdef Team team = Team(max(1, min(n_threads, blocks, int(worth))))
+        hold = single_threaded_blas if self.uses_blas() else contextlib.nullcontext
+        with team, hold():
+            team.run(lambda thread: self._blocks(X, team, z))
         return z
 
     def _blocks(self, Input X, Team team, z):
         """Work through blocks of rows until none is left."""
-        ld = self.layers[0].ld
-        work = aligned_zeros(min(BLOCK, X.rows.n_rows) * self.forward_width, self.dtype)
-        start = aligned_zeros(ld, self.dtype)
-        sums = aligned_zeros((self.layers[0].n_in + CHUNK - 1) // CHUNK * ld, self.dtype)
-        cursor = np.empty(BLOCK, np.int64)
+        cdef Room room = Room(self, min(BLOCK, X.rows.n_rows))
         if self.single:
-            _net_inputs[float](self, X, team, work, start, sums, cursor, z)
+            _net_inputs[float](self, X, team, room, z)
         else:
-            _net_inputs[double](self, X, team, work, start, sums, cursor, z)
+            _net_inputs[double](self, X, team, room, z)
+
+    def classify(self, x):
+        """Class of one row, the quick way.
+
+        Parameters
+        ----------
+        x : ndarray of the network's dtype, shape (1, n_features), elements of the row adjacent
+
+        Returns
+        -------
+        index : int
+            That of the output unit with the largest net input, or -1 where `x` is not as described
+            or the result is not finite: then the long way tells why.
+        """
+        cdef Py_buffer view
+        cdef int index = -1
+        if self.one is None:
+            self.one = Room(self, 1)
+        if PyObject_GetBuffer(x, &view, PyBUF_STRIDES | PyBUF_FORMAT) < 0:
+            return -1
+        # One caller at a time has the buffers; another one takes the long way.
+        if (self._lock.acquire(False)):
+            try:
+                if (view.ndim == 2 and view.shape[0] == 1
+                        and view.shape[1] == self.layers[0].n_in
+                        and view.strides[1] == view.itemsize
+                        and view.format[0] == (c"f" if self.single else c"d")
+                        and view.format[1] == 0):
+                    if self.single:
+                        index = _classify[float](self, <float*> view.buf, self.one)
+                    else:
+                        index = _classify[double](self, <double*> view.buf, self.one)
+            finally:
+                self._lock.release()
+        PyBuffer_Release(&view)
+        return index
 
 
-cdef _net_inputs(Network net, Input X, Team team, real_t[::1] work, real_t[::1] start,
-                 real_t[::1] sums, int64_t[::1] cursor, real_t[:, ::1] z):
-    cdef const Layer* first = net.layers
+cdef class Room:
+    """Buffers for a few rows on their way forward.
+
+    Parameters
+    ----------
+    network : Network
+    rows : int
+        How many go at a time.
+    """
+
+    def __init__(self, Network network, rows):
+        cdef const Layer* first = network.layers
+        dtype = network.dtype
+        self.capacity = rows
+        self.skips = network.background is not None and first.n_in <= MOST_FEATURES
+        self.background = network.background if self.skips else 0.0
+        entries = rows * first.n_in if self.skips else 0
+        chunks = (first.n_in + CHUNK - 1) // CHUNK
+        self._arrays = (
+            aligned_zeros(rows * network.forward_width, dtype),
+            aligned_zeros(first.ld, dtype),
+            aligned_zeros(chunks * first.ld, dtype),
+            aligned_zeros(rows, np.int64),
+            aligned_zeros(rows + 1, np.int64),
+            aligned_zeros(entries, np.uint16),
+            aligned_zeros(entries, dtype),
+            aligned_zeros(first.ld_in, dtype),
+        )
+        cdef list places = [array.__array_interface__["data"][0] for array in self._arrays]
+        self.work, self.start = <void*> <size_t> places[0], <void*> <size_t> places[1]
+        self.sums, self.cursor = <void*> <size_t> places[2], <int64_t*> <size_t> places[3]
+        self.block.start, self.block.index = <int64_t*> <size_t> places[4], \
+            <uint16_t*> <size_t> places[5]
+        self.block.value, self.block.row = <void*> <size_t> places[6], <void*> <size_t> places[7]
+        self.ready = False
+
+
+cdef void _rows_forward(const Layer* layers, int n_layers, const real_t* theta, const Rows* source,
+                        Py_ssize_t row, Py_ssize_t rows, Room room) noexcept nogil:
+    """Some rows through all layers, in a room of one's own."""
+    cdef Rows packed
+    cdef real_t* work = <real_t*> room.work
+    cdef real_t* start = <real_t*> room.start
+    cdef int i
+    cdef bint hidden = n_layers > 1
+    if not room.ready:
+        packed = source[0]
+        if room.skips:
+            packed.kind, packed.background = RECORDS, room.background
+        if packed.kind == RECORDS and packed.background != 0:
+            chunk_sums[real_t](layers, theta, 0, layers.n_in, <real_t*> room.sums)
+        start_of_sums[real_t](layers, theta, &packed, <real_t*> room.sums, start)
+        room.ready = True
+    if room.skips and source.kind != RECORDS:
+        pack_block[real_t](source, row, rows, <real_t> room.background, &room.block, &packed)
+        forward_first[real_t](layers, hidden, theta, &packed, NULL, 0, rows, NULL, 0, start,
+                              room.cursor, work, room.capacity, 0)
+    else:
+        forward_first[real_t](layers, hidden, theta, source, NULL, row, rows, NULL, 0, start,
+                              room.cursor, work, room.capacity, 0)
+    for i in range(1, n_layers):
+        forward(&layers[i], i < n_layers - 1, theta, work, room.capacity, 0, rows)
+
+
+cdef _net_inputs(Network net, Input X, Team team, Room room, real_t[:, ::1] z):
     cdef const Layer* last = &net.layers[net.n_layers - 1]
     cdef const real_t* theta = <const real_t*> net.theta
-    cdef Py_ssize_t row, rows, i, j, capacity = min(BLOCK, X.rows.n_rows)
+    cdef const real_t* out = <const real_t*> room.work + room.capacity * last.a
+    cdef Py_ssize_t row, rows, i
     with nogil:
-        if X.rows.kind == RECORDS and X.rows.background != 0:
-            chunk_sums[real_t](first, theta, 0, first.n_in, &sums[0])
-        start_of_sums[real_t](first, theta, &X.rows, &sums[0], &start[0])
         while True:
             row = barrier_take(team.barrier) * BLOCK
             if row >= X.rows.n_rows:
                 break
             rows = min(BLOCK, X.rows.n_rows - row)
-            forward_first[real_t](first, first != last, theta, &X.rows, NULL, row, rows, NULL, 0,
-                                  &start[0], &cursor[0], &work[0], capacity, 0)
-            for i in range(1, net.n_layers):
-                forward(&net.layers[i], i < net.n_layers - 1, theta, &work[0], capacity, 0, rows)
+            _rows_forward[real_t](net.layers, net.n_layers, theta, &X.rows, row, rows, room)
             for i in range(rows):
-                for j in range(last.n_out):
-                    z[row + i, j] = (&work[0])[capacity * last.a + i * last.ld + j]
+                memcpy(&z[row + i, 0], out + i * last.ld, last.n_out * sizeof(real_t))
+
+
+cdef int _classify(Network net, real_t* x, Room room) noexcept:
+    cdef const Layer* last = &net.layers[net.n_layers - 1]
+    cdef const real_t* z = <const real_t*> room.work + room.capacity * last.a
+    cdef Rows source
+    cdef int i
+    source.kind = FLOAT32 if real_t is float else FLOAT64
+    source.n_rows, source.n_features = 1, net.layers.n_in
+    source.data, source.row_bytes = <const char*> x, 0
+    source.background = 0
+    _rows_forward[real_t](net.layers, net.n_layers, <const real_t*> net.theta, &source, 0, 1, room)
+    for i in range(last.n_out):
+        if not isfinite(z[i]):
+            return -1
+    return argmax[real_t](z, last.n_out)
 
 
 cdef void chunk_sums(const Layer* layer, const real_t* theta, Py_ssize_t start, Py_ssize_t stop,

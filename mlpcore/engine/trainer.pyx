@@ -1,21 +1,4 @@
-"""Training: one step over a minibatch in two phases, epochs of steps, and the evaluation.
-
-A step of a network whose weights fit in the cache:
-
-    phase 1, the minibatch's rows dealt out       phase 2, rows of every W dealt out
-      fetch the rows                                gradient of a chunk of W, into a buffer
-      forward through all layers                      that stays in the cache
-      outputs to errors, and back                   the optimiser's step on that chunk
-      ---- barrier ----                             ---- barrier ----
-
-No number depends on how the work was dealt out: an element of a product is summed in one order
-whatever block it falls into, and what goes through BLAS, which may order sums by the size of a
-block, is cut on a grid that does not depend on the threads.
-
-A `wide` layer, too large for the cache, is dealt out by its units instead, so that each core reads
-only its share of W: with a barrier before and after, and its gradient and update follow its
-backward pass while its rows of W are still at hand.
-"""
+"""Training: epochs of steps, and the evaluation."""
 
 import contextlib
 
@@ -24,54 +7,27 @@ import numpy as np
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t
 
-from mlpcore.engine.activations cimport activate, chain
-from mlpcore.engine.blas cimport gemm
-from mlpcore.engine.inputs cimport (
-    CHUNK,
-    GROUP,
-    RECORDS,
-    Input,
-    Rows,
-    records_gradient,
-    records_seek,
-)
-from mlpcore.engine.kernels cimport argmax, column_sums, small_gemm, transpose
+from mlpcore.engine.inputs cimport CHUNK, RECORDS, Input, Rows
+from mlpcore.engine.kernels cimport argmax
 from mlpcore.engine.losses cimport loss as row_loss
-from mlpcore.engine.losses cimport output
 from mlpcore.engine.network cimport (
     BLOCK,
     Layer,
     Network,
     chunk_sums,
-    fetch,
     forward,
     forward_first,
     start_of_sums,
 )
-from mlpcore.engine.optimizers cimport update
-from mlpcore.engine.team cimport (
-    Team,
-    barrier_stopped,
-    barrier_take,
-    barrier_wait,
-    clock,
-    share,
-)
+from mlpcore.engine.online cimport fold, online_steps, suits, unfold
+from mlpcore.engine.step cimport DENSE_CHUNK, ENTRIES_BYTES, Plan, prepare, step
+from mlpcore.engine.team cimport Barrier, Team, barrier_stopped, barrier_take, clock
 from mlpcore.engine.typedefs cimport real_t
 
 from mlpcore.engine.network import aligned_zeros
 from mlpcore.engine.optimizers import OPTIMIZERS
 from mlpcore.engine.team import single_threaded_blas
 
-# Rows of W whose gradient is made and applied at a time, from dense rows: 64 of 112 floats are
-# 28 KB, about a first-level cache.
-cdef Py_ssize_t DENSE_CHUNK = 64
-# A chunk of the records turned about: for each feature, up to GROUP entries of 16 bytes at most.
-cdef Py_ssize_t ENTRIES_BYTES = CHUNK * GROUP * 16
-# Pieces that a wide layer is cut into, along its inputs or its outputs.
-cdef int WIDE_PIECES = 8
-# Rows that are dealt out together: whole tiles of the products.
-cdef Py_ssize_t TILE = 8
 # The calling thread looks for signals this often.
 cdef double SECONDS_BETWEEN_SIGNALS = 0.05
 # A thread more must bring this many multiplications a minibatch, or the barriers cost more.
@@ -118,19 +74,21 @@ cdef class Trainer:
             longest = max(longest, network.layers[i].ld)
         size = self._worthwhile(network, train, minibatch_size, n_threads)
         self._team = Team(size)
+        self._evaluators = Team(n_threads) if n_threads > size else self._team
         self.network, self._train, self._valid = network, train, valid
         self._train_labels, self._valid_labels = train_labels, valid_labels
         self.state = aligned_zeros(OPTIMIZERS[optimizer] * network.size, network.dtype)
-        rows = max(minibatch_size, size * BLOCK)
+        rows = max(minibatch_size, n_threads * BLOCK)
         chunks = (network.layers[0].n_in + CHUNK - 1) // CHUNK
         self._buffers = {
             "work": aligned_zeros(rows * network.full_width, network.dtype),
             "transposed": aligned_zeros(network.transposed_size, network.dtype),
             "sums": aligned_zeros(chunks * network.layers[0].ld, network.dtype),
             "bounds": _bounds(train, chunks, minibatch_size, size),
-            "gradient": aligned_zeros(size * DENSE_CHUNK * longest, network.dtype),
-            "start": aligned_zeros(size * network.layers[0].ld, network.dtype),
-            "cursor": np.empty(size * max(minibatch_size, BLOCK), np.int64),
+            "gradient": aligned_zeros(n_threads * DENSE_CHUNK * longest, network.dtype),
+            "start": aligned_zeros(n_threads * network.layers[0].ld, network.dtype),
+            "cursor": np.empty(n_threads * max(minibatch_size, BLOCK), np.int64),
+            "lazy": aligned_zeros(2 * network.layers[0].ld, network.dtype),
             "entries": aligned_zeros(size * ENTRIES_BYTES if train.path == "sparse" else 0, "u1"),
         }
         plan.layers, plan.n_layers, plan.loss = network.layers, network.n_layers, network.loss
@@ -151,11 +109,15 @@ cdef class Trainer:
         plan.gradient = _address(self._buffers["gradient"])
         plan.start = _address(self._buffers["start"])
         plan.cursor = <int64_t*> _address(self._buffers["cursor"])
+        plan.lazy = _address(self._buffers["lazy"])
+        plan.is_sgd = optimizer == "sgd"
         plan.entries = <char*> _address(self._buffers["entries"])
 
     @staticmethod
     def _worthwhile(Network network, Input train, minibatch_size, n_threads):
-        """Threads that pay for their barriers."""
+        """Threads that pay for their barriers. Online learning has nothing to deal out."""
+        if minibatch_size == 1 and train.path == "sparse":
+            return 1
         sizes = [a * b for a, b in zip(network.n_units, network.n_units[1:])]
         sizes[0] *= train.density
         work = 3 * minibatch_size * sum(sizes)
@@ -164,6 +126,8 @@ cdef class Trainer:
     def __enter__(self):
         self._exits = contextlib.ExitStack()
         self._exits.enter_context(self._team)
+        if self._evaluators is not self._team:
+            self._exits.enter_context(self._evaluators)
         if self.network.uses_blas():
             self._exits.enter_context(single_threaded_blas())
         return self
@@ -184,6 +148,7 @@ cdef class Trainer:
         """
         if len(order) and not 0 <= np.min(order) <= np.max(order) < self.plan.rows.n_rows:
             raise ValueError(f"order must hold row numbers below {self.plan.rows.n_rows}")
+        self.network.one = None
         if self.network.single:
             self._team.run(lambda thread: _epoch[float](self, NULL, thread, order))
         else:
@@ -208,10 +173,12 @@ cdef class Trainer:
         blocks = (rows.rows.n_rows + BLOCK - 1) // BLOCK
         losses, hits = np.zeros(blocks), np.zeros(blocks, np.intp)
         if self.network.single:
-            self._team.run(
+            _start_of_blocks[float](&self.plan, <float*> self.network.theta, &rows.rows)
+            self._evaluators.run(
                 lambda thread: _blocks[float](self, NULL, thread, rows, labels, losses, hits))
         else:
-            self._team.run(
+            _start_of_blocks[double](&self.plan, <double*> self.network.theta, &rows.rows)
+            self._evaluators.run(
                 lambda thread: _blocks[double](self, NULL, thread, rows, labels, losses, hits))
         # One fixed order, so that the sum has the same bits for any number of threads.
         return sum(losses.tolist()), int(hits.sum())
@@ -242,223 +209,43 @@ cdef _epoch(Trainer trainer, real_t* _, int thread, const Py_ssize_t[::1] order)
     cdef const Py_ssize_t* rows = &order[0] if order.shape[0] else NULL
     cdef Py_ssize_t n = order.shape[0], position = 0
     cdef double deadline
+    cdef bint online = suits(plan)
     with nogil:
-        _prepare(plan, theta, thread)
+        prepare(plan, theta, thread)
+        if online:
+            unfold(plan, theta)
     while position + plan.batch <= n and not barrier_stopped(plan.barrier):
-        deadline = clock() + SECONDS_BETWEEN_SIGNALS if thread == 0 else 0
+        deadline = clock() + SECONDS_BETWEEN_SIGNALS
         with nogil:
-            while position + plan.batch <= n and not barrier_stopped(plan.barrier):
-                _step(plan, theta, thread, rows + position, plan.batch,
-                      min(plan.batch, n - position - plan.batch))
-                position += plan.batch
-                if thread == 0 and clock() > deadline:
-                    break
+            if online:
+                position = online_steps(plan, theta, rows, position, n, deadline)
+            else:
+                position = _steps(plan, theta, thread, rows, position, n, deadline)
         if thread == 0:
             PyErr_CheckSignals()
+    if online:
+        fold(plan, theta)
 
 
-cdef void _prepare(Plan* plan, const real_t* theta, int thread) noexcept nogil:
-    """What is kept beside the weights, from the weights as they are now: transposes and sums."""
-    cdef const Layer* layer = plan.layers
-    cdef Py_ssize_t start, stop
-    cdef int i
-    chunk_sums(layer, theta, plan.bounds[thread], plan.bounds[thread + 1], <real_t*> plan.sums)
-    for i in range(1, plan.n_layers):
-        layer = &plan.layers[i]
-        if not layer.wide:
-            share(layer.n_in, TILE, thread, plan.barrier.size, &start, &stop)
-            transpose[real_t](theta + layer.w, layer.ld, start, stop, layer.n_out,
-                              <real_t*> plan.transposed + layer.wt, layer.ld_in)
-    barrier_wait(plan.barrier)
+cdef Py_ssize_t _steps(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order,
+                       Py_ssize_t position, Py_ssize_t n, double deadline) noexcept nogil:
+    """Steps from a position on; in the calling thread until the deadline. The new position."""
+    while position + plan.batch <= n and not barrier_stopped(plan.barrier):
+        step(plan, theta, thread, order + position, plan.batch,
+             min(plan.batch, n - position - plan.batch))
+        position += plan.batch
+        if thread == 0 and clock() > deadline:
+            break
+    return position
 
 
-cdef void _step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, Py_ssize_t rows,
-                Py_ssize_t n_next) noexcept nogil:
-    """One thread's part of one minibatch: the rows that `order` lists. n_next come after them."""
-    cdef real_t* work = <real_t*> plan.work
+cdef void _start_of_blocks(Plan* plan, const real_t* theta, const Rows* source) noexcept nogil:
+    """What the first layer's sums start from, for an evaluation."""
     cdef const Layer* first = plan.layers
-    cdef const Layer* last = &plan.layers[plan.n_layers - 1]
-    cdef const Layer* layer
-    cdef real_t* sums = <real_t*> plan.start + thread * first.ld
-    cdef Py_ssize_t start, stop, i
-    cdef int j
-    cdef bint shared = False   # what comes next reads rows that other threads may still be writing
-
-    # Phase 1: my rows, there and back.
-    share(rows, TILE, thread, plan.barrier.size, &start, &stop)
-    if first.wide and plan.rows.kind != RECORDS:
-        fetch(first, &plan.rows, order, start, stop - start, work, start)
-        barrier_wait(plan.barrier)
-        _wide_forward(plan, first, theta, thread, rows)
-        shared = True
-    else:
-        start_of_sums[real_t](first, theta, &plan.rows, <real_t*> plan.sums, sums)
-        forward_first[real_t](first, first != last, theta, &plan.rows, order, start, stop - start,
-                              order + rows + start, max(0, min(n_next, stop) - start), sums,
-                              plan.cursor + thread * plan.cursor_size, work, plan.batch, start)
-    for j in range(1, plan.n_layers):
-        layer = &plan.layers[j]
-        if layer.wide:
-            barrier_wait(plan.barrier)
-            _wide_forward(plan, layer, theta, thread, rows)
-        else:
-            if shared:
-                barrier_wait(plan.barrier)
-            forward(layer, layer != last, theta, work, plan.batch, start, stop - start)
-        shared = layer.wide
-    if shared:
-        barrier_wait(plan.barrier)
-    for i in range(start, stop):
-        _output_error(plan, last, work + plan.batch * last.a + i * last.ld, plan.labels[order[i]])
-    shared = False
-    for j in range(plan.n_layers - 1, 0, -1):
-        layer = &plan.layers[j]
-        if layer.wide:
-            barrier_wait(plan.barrier)
-            _wide_backward(plan, layer, theta, thread, rows)
-        else:
-            if shared:
-                barrier_wait(plan.barrier)
-            _backward(plan, layer, work, start, stop - start)
-        shared = layer.wide
-    barrier_wait(plan.barrier)
-
-    # Phase 2: my rows of every W.
-    if plan.rows.kind == RECORDS:
-        _update_from_records(plan, first, theta, thread, order, rows)
-    else:
-        _update_weights(plan, first, theta, thread, rows, plan.bounds[thread],
-                        plan.bounds[thread + 1])
-    for j in range(1, plan.n_layers):
-        layer = &plan.layers[j]
-        if not layer.wide:
-            share(layer.n_in, TILE, thread, plan.barrier.size, &start, &stop)
-            _update_weights(plan, layer, theta, thread, rows, start, stop)
-            transpose[real_t](theta + layer.w, layer.ld, start, stop, layer.n_out,
-                              <real_t*> plan.transposed + layer.wt, layer.ld_in)
-    for j in range(plan.n_layers):
-        if j % plan.barrier.size == thread:
-            _update_biases(plan, &plan.layers[j], theta, thread, rows)
-    barrier_wait(plan.barrier)
-
-
-cdef void _output_error(Plan* plan, const Layer* last, real_t* z, int label) noexcept nogil:
-    """Net inputs of one row of output units become errors: output - target."""
-    cdef int j
-    output(plan.loss, z, last.n_out, last.width)
-    z[label] -= 1
-    for j in range(last.n_out, last.width):
-        z[j] = 0   # padding has no error, so that padded weights stay 0
-
-
-cdef void _backward(Plan* plan, const Layer* layer, real_t* work, Py_ssize_t start,
-                    Py_ssize_t rows) noexcept nogil:
-    """Errors of my rows of the layer below: (delta @ W.T) * slope."""
-    cdef const Layer* below = layer - 1
-    cdef const real_t* delta = work + plan.batch * layer.delta + start * layer.ld
-    cdef real_t* delta_below = work + plan.batch * below.delta + start * below.ld
-    small_gemm[real_t](rows, below.width, layer.n_out, delta, layer.ld, 1,
-                       <const real_t*> plan.transposed + layer.wt, layer.ld_in, NULL, 0,
-                       delta_below, below.ld)
-    chain[real_t](below.activation, work + plan.batch * below.a + start * below.ld, delta_below,
-                  rows * below.ld)
-
-
-cdef void _update_weights(Plan* plan, const Layer* layer, real_t* theta, int thread,
-                          Py_ssize_t rows, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
-    """Gradient and step of rows [start, stop) of W, a chunk at a time."""
-    cdef const real_t* x = <const real_t*> plan.work + plan.batch * layer.x
-    cdef const real_t* delta = <const real_t*> plan.work + plan.batch * layer.delta
-    cdef real_t* gradient = <real_t*> plan.gradient + thread * plan.gradient_size
-    cdef Py_ssize_t chunk
-    while start < stop:
-        chunk = min(DENSE_CHUNK, stop - start)
-        small_gemm[real_t](chunk, layer.width, rows, x + start, 1, layer.ld_in, delta, layer.ld,
-                           NULL, 0, gradient, layer.ld)
-        update[real_t](plan.optimizer, &plan.rule, plan.rule.l2,
-                       theta + layer.w + start * layer.ld, gradient,
-                       <real_t*> plan.state + layer.w + start * layer.ld, plan.state_stride,
-                       chunk * layer.ld)
-        start += chunk
-
-
-cdef void _update_from_records(Plan* plan, const Layer* layer, real_t* theta, int thread,
-                               const Py_ssize_t* order, Py_ssize_t rows) noexcept nogil:
-    """The same for my rows of the first layer's W, from records."""
-    cdef const real_t* delta = <const real_t*> plan.work + plan.batch * layer.delta
-    cdef real_t* gradient = <real_t*> plan.gradient + thread * plan.gradient_size
-    cdef real_t* first = <real_t*> plan.start + thread * layer.ld
-    cdef int64_t* cursor = plan.cursor + thread * plan.cursor_size
-    cdef real_t background = <real_t> plan.rows.background
-    cdef Py_ssize_t start = plan.bounds[thread], end = plan.bounds[thread + 1], stop, j
-    column_sums[real_t](delta, rows, layer.ld, first)
-    for j in range(layer.ld):
-        first[j] *= background
-    records_seek(&plan.rows, order, rows, start, cursor)
-    while start < end:
-        stop = min(end, start + CHUNK)
-        records_gradient[real_t](&plan.rows, order, rows, start, stop, delta, layer.ld, layer.width,
-                                 first, gradient, cursor, plan.entries + thread * ENTRIES_BYTES)
-        update[real_t](plan.optimizer, &plan.rule, plan.rule.l2,
-                       theta + layer.w + start * layer.ld, gradient,
-                       <real_t*> plan.state + layer.w + start * layer.ld, plan.state_stride,
-                       (stop - start) * layer.ld)
-        if background != 0:
-            chunk_sums(layer, theta, start, stop, <real_t*> plan.sums)
-        start = stop
-
-
-cdef void _update_biases(Plan* plan, const Layer* layer, real_t* theta, int thread,
-                         Py_ssize_t rows) noexcept nogil:
-    """Gradient and step of the biases: sums over the rows, and no penalty."""
-    cdef real_t* gradient = <real_t*> plan.gradient + thread * plan.gradient_size
-    column_sums[real_t](<const real_t*> plan.work + plan.batch * layer.delta, rows, layer.ld,
-                        gradient)
-    update[real_t](plan.optimizer, &plan.rule, 0, theta + layer.b, gradient,
-                   <real_t*> plan.state + layer.b, plan.state_stride, layer.ld)
-
-
-cdef void _wide_forward(Plan* plan, const Layer* layer, const real_t* theta, int thread,
-                        Py_ssize_t rows) noexcept nogil:
-    """All rows of the minibatch through my units of a wide layer."""
-    cdef real_t* z = <real_t*> plan.work + plan.batch * layer.a
-    cdef const real_t* x = <const real_t*> plan.work + plan.batch * layer.x
-    cdef Py_ssize_t piece = (layer.width // TILE + WIDE_PIECES - 1) // WIDE_PIECES * TILE
-    cdef Py_ssize_t start, stop, mine, end, i, j
-    share(layer.n_out, piece, thread, plan.barrier.size, &start, &end)
-    while start < end:
-        stop = min(end, start + piece)
-        for i in range(rows):
-            for j in range(start, stop):
-                z[i * layer.ld + j] = theta[layer.b + j]
-        gemm[real_t](False, False, <int> rows, <int> (stop - start), layer.n_in, 1,
-                     x, layer.ld_in, theta + layer.w + start, layer.ld, 1, z + start, layer.ld)
-        if layer.delta != layer.a:
-            for i in range(rows):
-                activate(layer.activation, z + i * layer.ld + start, stop - start)
-        start = stop
-
-
-cdef void _wide_backward(Plan* plan, const Layer* layer, real_t* theta, int thread,
-                         Py_ssize_t rows) noexcept nogil:
-    """Errors of my units of the layer below, then the step of the weights that led to them."""
-    cdef const Layer* below = layer - 1
-    cdef const real_t* delta = <const real_t*> plan.work + plan.batch * layer.delta
-    cdef real_t* delta_below = <real_t*> plan.work + plan.batch * below.delta
-    cdef const real_t* a = <const real_t*> plan.work + plan.batch * below.a
-    cdef Py_ssize_t piece = (layer.n_in + WIDE_PIECES * TILE - 1) // (WIDE_PIECES * TILE) * TILE
-    cdef Py_ssize_t start, stop, end, i
-    share(layer.n_in, piece, thread, plan.barrier.size, &start, &end)
-    while start < end:
-        stop = min(end, start + piece)
-        gemm[real_t](False, True, <int> rows, <int> (stop - start), layer.n_out, 1,
-                     delta, layer.ld, theta + layer.w + start * layer.ld, layer.ld,
-                     0, delta_below + start, below.ld)
-        for i in range(rows):
-            chain[real_t](below.activation, a + i * below.ld + start,
-                          delta_below + i * below.ld + start, stop - start)
-        _update_weights(plan, layer, theta, thread, rows, start, stop)
-        start = stop
+    cdef real_t* sums = <real_t*> plan.sums
+    if source.kind == RECORDS and source.background != 0:
+        chunk_sums(first, theta, 0, first.n_in, sums)
+    start_of_sums[real_t](first, theta, source, sums, <real_t*> plan.start)
 
 
 cdef _blocks(Trainer trainer, real_t* _, int thread, Input rows, int[::1] labels,
@@ -468,21 +255,18 @@ cdef _blocks(Trainer trainer, real_t* _, int thread, Input rows, int[::1] labels
     cdef double deadline
     cdef Plan* plan = &trainer.plan
     cdef real_t* theta = <real_t*> trainer.network.theta
-    with nogil:
-        _prepare(plan, theta, thread)
-        start_of_sums[real_t](plan.layers, theta, &rows.rows, <real_t*> plan.sums,
-                              <real_t*> plan.start + thread * plan.layers.ld)
+    cdef Barrier* barrier = trainer._evaluators.barrier
     while more:
         deadline = clock() + SECONDS_BETWEEN_SIGNALS if thread == 0 else 1e300
         with nogil:
-            more = _some_blocks(plan, theta, thread, &rows.rows, &labels[0], &losses[0],
+            more = _some_blocks(plan, barrier, theta, thread, &rows.rows, &labels[0], &losses[0],
                                 &hits[0], deadline)
         if thread == 0:
             PyErr_CheckSignals()
 
 
-cdef bint _some_blocks(Plan* plan, const real_t* theta, int thread, const Rows* source,
-                       const int* labels, double* losses, Py_ssize_t* hits,
+cdef bint _some_blocks(Plan* plan, Barrier* barrier, const real_t* theta, int thread,
+                       const Rows* source, const int* labels, double* losses, Py_ssize_t* hits,
                        double deadline) noexcept nogil:
     """Blocks until the deadline; whether there may be more."""
     cdef const Layer* last = &plan.layers[plan.n_layers - 1]
@@ -493,14 +277,14 @@ cdef bint _some_blocks(Plan* plan, const real_t* theta, int thread, const Rows* 
     cdef int j
     for j in range(last.n_out):
         target[j] = 0
-    while not barrier_stopped(plan.barrier):
-        block = barrier_take(plan.barrier)
+    while not barrier_stopped(barrier):
+        block = barrier_take(barrier)
         start = block * BLOCK
         if start >= source.n_rows:
             return False
         rows = min(BLOCK, source.n_rows - start)
         forward_first[real_t](plan.layers, plan.n_layers > 1, theta, source, NULL, start, rows,
-                              NULL, 0, <real_t*> plan.start + thread * plan.layers.ld,
+                              NULL, 0, <const real_t*> plan.start,
                               plan.cursor + thread * plan.cursor_size, work, BLOCK, 0)
         for j in range(1, plan.n_layers):
             forward(&plan.layers[j], j < plan.n_layers - 1, theta, work, BLOCK, 0, rows)

@@ -57,6 +57,22 @@ MLP_KERNEL void MLP_NAME(transpose)(const REAL *a, ptrdiff_t lda, ptrdiff_t from
             for (ptrdiff_t p = i; p < to && p < i + 8; p++) out[j * ldo + p] = a[p * lda + j];
 }
 
+/* out[i] = row i of W times delta: what an error that passes back is, for one row of a minibatch,
+ * where a transpose of W would not pay. n_in rows of width, which is whole vectors. */
+MLP_KERNEL void MLP_NAME(row_times_transpose)(const REAL *w, ptrdiff_t ld, ptrdiff_t n_in,
+                                              ptrdiff_t width, const REAL *delta, REAL *out) {
+    for (ptrdiff_t i = 0; i < n_in; i++) {
+        V sum = (V){0};
+        for (ptrdiff_t j = 0; j < width; j += LANES)
+            sum += *(const V *)(w + i * ld + j) * *(const V *)(delta + j);
+        REAL total[LANES];
+        memcpy(total, &sum, sizeof sum);
+        for (int half = LANES / 2; half > 0; half /= 2)
+            for (int j = 0; j < half; j++) total[j] += total[j + half];
+        out[i] = total[0];
+    }
+}
+
 /* The first of the largest of n. */
 MLP_KERNEL int MLP_NAME(argmax)(const REAL *a, int n) {
     int best = 0;

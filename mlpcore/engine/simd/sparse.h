@@ -217,6 +217,48 @@ MLP_KERNEL void MLP_NAME(sparse_gradient)(const mlp_records *s, const ptrdiff_t 
     }
 }
 
+/* W[f] += x * delta for the entries (f, x) of one row. */
+MLP_INLINE void MLP_NAME(spread_panel)(const int vectors, const int wide, const int coded,
+                                       const mlp_records *s, ptrdiff_t row, const REAL *delta,
+                                       REAL *w, ptrdiff_t ld) {
+    V error[PANEL];
+#pragma GCC unroll 8
+    for (int j = 0; j < vectors; j++) error[j] = *(const V *)(delta + j * LANES);
+    for (int64_t p = s->start[row], end = s->start[row + 1]; p < end; p++) {
+        REAL *line = w + MLP_NAME(feature)(s, wide, p) * ld;
+        REAL x = MLP_NAME(value)(s, coded, p);
+#pragma GCC unroll 8
+        for (int j = 0; j < vectors; j++) *(V *)(line + j * LANES) += x * error[j];
+    }
+}
+MLP_KERNEL void MLP_NAME(sparse_spread)(const mlp_records *s, ptrdiff_t row, const REAL *delta,
+                                        ptrdiff_t width, REAL *w, ptrdiff_t ld) {
+    const ptrdiff_t all = width / LANES, panels = (all + PANEL - 1) / PANEL;
+    for (ptrdiff_t panel = 0; panel < panels; panel++) {
+        const ptrdiff_t at = all * panel / panels * LANES;
+        const ptrdiff_t vectors = all * (panel + 1) / panels - at / LANES;
+#define SPREAD(v)                                                                              \
+    do {                                                                                       \
+        if (s->wide_index)                                                                     \
+            MLP_NAME(spread_panel)(v, 1, 0, s, row, delta + at, w + at, ld);                   \
+        else if (s->coded)                                                                     \
+            MLP_NAME(spread_panel)(v, 0, 1, s, row, delta + at, w + at, ld);                   \
+        else                                                                                   \
+            MLP_NAME(spread_panel)(v, 0, 0, s, row, delta + at, w + at, ld);                   \
+    } while (0)
+        CASES(vectors, SPREAD)
+#undef SPREAD
+    }
+}
+
+/* The sum of one row's entries. */
+MLP_KERNEL double MLP_NAME(sparse_sum)(const mlp_records *s, ptrdiff_t row) {
+    double sum = 0;
+    for (int64_t p = s->start[row], end = s->start[row + 1]; p < end; p++)
+        sum += s->coded ? MLP_NAME(value)(s, 1, p) : MLP_NAME(value)(s, 0, p);
+    return sum;
+}
+
 /* Entries of one row that are not the background; index and value are NULL to count them only.
  * Most runs of 16 are background alone, which one comparison of vectors can tell. */
 #define PACK(name, source)                                                                       \

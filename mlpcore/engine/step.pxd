@@ -1,0 +1,63 @@
+"""One step over a minibatch, in two phases: each function is one thread's part."""
+
+from libc.stdint cimport int64_t
+
+from mlpcore.engine.inputs cimport CHUNK, GROUP, Rows
+from mlpcore.engine.network cimport Layer
+from mlpcore.engine.optimizers cimport Rule
+from mlpcore.engine.team cimport Barrier
+from mlpcore.engine.typedefs cimport real_t
+
+cdef enum:
+    # Rows of W whose gradient is made and applied at a time, from dense rows: 64 of 112 floats are
+    # 28 KB, about a first-level cache.
+    DENSE_CHUNK = 64
+    # A chunk of the records turned about: for each feature, up to GROUP entries of 16 bytes at most.
+    ENTRIES_BYTES = CHUNK * GROUP * 16
+
+# All that a thread needs to know, without Python. Buffers of reals are void*: the dtype is chosen
+# once per call, not per struct.
+cdef struct Plan:
+    const Layer* layers
+    int n_layers
+    int loss
+    int optimizer
+    bint is_sgd
+    Rule rule
+    Py_ssize_t state_stride   # between the optimiser's state vectors
+    Rows rows                 # the training rows
+    const int* labels         # and their classes
+    Py_ssize_t batch          # rows in a minibatch
+    Barrier* barrier
+    void* state
+    void* work                # the minibatch: inputs, activations, errors
+    void* transposed          # W.T of the layers that errors pass back through
+    void* sums                # of the first layer's weights; see network.pxd
+    const Py_ssize_t* bounds  # thread t updates the first layer's rows bounds[t] to bounds[t + 1]
+    Py_ssize_t forward_width
+    # Per thread: a chunk of a gradient, what the first layer's sums start from, a cursor for each
+    # row, and a chunk of the records turned about.
+    void* gradient
+    Py_ssize_t gradient_size
+    void* start
+    int64_t* cursor
+    Py_ssize_t cursor_size
+    char* entries
+    # Online learning: W = scale * V + 1 u.T, and in `lazy` u and the column sums of V.
+    double scale
+    void* lazy
+
+# What is kept beside the weights, from the weights as they are now: transposes and sums.
+cdef void prepare(Plan* plan, const real_t* theta, int thread) noexcept nogil
+# The rows that `order` lists, `rows` of them; n_next more come after them.
+cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, Py_ssize_t rows,
+               Py_ssize_t n_next) noexcept nogil
+
+# Parts of a step, for steps of other kinds.
+cdef void output_error(Plan* plan, const Layer* last, real_t* z, int label) noexcept nogil
+cdef void backward(Plan* plan, const Layer* layer, const real_t* theta, real_t* work,
+                   Py_ssize_t start, Py_ssize_t rows) noexcept nogil
+cdef void update_weights(Plan* plan, const Layer* layer, real_t* theta, int thread,
+                         Py_ssize_t rows, Py_ssize_t start, Py_ssize_t stop) noexcept nogil
+cdef void update_biases(Plan* plan, const Layer* layer, real_t* theta, int thread,
+                        Py_ssize_t rows) noexcept nogil

@@ -1,0 +1,267 @@
+"""One step over a minibatch, in two phases.
+
+For a network whose weights fit in the cache:
+
+    phase 1, the minibatch's rows dealt out       phase 2, rows of every W dealt out
+      fetch the rows                                gradient of a chunk of W, into a buffer
+      forward through all layers                      that stays in the cache
+      outputs to errors, and back                   the optimiser's step on that chunk
+      ---- barrier ----                             ---- barrier ----
+
+No number depends on how the work was dealt out: an element of a product is summed in one order
+whatever block it falls into, and what goes through BLAS, which may order sums by the size of a
+block, is cut on a grid that does not depend on the threads.
+
+A `wide` layer, too large for the cache, is dealt out by its units instead, so that each core reads
+only its share of W: with a barrier before and after, and its gradient and update follow its
+backward pass while its rows of W are still at hand.
+"""
+
+from libc.stdint cimport int64_t
+from libc.string cimport memset
+
+from mlpcore.engine.activations cimport activate, chain
+from mlpcore.engine.blas cimport gemm
+from mlpcore.engine.inputs cimport CHUNK, RECORDS, records_gradient, records_seek
+from mlpcore.engine.kernels cimport column_sums, row_times_transpose, small_gemm, transpose
+from mlpcore.engine.losses cimport output
+from mlpcore.engine.network cimport (
+    Layer,
+    chunk_sums,
+    fetch,
+    forward,
+    forward_first,
+    start_of_sums,
+)
+from mlpcore.engine.optimizers cimport update
+from mlpcore.engine.team cimport barrier_wait, share
+from mlpcore.engine.typedefs cimport real_t
+
+# Pieces that a wide layer is cut into, along its inputs or its outputs.
+cdef int WIDE_PIECES = 8
+# Rows that are dealt out together: whole tiles of the products.
+cdef Py_ssize_t TILE = 8
+
+
+cdef void prepare(Plan* plan, const real_t* theta, int thread) noexcept nogil:
+    """What is kept beside the weights, from the weights as they are now: transposes and sums."""
+    cdef const Layer* layer = plan.layers
+    cdef Py_ssize_t start, stop
+    cdef int i
+    chunk_sums(layer, theta, plan.bounds[thread], plan.bounds[thread + 1], <real_t*> plan.sums)
+    for i in range(1, plan.n_layers):
+        layer = &plan.layers[i]
+        if not layer.wide:
+            share(layer.n_in, TILE, thread, plan.barrier.size, &start, &stop)
+            transpose[real_t](theta + layer.w, layer.ld, start, stop, layer.n_out,
+                              <real_t*> plan.transposed + layer.wt, layer.ld_in)
+    barrier_wait(plan.barrier)
+
+
+cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, Py_ssize_t rows,
+               Py_ssize_t n_next) noexcept nogil:
+    """One thread's part of one minibatch: the rows that `order` lists. n_next come after them."""
+    cdef real_t* work = <real_t*> plan.work
+    cdef const Layer* first = plan.layers
+    cdef const Layer* last = &plan.layers[plan.n_layers - 1]
+    cdef const Layer* layer
+    cdef real_t* sums = <real_t*> plan.start + thread * first.ld
+    cdef Py_ssize_t start, stop, i
+    cdef int j
+    cdef bint shared = False   # what comes next reads rows that other threads may still be writing
+
+    # Phase 1: my rows, there and back.
+    share(rows, TILE, thread, plan.barrier.size, &start, &stop)
+    if first.wide and plan.rows.kind != RECORDS:
+        fetch(first, &plan.rows, order, start, stop - start, work, start)
+        barrier_wait(plan.barrier)
+        _wide_forward(plan, first, theta, thread, rows)
+        shared = True
+    else:
+        start_of_sums[real_t](first, theta, &plan.rows, <real_t*> plan.sums, sums)
+        forward_first[real_t](first, first != last, theta, &plan.rows, order, start, stop - start,
+                              order + rows + start, max(0, min(n_next, stop) - start), sums,
+                              plan.cursor + thread * plan.cursor_size, work, plan.batch, start)
+    for j in range(1, plan.n_layers):
+        layer = &plan.layers[j]
+        if layer.wide:
+            barrier_wait(plan.barrier)
+            _wide_forward(plan, layer, theta, thread, rows)
+        else:
+            if shared:
+                barrier_wait(plan.barrier)
+            forward(layer, layer != last, theta, work, plan.batch, start, stop - start)
+        shared = layer.wide
+    if shared:
+        barrier_wait(plan.barrier)
+    for i in range(start, stop):
+        output_error(plan, last, work + plan.batch * last.a + i * last.ld, plan.labels[order[i]])
+    shared = False
+    for j in range(plan.n_layers - 1, 0, -1):
+        layer = &plan.layers[j]
+        if layer.wide:
+            barrier_wait(plan.barrier)
+            _wide_backward(plan, layer, theta, thread, rows)
+        else:
+            if shared:
+                barrier_wait(plan.barrier)
+            backward(plan, layer, theta, work, start, stop - start)
+        shared = layer.wide
+    barrier_wait(plan.barrier)
+
+    # Phase 2: my rows of every W.
+    if plan.rows.kind == RECORDS:
+        _update_from_records(plan, first, theta, thread, order, rows)
+    else:
+        update_weights(plan, first, theta, thread, rows, plan.bounds[thread],
+                        plan.bounds[thread + 1])
+    for j in range(1, plan.n_layers):
+        layer = &plan.layers[j]
+        if not layer.wide:
+            share(layer.n_in, TILE, thread, plan.barrier.size, &start, &stop)
+            update_weights(plan, layer, theta, thread, rows, start, stop)
+            if plan.batch > 1:
+                transpose[real_t](theta + layer.w, layer.ld, start, stop, layer.n_out,
+                                  <real_t*> plan.transposed + layer.wt, layer.ld_in)
+    for j in range(plan.n_layers):
+        if j % plan.barrier.size == thread:
+            update_biases(plan, &plan.layers[j], theta, thread, rows)
+    barrier_wait(plan.barrier)
+
+
+cdef void output_error(Plan* plan, const Layer* last, real_t* z, int label) noexcept nogil:
+    """Net inputs of one row of output units become errors: output - target, and 0 in padding, so
+    that the padding of the weights stays 0."""
+    output(plan.loss, z, last.n_out, last.width)
+    z[label] -= 1
+    memset(z + last.n_out, 0, (last.width - last.n_out) * sizeof(real_t))
+
+
+cdef void backward(Plan* plan, const Layer* layer, const real_t* theta, real_t* work,
+                   Py_ssize_t start, Py_ssize_t rows) noexcept nogil:
+    """Errors of my rows of the layer below: (delta @ W.T) * slope."""
+    cdef const Layer* below = layer - 1
+    cdef const real_t* delta = work + plan.batch * layer.delta + start * layer.ld
+    cdef real_t* delta_below = work + plan.batch * below.delta + start * below.ld
+    if rows == 0:
+        return
+    if plan.batch == 1:
+        row_times_transpose[real_t](theta + layer.w, layer.ld, layer.n_in, layer.width, delta,
+                                    delta_below)
+        memset(delta_below + layer.n_in, 0, (below.width - layer.n_in) * sizeof(real_t))
+    else:
+        small_gemm[real_t](rows, below.width, layer.n_out, delta, layer.ld, 1,
+                           <const real_t*> plan.transposed + layer.wt, layer.ld_in, NULL, 0,
+                           delta_below, below.ld)
+    chain[real_t](below.activation, work + plan.batch * below.a + start * below.ld, delta_below,
+                  rows * below.ld)
+
+
+cdef void update_weights(Plan* plan, const Layer* layer, real_t* theta, int thread,
+                         Py_ssize_t rows, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
+    """Gradient and step of rows [start, stop) of W, a chunk at a time."""
+    cdef const real_t* x = <const real_t*> plan.work + plan.batch * layer.x
+    cdef const real_t* delta = <const real_t*> plan.work + plan.batch * layer.delta
+    cdef real_t* gradient = <real_t*> plan.gradient + thread * plan.gradient_size
+    cdef Py_ssize_t chunk
+    while start < stop:
+        chunk = min(DENSE_CHUNK, stop - start)
+        small_gemm[real_t](chunk, layer.width, rows, x + start, 1, layer.ld_in, delta, layer.ld,
+                           NULL, 0, gradient, layer.ld)
+        _apply(plan, layer, theta, gradient, start, chunk)
+        start += chunk
+
+
+cdef void _apply(Plan* plan, const Layer* layer, real_t* theta, const real_t* gradient,
+                 Py_ssize_t start, Py_ssize_t rows) noexcept nogil:
+    """The optimiser's step on some rows of W, without what parts them beyond whole lines."""
+    cdef real_t* w = theta + layer.w + start * layer.ld
+    cdef real_t* state = <real_t*> plan.state + layer.w + start * layer.ld
+    cdef Py_ssize_t i
+    if layer.ld == layer.width:
+        update[real_t](plan.optimizer, &plan.rule, plan.rule.l2, w, gradient, state,
+                       plan.state_stride, rows * layer.ld)
+        return
+    for i in range(rows):
+        update[real_t](plan.optimizer, &plan.rule, plan.rule.l2, w + i * layer.ld,
+                       gradient + i * layer.ld, state + i * layer.ld, plan.state_stride,
+                       layer.width)
+
+
+cdef void _update_from_records(Plan* plan, const Layer* layer, real_t* theta, int thread,
+                               const Py_ssize_t* order, Py_ssize_t rows) noexcept nogil:
+    """The same for my rows of the first layer's W, from records."""
+    cdef const real_t* delta = <const real_t*> plan.work + plan.batch * layer.delta
+    cdef real_t* gradient = <real_t*> plan.gradient + thread * plan.gradient_size
+    cdef real_t* first = <real_t*> plan.start + thread * layer.ld
+    cdef int64_t* cursor = plan.cursor + thread * plan.cursor_size
+    cdef real_t background = <real_t> plan.rows.background
+    cdef Py_ssize_t start = plan.bounds[thread], end = plan.bounds[thread + 1], stop, j
+    column_sums[real_t](delta, rows, layer.ld, first)
+    for j in range(layer.ld):
+        first[j] *= background
+    records_seek(&plan.rows, order, rows, start, cursor)
+    while start < end:
+        stop = min(end, start + CHUNK)
+        records_gradient[real_t](&plan.rows, order, rows, start, stop, delta, layer.ld, layer.width,
+                                 first, gradient, cursor, plan.entries + thread * ENTRIES_BYTES)
+        _apply(plan, layer, theta, gradient, start, stop - start)
+        if background != 0:
+            chunk_sums(layer, theta, start, stop, <real_t*> plan.sums)
+        start = stop
+
+
+cdef void update_biases(Plan* plan, const Layer* layer, real_t* theta, int thread,
+                        Py_ssize_t rows) noexcept nogil:
+    """Gradient and step of the biases: sums over the rows, and no penalty."""
+    cdef real_t* gradient = <real_t*> plan.gradient + thread * plan.gradient_size
+    column_sums[real_t](<const real_t*> plan.work + plan.batch * layer.delta, rows, layer.ld,
+                        gradient)
+    update[real_t](plan.optimizer, &plan.rule, 0, theta + layer.b, gradient,
+                   <real_t*> plan.state + layer.b, plan.state_stride, layer.width)
+
+
+cdef void _wide_forward(Plan* plan, const Layer* layer, const real_t* theta, int thread,
+                        Py_ssize_t rows) noexcept nogil:
+    """All rows of the minibatch through my units of a wide layer."""
+    cdef real_t* z = <real_t*> plan.work + plan.batch * layer.a
+    cdef const real_t* x = <const real_t*> plan.work + plan.batch * layer.x
+    cdef Py_ssize_t piece = (layer.width // TILE + WIDE_PIECES - 1) // WIDE_PIECES * TILE
+    cdef Py_ssize_t start, stop, mine, end, i, j
+    share(layer.n_out, piece, thread, plan.barrier.size, &start, &end)
+    while start < end:
+        stop = min(end, start + piece)
+        for i in range(rows):
+            for j in range(start, stop):
+                z[i * layer.ld + j] = theta[layer.b + j]
+        gemm[real_t](False, False, <int> rows, <int> (stop - start), layer.n_in, 1,
+                     x, layer.ld_in, theta + layer.w + start, layer.ld, 1, z + start, layer.ld)
+        if layer.delta != layer.a:
+            for i in range(rows):
+                activate(layer.activation, z + i * layer.ld + start, stop - start)
+        start = stop
+
+
+cdef void _wide_backward(Plan* plan, const Layer* layer, real_t* theta, int thread,
+                         Py_ssize_t rows) noexcept nogil:
+    """Errors of my units of the layer below, then the step of the weights that led to them."""
+    cdef const Layer* below = layer - 1
+    cdef const real_t* delta = <const real_t*> plan.work + plan.batch * layer.delta
+    cdef real_t* delta_below = <real_t*> plan.work + plan.batch * below.delta
+    cdef const real_t* a = <const real_t*> plan.work + plan.batch * below.a
+    cdef Py_ssize_t piece = (layer.n_in + WIDE_PIECES * TILE - 1) // (WIDE_PIECES * TILE) * TILE
+    cdef Py_ssize_t start, stop, end, i
+    share(layer.n_in, piece, thread, plan.barrier.size, &start, &end)
+    while start < end:
+        stop = min(end, start + piece)
+        gemm[real_t](False, True, <int> rows, <int> (stop - start), layer.n_out, 1,
+                     delta, layer.ld, theta + layer.w + start * layer.ld, layer.ld,
+                     0, delta_below + start, below.ld)
+        for i in range(rows):
+            chain[real_t](below.activation, a + i * below.ld + start,
+                          delta_below + i * below.ld + start, stop - start)
+            if stop == layer.n_in:   # padding has no error, as in output_error
+                memset(delta_below + i * below.ld + stop, 0,
+                       (below.width - stop) * sizeof(real_t))
+        update_weights(plan, layer, theta, thread, rows, start, stop)
+        start = stop
