@@ -293,7 +293,8 @@ class NeuralNetMLP:
             index = self._fitted().classify(X)
             if index >= 0:
                 return cast("NDArray[Any]", self.classes_[index : index + 1].copy())
-        return cast("NDArray[Any]", self.classes_[self._net_inputs(X).argmax(axis=1)])
+        best = self._net_inputs(X).argmax(axis=1)
+        return cast("NDArray[Any]", self.classes_[best])
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Estimate the probability of each class.

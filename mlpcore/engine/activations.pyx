@@ -4,6 +4,8 @@ import numpy as np
 
 from mlpcore.engine.typedefs cimport real_t
 
+from mlpcore.engine.kernels import place_of
+
 # Same order as in simd/activations.h.
 ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
 
@@ -54,11 +56,11 @@ def activation(name, z):
     a : ndarray, shape and dtype of `z`
     """
     z = np.array(z, order="C")
-    flat = z.reshape(-1)
+    cdef int kind = place_of(name, ACTIVATIONS, "activation")
     if z.dtype == np.float32:
-        _apply[float](ACTIVATIONS.index(name), flat)
+        _apply[float](kind, z.reshape(-1))
     else:
-        _apply[double](ACTIVATIONS.index(name), flat)
+        _apply[double](kind, z.reshape(-1))
     return z
 
 
@@ -78,8 +80,9 @@ def slope(name, a):
     """
     a = np.array(a, order="C")
     out = np.ones_like(a)
+    cdef int kind = place_of(name, ACTIVATIONS, "activation")
     if a.dtype == np.float32:
-        _multiply[float](ACTIVATIONS.index(name), a.reshape(-1), out.reshape(-1))
+        _multiply[float](kind, a.reshape(-1), out.reshape(-1))
     else:
-        _multiply[double](ACTIVATIONS.index(name), a.reshape(-1), out.reshape(-1))
+        _multiply[double](kind, a.reshape(-1), out.reshape(-1))
     return out

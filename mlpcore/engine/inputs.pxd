@@ -45,6 +45,7 @@ cdef struct Rows:
 cdef class Input:
     cdef Rows rows
     cdef readonly str path
+    cdef readonly object dtype
     cdef readonly double density
     cdef object _keep         # what `rows` points into
 

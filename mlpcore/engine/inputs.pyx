@@ -93,6 +93,7 @@ cdef class Input:
 
     def __init__(self, X, dtype, *, double scale=1.0, double offset=0.0, path="dense",
                  int n_threads=1):
+        self.dtype = np.dtype(dtype)
         self.rows.n_rows, self.rows.n_features = X.shape
         self.density = 1.0
         table = np.arange(256, dtype=np.float64) * scale + offset

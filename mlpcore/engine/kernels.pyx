@@ -89,3 +89,28 @@ def instruction_set():
         variable ``MLPCORE_SIMD`` asks for a lesser set than the processor has.
     """
     return ("base", "v3", "v4")[mlp_isa]
+
+
+def place_of(name, names, what):
+    """Place of a name in a tuple of names, which is how the kernels know it.
+
+    Parameters
+    ----------
+    name : str
+    names : sequence of str
+    what : str
+        What they are names of, for the message.
+
+    Returns
+    -------
+    place : int
+
+    Raises
+    ------
+    ValueError
+        If there is no such name.
+    """
+    try:
+        return list(names).index(name)
+    except ValueError:
+        raise ValueError(f"{what} must be one of {', '.join(names)}; got {name!r}") from None

@@ -9,6 +9,8 @@ import numpy as np
 
 from mlpcore.engine.typedefs cimport real_t
 
+from mlpcore.engine.kernels import place_of
+
 # Same order as in simd/losses.h.
 LOSSES = ("binary_cross_entropy",)
 
@@ -55,7 +57,10 @@ def row_losses(name, z, t):
     losses : ndarray of float64, shape (n_samples,)
     """
     z, t = np.ascontiguousarray(z), np.ascontiguousarray(t)
-    kind = LOSSES.index(name)
+    cdef int kind = place_of(name, LOSSES, "loss")
+    if z.ndim != 2 or z.shape != t.shape or z.shape[1] == 0 or z.dtype != t.dtype:
+        raise ValueError(f"z and t must be alike, rows of outputs; got {z.shape} and {t.shape}")
+    pairs = zip(z, t, strict=True)
     if z.dtype == np.float32:
-        return np.array([_row_loss[float](kind, row, target) for row, target in zip(z, t, strict=True)])
-    return np.array([_row_loss[double](kind, row, target) for row, target in zip(z, t, strict=True)])
+        return np.array([_row_loss[float](kind, row, target) for row, target in pairs])
+    return np.array([_row_loss[double](kind, row, target) for row, target in pairs])

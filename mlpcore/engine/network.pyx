@@ -35,12 +35,16 @@ from mlpcore.engine.team cimport Team, barrier_take
 from mlpcore.engine.typedefs cimport LINE, real_t
 
 from mlpcore.engine.activations import ACTIVATIONS
+from mlpcore.engine.kernels import place_of
 from mlpcore.engine.losses import LOSSES
 from mlpcore.engine.team import single_threaded_blas
 
 # A layer goes through BLAS from here on: its weights no longer stay in a core's second-level cache,
 # and BLAS's own packing pays.
 cdef Py_ssize_t WIDE_BYTES = 1 << 20
+
+# Padding included, sizes are C ints.
+MOST_UNITS = 2**31 - 2**12
 
 # A thread more must bring this many multiplications to a prediction, or starting it costs more.
 cdef double WORTH_A_THREAD = 5_000_000
@@ -95,10 +99,16 @@ cdef class Network:
     def __cinit__(self, n_units, *, activation="logistic", loss="binary_cross_entropy",
                   dtype="float64"):
         self.dtype = np.dtype(dtype)
+        if self.dtype not in (np.float32, np.float64):
+            raise ValueError(f"dtype must be float32 or float64; got {self.dtype}")
         self.single = self.dtype == np.float32
         self.n_units = tuple(n_units)
+        if len(self.n_units) < 2 or not all(1 <= n <= MOST_UNITS for n in self.n_units):
+            raise ValueError(
+                f"n_units must be two numbers or more, from 1 to {MOST_UNITS}; got {self.n_units}"
+            )
         self.n_layers = <int> len(self.n_units) - 1
-        self.loss = LOSSES.index(loss)
+        self.loss = place_of(loss, LOSSES, "loss")
         self.layers = <Layer*> calloc(self.n_layers, sizeof(Layer))
         if self.layers is NULL:
             raise MemoryError("no memory for the layers")
@@ -112,7 +122,7 @@ cdef class Network:
             layer.width = _whole_lines(layer.n_out, itemsize)
             layer.ld = _stride(layer.n_out, itemsize)
             layer.ld_in = ld_in
-            layer.activation = ACTIVATIONS.index(activation)
+            layer.activation = place_of(activation, ACTIVATIONS, "activation")
             layer.wide = layer.n_in * layer.ld * itemsize > WIDE_BYTES
             layer.w = place
             layer.b = layer.w + <Py_ssize_t> layer.n_in * layer.ld
@@ -189,6 +199,14 @@ cdef class Network:
         """Whether any layer is large enough to go through BLAS."""
         return any(self.layers[i].wide for i in range(self.n_layers))
 
+    def check(self, Input X):
+        """Raise ValueError unless the network can read these rows."""
+        if X.rows.n_features != self.layers[0].n_in or X.dtype != self.dtype:
+            raise ValueError(
+                f"the network reads {self.layers[0].n_in} features as {self.dtype}; got rows of "
+                f"{X.rows.n_features} for {X.dtype}"
+            )
+
     def net_inputs(self, Input X, int n_threads=1):
         """Net inputs of the output units.
 
@@ -205,8 +223,7 @@ cdef class Network:
         -------
         z : ndarray, shape (n_samples, n_outputs)
         """
-        if X.rows.n_features != self.layers[0].n_in:
-            raise ValueError(f"the network has {self.layers[0].n_in} inputs; got {X.n_features}")
+        self.check(X)
         z = np.empty((X.rows.n_rows, self.layers[self.n_layers - 1].n_out), self.dtype)
         cdef Py_ssize_t blocks = (X.rows.n_rows + BLOCK - 1) // BLOCK
         worth = X.rows.n_rows * <double> self.size / WORTH_A_THREAD

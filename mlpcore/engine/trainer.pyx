@@ -24,6 +24,7 @@ from mlpcore.engine.step cimport DENSE_CHUNK, ENTRIES_BYTES, Plan, prepare, step
 from mlpcore.engine.team cimport Barrier, Team, barrier_stopped, barrier_take, clock
 from mlpcore.engine.typedefs cimport real_t
 
+from mlpcore.engine.kernels import place_of
 from mlpcore.engine.network import aligned_zeros
 from mlpcore.engine.optimizers import OPTIMIZERS
 from mlpcore.engine.team import single_threaded_blas
@@ -70,6 +71,15 @@ cdef class Trainer:
         cdef Plan* plan = &self.plan
         cdef Py_ssize_t longest = 0
         cdef int i
+        _check(network, train, train_labels, "train")
+        if (valid is None) != (valid_labels is None):
+            raise ValueError("valid and valid_labels belong together; got only one of them")
+        if valid is not None:
+            _check(network, valid, valid_labels, "valid")
+        if minibatch_size < 1 or n_threads < 1:
+            raise ValueError(
+                f"minibatch_size and n_threads must be >= 1; got {minibatch_size} and {n_threads}"
+            )
         for i in range(network.n_layers):
             longest = max(longest, network.layers[i].ld)
         size = self._worthwhile(network, train, minibatch_size, n_threads)
@@ -77,6 +87,7 @@ cdef class Trainer:
         self._evaluators = Team(n_threads) if n_threads > size else self._team
         self.network, self._train, self._valid = network, train, valid
         self._train_labels, self._valid_labels = train_labels, valid_labels
+        plan.optimizer = place_of(optimizer, OPTIMIZERS, "optimizer")
         self.state = aligned_zeros(OPTIMIZERS[optimizer] * network.size, network.dtype)
         rows = max(minibatch_size, n_threads * BLOCK)
         chunks = (network.layers[0].n_in + CHUNK - 1) // CHUNK
@@ -92,7 +103,6 @@ cdef class Trainer:
             "entries": aligned_zeros(size * ENTRIES_BYTES if train.path == "sparse" else 0, "u1"),
         }
         plan.layers, plan.n_layers, plan.loss = network.layers, network.n_layers, network.loss
-        plan.optimizer = list(OPTIMIZERS).index(optimizer)
         plan.rule.learning_rate, plan.rule.l2 = learning_rate, l2
         plan.state_stride = network.size
         plan.rows, plan.labels = train.rows, &self._train_labels[0]
@@ -200,6 +210,19 @@ def _bounds(Input train, chunks, minibatch_size, size):
     done = np.concatenate([[0.0], np.cumsum(cost)]) / cost.sum()
     bounds = np.searchsorted(done, np.arange(1, size) / size)
     return np.minimum(np.array([0, *bounds, chunks], np.intp) * CHUNK, train.n_features)
+
+
+def _check(Network network, Input rows, labels, name):
+    """Raise ValueError unless these are rows and labels for the network."""
+    network.check(rows)
+    n_outputs = network.n_units[len(network.n_units) - 1]
+    if rows.rows.n_rows < 1 or np.shape(labels) != (rows.rows.n_rows,):
+        raise ValueError(
+            f"{name} must have a row or more, and a label for each; got {rows.rows.n_rows} rows "
+            f"and labels of shape {np.shape(labels)}"
+        )
+    if not 0 <= np.min(labels) <= np.max(labels) < n_outputs:
+        raise ValueError(f"{name}_labels must be numbers of output units, below {n_outputs}")
 
 
 cdef _epoch(Trainer trainer, real_t* _, int thread, const Py_ssize_t[::1] order):
