@@ -56,4 +56,5 @@ def matmul(const real_t[:, ::1] a, const real_t[:, ::1] b, real_t[:, ::1] c, *,
         gemm[real_t](trans_a, trans_b, m, n, k, <real_t> alpha, &a[0, 0], <int> a.shape[1],
                      &b[0, 0], <int> b.shape[1], <real_t> beta, &c[0, 0], <int> c.shape[1])
     elif min(m, n) > 0:  # nothing to sum: BLAS would return at once and leave c as it is
-        np.multiply(c, beta, out=np.asarray(c))
+        result = np.asarray(c)
+        result[:] = beta * result if beta != 0 else 0

@@ -38,6 +38,7 @@ def single_threaded_blas():
 
             if _blas_controller is None:
                 _blas_controller = threadpoolctl.ThreadpoolController()
+            _take_control()
             _blas_limit = _blas_controller.limit(limits=1, user_api="blas")
         _blas_users += 1
     try:
@@ -46,7 +47,20 @@ def single_threaded_blas():
         with _blas_lock:
             _blas_users -= 1
             if _blas_users == 0:
+                _take_control()
                 _blas_limit.restore_original_limits()
+                _take_control()
+
+
+def _take_control():
+    """Let this thread set the limit, or after it any other.
+
+    threadpoolctl (3.7 and newer) heeds only the first thread that ever sets it, and here the first
+    one in and the last one out may be any two. The lock above is held.
+    """
+    for library in _blas_controller.lib_controllers:
+        if hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread(force=True)
 
 
 cdef class Team:
