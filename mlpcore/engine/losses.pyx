@@ -7,7 +7,7 @@ Recognition and Machine Learning", section 4.3.6).
 
 import numpy as np
 
-from mlpcore.engine.typedefs cimport real_t
+from mlpcore.engine.typedefs cimport LINE, real_t
 
 from mlpcore.engine.kernels import place_of
 
@@ -36,8 +36,10 @@ cdef double loss(int kind, const real_t* z, const real_t* t, int n) noexcept nog
         return loss_f64(kind, z, t, n)
 
 
-cdef double _row_loss(int kind, const real_t[::1] z, const real_t[::1] t) noexcept:
-    return loss(kind, &z[0], &t[0], <int> z.shape[0])
+cdef _row_losses(int kind, real_t[:, ::1] z, real_t[:, ::1] t, int n, double[::1] losses):
+    cdef Py_ssize_t i
+    for i in range(z.shape[0]):
+        losses[i] = loss(kind, &z[i, 0], &t[i, 0], n)
 
 
 def row_losses(name, z, t):
@@ -60,7 +62,13 @@ def row_losses(name, z, t):
     cdef int kind = place_of(name, LOSSES, "loss")
     if z.ndim != 2 or z.shape != t.shape or z.shape[1] == 0 or z.dtype != t.dtype:
         raise ValueError(f"z and t must be alike, rows of outputs; got {z.shape} and {t.shape}")
-    pairs = zip(z, t, strict=True)
+    # Rows of whole lines, as in the engine.
+    n_rows, n = z.shape
+    padded = np.zeros((2, n_rows, (n + LINE - 1) // LINE * LINE), z.dtype)
+    padded[0, :, :n], padded[1, :, :n] = z, t
+    losses = np.zeros(n_rows)
     if z.dtype == np.float32:
-        return np.array([_row_loss[float](kind, row, target) for row, target in pairs])
-    return np.array([_row_loss[double](kind, row, target) for row, target in pairs])
+        _row_losses[float](kind, padded[0], padded[1], n, losses)
+    else:
+        _row_losses[double](kind, padded[0], padded[1], n, losses)
+    return losses

@@ -174,14 +174,18 @@ cdef class Trainer:
         train_hits, valid_hits : int
             Rows whose largest net input is that of their class.
         """
-        loss, train_hits = self._evaluate(self._train, self._train_labels)
-        if self._valid is None:
-            return loss, train_hits, 0
-        return loss, train_hits, self._evaluate(self._valid, self._valid_labels)[1]
+        blocks = (self._train.rows.n_rows + BLOCK - 1) // BLOCK
+        losses = np.zeros(blocks)
+        train_hits = self._hits(self._train, self._train_labels, losses)
+        valid_hits = 0
+        if self._valid is not None:
+            valid_hits = self._hits(self._valid, self._valid_labels, None)
+        # One fixed order, so that the sum has the same bits for any number of threads.
+        return sum(losses.tolist()), train_hits, valid_hits
 
-    def _evaluate(self, Input rows, int[::1] labels):
-        blocks = (rows.rows.n_rows + BLOCK - 1) // BLOCK
-        losses, hits = np.zeros(blocks), np.zeros(blocks, np.intp)
+    def _hits(self, Input rows, int[::1] labels, losses):
+        """Rows predicted right; the sum of losses of each block of rows goes into `losses`."""
+        hits = np.zeros((rows.rows.n_rows + BLOCK - 1) // BLOCK, np.intp)
         if self.network.single:
             _start_of_blocks[float](&self.plan, <float*> self.network.theta, &rows.rows)
             self._evaluators.run(
@@ -190,8 +194,7 @@ cdef class Trainer:
             _start_of_blocks[double](&self.plan, <double*> self.network.theta, &rows.rows)
             self._evaluators.run(
                 lambda thread: _blocks[double](self, NULL, thread, rows, labels, losses, hits))
-        # One fixed order, so that the sum has the same bits for any number of threads.
-        return sum(losses.tolist()), int(hits.sum())
+        return int(hits.sum())
 
 
 cdef void* _address(buffer) except? NULL:
@@ -282,8 +285,8 @@ cdef _blocks(Trainer trainer, real_t* _, int thread, Input rows, int[::1] labels
     while more:
         deadline = clock() + SECONDS_BETWEEN_SIGNALS if thread == 0 else 1e300
         with nogil:
-            more = _some_blocks(plan, barrier, theta, thread, &rows.rows, &labels[0], &losses[0],
-                                &hits[0], deadline)
+            more = _some_blocks(plan, barrier, theta, thread, &rows.rows, &labels[0],
+                                NULL if losses is None else &losses[0], &hits[0], deadline)
         if thread == 0:
             PyErr_CheckSignals()
 
@@ -298,7 +301,7 @@ cdef bint _some_blocks(Plan* plan, Barrier* barrier, const real_t* theta, int th
     cdef const real_t* z
     cdef Py_ssize_t block, start, rows, i
     cdef int j
-    for j in range(last.n_out):
+    for j in range(last.width):
         target[j] = 0
     while not barrier_stopped(barrier):
         block = barrier_take(barrier)
@@ -307,15 +310,16 @@ cdef bint _some_blocks(Plan* plan, Barrier* barrier, const real_t* theta, int th
             return False
         rows = min(BLOCK, source.n_rows - start)
         forward_first[real_t](plan.layers, plan.n_layers > 1, theta, source, NULL, start, rows,
-                              NULL, 0, <const real_t*> plan.start,
+                              NULL, min(BLOCK, source.n_rows - start - rows), <const real_t*> plan.start,
                               plan.cursor + thread * plan.cursor_size, work, BLOCK, 0)
         for j in range(1, plan.n_layers):
             forward(&plan.layers[j], j < plan.n_layers - 1, theta, work, BLOCK, 0, rows)
         for i in range(rows):
             z = work + BLOCK * last.a + i * last.ld
-            target[labels[start + i]] = 1
-            losses[block] += row_loss[real_t](plan.loss, z, target, last.n_out)
-            target[labels[start + i]] = 0
+            if losses is not NULL:
+                target[labels[start + i]] = 1
+                losses[block] += row_loss[real_t](plan.loss, z, target, last.n_out)
+                target[labels[start + i]] = 0
             hits[block] += argmax[real_t](z, last.n_out) == labels[start + i]
         if clock() > deadline:
             return True

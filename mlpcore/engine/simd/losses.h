@@ -12,7 +12,7 @@
 #else
 #include "exponential.h"
 
-/* A row has n outputs in a buffer of `width` (whole lines); z are net inputs, t targets.
+/* A row has n outputs in a buffer of `width` (whole lines); z are net inputs, t targets, likewise.
  *
  * NAME_output: z becomes the output. Then output - target is the error of the net input, whatever
  * the loss: each loss here comes with its canonical output units.
@@ -27,15 +27,15 @@ OUTPUT(binary_cross_entropy) {
 }
 VALUE(binary_cross_entropy) {
     double sum = 0;
-    for (int from = 0; from < n; from += 2 * LANES) {
-        /* Whole blocks of a fixed size, so that the compiler makes vectors of them. */
-        REAL part[2 * LANES];
-        for (int j = 0; j < 2 * LANES; j++) {
-            REAL x = from + j < n ? z[from + j] : 0, size = x < 0 ? -x : x;
-            part[j] = MLP_NAME(log_one_plus)(MLP_NAME(exponential)(-size)) + (x < 0 ? 0 : x);
+    for (int from = 0; from < n; from += LANES) {
+        /* A whole vector at a time; what lies beyond the outputs is padding, and not added up. */
+        REAL part[LANES];
+        for (int j = 0; j < LANES; j++) {
+            REAL x = z[from + j], size = x < 0 ? -x : x;
+            part[j] = MLP_NAME(log_one_plus)(MLP_NAME(exponential)(-size)) + (x < 0 ? 0 : x)
+                      - t[from + j] * x;
         }
-        for (int j = 0; j < 2 * LANES && from + j < n; j++)
-            sum += (double)part[j] - (double)t[from + j] * (double)z[from + j];
+        for (int j = 0; j < LANES && from + j < n; j++) sum += part[j];
     }
     return sum;
 }

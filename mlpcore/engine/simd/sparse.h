@@ -134,7 +134,8 @@ MLP_INLINE void MLP_NAME(gradient_panel)(const int vectors, ptrdiff_t features,
     }
 
 /* z += S @ W over all features: rows first, first + 1, ... of the order, or of the records where
- * there is none. `after` more rows of the order are about to be wanted. cursor: one per row. */
+ * there is none. n_next more are about to be wanted: those in `next`, or those that follow. cursor:
+ * room for one number per row. */
 MLP_KERNEL void MLP_NAME(sparse_forward)(const mlp_records *s, const ptrdiff_t *order,
                                          ptrdiff_t first, ptrdiff_t rows, const ptrdiff_t *next,
                                          ptrdiff_t n_next, ptrdiff_t features, const REAL *w,
@@ -165,7 +166,7 @@ MLP_KERNEL void MLP_NAME(sparse_forward)(const mlp_records *s, const ptrdiff_t *
             CASES(vectors, TILE)
 #undef TILE
             for (; asked < n_next * (panel * tiles + tile + 1) / (panels * tiles); asked++)
-                MLP_NAME(prefetch_row)(s, next[asked]);
+                MLP_NAME(prefetch_row)(s, order ? next[asked] : first + rows + asked);
         }
     }
 }
