@@ -60,8 +60,9 @@ KINDS = {"float32": FLOAT32, "float64": FLOAT64, "uint8": UINT8}
 
 # Records take this share of entries at most; measured, see docs/benchmarks.md.
 SPARSE_BELOW = 0.4
-# Entries that are looked at to find the background.
+# Entries that are looked at to find the background, and rows to find where entries are.
 SAMPLE = 4096
+SAMPLED_ROWS = 512
 
 
 cdef class Input:
@@ -173,7 +174,7 @@ cdef class Input:
     def entries_per_chunk(self, chunks):
         """Mean number of entries of a row in each CHUNK of features, from a sample of records."""
         start, index = self._keep[:2]
-        sampled = min(len(start) - 1, SAMPLE)
+        sampled = min(len(start) - 1, SAMPLED_ROWS)
         places = index[: start[sampled]] // CHUNK
         return np.bincount(places, minlength=chunks) / max(1, sampled)
 
