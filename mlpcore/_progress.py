@@ -72,6 +72,7 @@ class Progress:
             if texts:
                 self._bar.set_postfix(texts, refresh=False)
             self._bar.update()
-        elif self._lines and sys.stderr is not None:
+        elif self._lines and sys.stderr is not None and not getattr(sys.stderr, "closed", False):
             text = ", ".join(f"{name} {figure}" for name, figure in texts.items())
-            print(f"epoch {epoch}/{self._epochs}: {text}", file=sys.stderr, flush=True)
+            line = f"epoch {epoch}/{self._epochs}" + (f": {text}" if text else "")
+            print(line, file=sys.stderr, flush=True)

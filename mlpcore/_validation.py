@@ -39,7 +39,7 @@ def check_float(value: Any, name: str, *, low: float, strict: bool = False, hint
         raise TypeError(f"{name} must be a number {bound}; got {value!r}. {hint}")
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"{name} must be a number {bound}; got {value!r}. {hint}") from None
     if not np.isfinite(number) or number < low or (strict and number == low):
         raise ValueError(f"{name} must be a number {bound}; got {number:g}. {hint}")
@@ -128,7 +128,8 @@ def check_rows(
     _check_shape(array.shape, name, n_features)
     if array.dtype.name not in ("float32", "float64", "uint8"):
         small = array.dtype.itemsize * 8 <= (16 if array.dtype.kind in "iub" else 32)
-        array = array.astype(dtype or (np.float32 if small else np.float64))
+        with np.errstate(over="ignore"):  # what overflows is found below
+            array = array.astype(dtype or (np.float32 if small else np.float64))
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if not array.flags.aligned or (array.shape[1] > 1 and array.strides[1] != array.itemsize):
@@ -175,7 +176,7 @@ def check_scale(value: Any) -> tuple[float, float]:
         return 1.0, 0.0
     try:
         scale, offset = (float(number) for number in value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(
             f"input_scale must be None or a pair (scale, offset); got {value!r}. For bytes to "
             "[-1, 1] use (2 / 255, -1)."

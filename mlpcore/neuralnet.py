@@ -579,7 +579,7 @@ class NeuralNetMLP:
 
     def _check_parameters(self) -> dict[str, Any]:
         """The parameters in the engine's terms, or an exception that names one."""
-        if self.progress not in ("auto", True, False):
+        if self.progress != "auto" and not isinstance(self.progress, bool):
             raise ValueError(f'progress must be "auto", True or False; got {self.progress!r}.')
         if self.callback is not None and not callable(self.callback):
             raise TypeError(f"callback must be callable or None; got {self.callback!r}.")
@@ -673,7 +673,7 @@ class NeuralNetMLP:
             estimator_type="classifier",
             target_tags=TargetTags(required=True),
             classifier_tags=ClassifierTags(),
-            input_tags=InputTags(),
+            input_tags=InputTags(sparse=True),
         )
 
 

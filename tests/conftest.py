@@ -1,0 +1,35 @@
+"""What the tests share: hypothesis' settings, and Python in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# No test measures time, so that none fails on a busy machine.
+settings.register_profile("mlpcore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mlpcore")
+
+
+@pytest.fixture
+def run_python(tmp_path):
+    """Return a function that runs code in a new interpreter, warnings being errors there, too.
+
+    Its working directory is empty, and it can import this folder's modules. It returns what came
+    on standard output and fails for any other exit status than `expect`.
+    """
+
+    def run(code, *, expect=0, **environment):
+        result = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code],
+            cwd=tmp_path,
+            env=os.environ | {"TESTS": str(Path(__file__).parent)} | environment,
+            capture_output=True,
+            text=True,
+        )
+        assert result.returncode == expect, result.stderr
+        return result.stdout
+
+    return run

@@ -1,0 +1,82 @@
+"""The textbook's algorithm in plain NumPy, to compare with.
+
+Raschka & Mirjalili, "Python Machine Learning", 2nd ed., chapter 12, for any number of hidden layers
+and more kinds of hidden units. Written from the formulas, computed in the precision of the arrays;
+it shares no code with the package. Layers are pairs of weights and biases; t are one-hot targets.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+
+
+def logistic(z):
+    return 1 / (1 + np.exp(-np.clip(z, -250, 250)))
+
+
+# What a hidden unit makes of its net input, and the derivative.
+UNITS = {
+    "identity": (lambda z: z, np.ones_like),
+    "logistic": (logistic, lambda z: logistic(z) * (1 - logistic(z))),
+    "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
+    "relu": (lambda z: np.maximum(z, 0), lambda z: np.where(z > 0, z * 0 + 1, z * 0)),
+}
+
+
+def initial(units, rng):
+    return [(rng.normal(0, 0.1, (m, n)), np.zeros(n)) for m, n in pairwise(units)]
+
+
+def net_inputs(layers, X, unit="logistic"):
+    """Those of every layer."""
+    z = []
+    for w, b in layers:
+        z.append((UNITS[unit][0](z[-1]) if z else X) @ w + b)
+    return z
+
+
+def cross_entropy(z, t):
+    """-t log(a) - (1 - t) log(1 - a) with a = 1 / (1 + exp(-z)), which is log(1 + exp(z)) - t z."""
+    return np.logaddexp(0, z) - t * z
+
+
+def gradient(layers, X, t, unit="logistic", l2=0.0):
+    """Of the summed cross-entropy and l2 / 2 times the sum of squared weights."""
+    value, derivative = UNITS[unit]
+    z = net_inputs(layers, X, unit)
+    inputs = [X, *(value(hidden) for hidden in z[:-1])]
+    error, gradients = logistic(z[-1]) - t, []
+    for i in reversed(range(len(layers))):
+        w, _ = layers[i]
+        gradients.insert(0, (inputs[i].T @ error + l2 * w, error.sum(axis=0)))
+        if i > 0:
+            error = (error @ w.T) * derivative(z[i - 1])
+    return gradients
+
+
+def train(X, y, X_valid=None, y_valid=None, *, hidden, l2, epochs, eta, shuffle=True,
+          minibatch_size, seed):  # fmt: skip
+    """Layers and history after some epochs; y are class numbers, of which the largest occurs."""
+    rng = np.random.RandomState(seed)
+    t = np.eye(y.max() + 1)[y]
+    layers = initial((X.shape[1], *hidden, t.shape[1]), rng)
+    history = {"cost": [], "train_acc": [], "valid_acc": []}
+    for _ in range(epochs):
+        order = np.arange(len(X))
+        if shuffle:
+            rng.shuffle(order)
+        for start in range(0, len(X) - minibatch_size + 1, minibatch_size):
+            rows = order[start : start + minibatch_size]
+            for (w, b), (grad_w, grad_b) in zip(
+                layers, gradient(layers, X[rows], t[rows], l2=l2), strict=True
+            ):
+                w -= eta * grad_w
+                b -= eta * grad_b
+        z = net_inputs(layers, X)[-1]
+        penalty = l2 * sum((w**2).sum() for w, _ in layers)
+        history["cost"].append(cross_entropy(z, t).sum() + penalty)
+        history["train_acc"].append(np.mean(z.argmax(axis=1) == y))
+        if X_valid is not None:
+            guess = net_inputs(layers, X_valid)[-1].argmax(axis=1)
+            history["valid_acc"].append(np.mean(guess == y_valid))
+    return layers, history

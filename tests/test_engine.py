@@ -1,0 +1,436 @@
+"""The network, its trainer and their team of threads."""
+
+import gc
+import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import oracle
+import pytest
+import threadpoolctl
+
+from mlpcore.engine.inputs import Input
+from mlpcore.engine.network import Network
+from mlpcore.engine.team import Team, available_threads, single_threaded_blas
+from mlpcore.engine.trainer import Trainer, gradient
+
+DTYPES = ["float32", "float64"]
+
+
+def small(dtype="float64", units=(5, 7, 3), rows=23):
+    rng = np.random.default_rng(0)
+    network = Network(units, dtype=dtype)
+    for array in network.coefs + network.intercepts:
+        array[:] = rng.normal(size=array.shape)
+    X = rng.normal(size=(rows, units[0])).astype(dtype)
+    return network, X, rng.integers(units[-1], size=rows).astype(np.intc)
+
+
+# Worked by hand
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_one_step_worked_by_hand(dtype):
+    """Two inputs, one hidden unit, two outputs; one row, of class 1. Write L for ln 3.
+
+    The logistic function is 3/4 at L, 1/4 at -L.
+
+    forward   x = (1, -1), w_h = (2L, L), b_h = 0:         z_h = 2L - L = L, a_h = 3/4
+              w_out = (4L/3, -8L/3), b_out = (0, L):       z_out = (L, -2L + L) = (L, -L)
+                                                           a_out = (3/4, 1/4)
+    loss      t = (0, 1):  ln(1 + e^L) + ln(1 + e^-L) + L = ln 4 + ln 4/3 + ln 3 = 4 ln 2
+    error     a_out - t = (3/4, -3/4)
+    backward  3/4 * 4L/3 - 3/4 * -8L/3 = 3L, times a_h (1 - a_h) = 3/16:  9L/16
+    gradient  of w_out 3/4 * (3/4, -3/4) = (9/16, -9/16), of b_out the error itself,
+              of w_h   (1, -1) * 9L/16, of b_h 9L/16
+    step      eta = 1/2, l2 = 1/4:  w - (g + w/4) / 2 = 7w/8 - g/2 and b - g/2
+    """
+    L = np.log(3)
+    network = Network((2, 1, 2), dtype=dtype)
+    network.coefs[0][:] = [[2 * L], [L]]
+    network.coefs[1][:] = [[4 * L / 3, -8 * L / 3]]
+    network.intercepts[1][:] = [0, L]
+    X, labels = Input(np.array([[1, -1]], dtype), dtype), np.array([1], np.intc)
+    close = {"rtol": 8 * np.finfo(dtype).eps, "atol": 8 * np.finfo(dtype).eps}
+
+    np.testing.assert_allclose(network.net_inputs(X), [[L, -L]], **close)
+    np.testing.assert_allclose(network.weights_squared(), (5 + 80 / 9) * L**2, **close)
+
+    loss, flat = gradient(network, X, labels)
+    coefs, intercepts = network.views(flat)
+    np.testing.assert_allclose(loss, 4 * np.log(2), **close)
+    np.testing.assert_allclose(coefs[0], [[9 * L / 16], [-9 * L / 16]], **close)
+    np.testing.assert_allclose(intercepts[0], [9 * L / 16], **close)
+    np.testing.assert_allclose(coefs[1], [[9 / 16, -9 / 16]], **close)
+    np.testing.assert_allclose(intercepts[1], [3 / 4, -3 / 4], **close)
+
+    with Trainer(network, X, labels, learning_rate=1 / 2, l2=1 / 4) as trainer:
+        assert trainer.evaluate()[1] == 0  # the row is taken for class 0
+        trainer.epoch(np.arange(1))
+    np.testing.assert_allclose(
+        network.coefs[0], [[7 * L / 4 - 9 * L / 32], [7 * L / 8 + 9 * L / 32]], **close
+    )
+    np.testing.assert_allclose(network.intercepts[0], [-9 * L / 32], **close)
+    np.testing.assert_allclose(
+        network.coefs[1], [[7 * L / 6 - 9 / 32, -7 * L / 3 + 9 / 32]], **close
+    )
+    np.testing.assert_allclose(network.intercepts[1], [-3 / 8, L + 3 / 8], **close)
+
+
+# Network
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_parameters_are_one_block_with_a_view_for_each_layer(dtype):
+    network = Network([5, 7, 300, 3], dtype=dtype)
+    assert network.n_units == (5, 7, 300, 3)
+    assert network.n_layers == 3
+    assert [w.shape for w in network.coefs] == [(5, 7), (7, 300), (300, 3)]
+    assert [b.shape for b in network.intercepts] == [(7,), (300,), (3,)]
+    assert network.parameters.shape == (network.size,)
+    assert not network.parameters.any()
+    # No two views share an element, and all lie in the block.
+    arrays = network.coefs + network.intercepts
+    for number, array in enumerate(arrays, 1):
+        assert array.dtype == dtype
+        assert np.shares_memory(array, network.parameters)
+        array[:] = number
+    for number, array in enumerate(arrays, 1):
+        assert (array == number).all()
+    assert np.count_nonzero(network.parameters) == sum(array.size for array in arrays)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("units", [(5, 3), (300, 257, 3), (3, 256, 1)])
+def test_weights_squared_counts_weights_only(dtype, units):
+    network, _, _ = small(dtype, units)
+    expected = sum((w.astype(np.float64) ** 2).sum() for w in network.coefs)
+    np.testing.assert_allclose(network.weights_squared(), expected, rtol=40 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation", list(oracle.UNITS))
+@pytest.mark.parametrize(
+    "units", [(5, 3), (1, 1, 1), (5, 7, 3), (33, 65, 31, 17), (5, 533, 531, 3)]
+)
+def test_net_inputs_equal_the_oracles(units, activation, dtype):
+    rng = np.random.default_rng(3)
+    network = Network(units, activation=activation, dtype=dtype)
+    for w, b in zip(network.coefs, network.intercepts, strict=True):
+        w[:] = rng.normal(0, len(w) ** -0.5, w.shape)
+        b[:] = rng.normal(size=b.shape)
+    layers = [
+        (w.astype(float), b.astype(float))
+        for w, b in zip(network.coefs, network.intercepts, strict=True)
+    ]
+    for rows in (1, 2, 95, 96, 97, 200):
+        X = rng.normal(size=(rows, units[0])).astype(dtype)
+        z = network.net_inputs(Input(X, dtype))
+        assert z.dtype == dtype
+        expected = oracle.net_inputs(layers, X.astype(float), activation)[-1]
+        tolerance = 100 * np.finfo(dtype).eps
+        np.testing.assert_allclose(z, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_whether_blas_is_used_follows_from_the_size_of_the_weights():
+    assert not Network((784, 100, 10), dtype="float64").uses_blas()
+    assert Network((3, 1200, 1200, 10), dtype="float32").uses_blas()
+
+
+def test_rows_lie_anywhere_and_are_not_copied():
+    network, _, _ = small(units=(4, 3))
+    block = np.random.default_rng(1).normal(size=(60, 9))
+    same = np.broadcast_to(block[3, :4], (7, 4))
+    for X in (block[:, 2:6], block[::-3, 5:9], block[10:11, :4], same):
+        z = network.net_inputs(Input(X, "float64"))
+        np.testing.assert_allclose(z, X @ network.coefs[0] + network.intercepts[0], atol=1e-13)
+    X = block[:, :4]
+    held = Input(X, "float64")
+    X[:] = 0
+    np.testing.assert_array_equal(network.net_inputs(held), np.tile(network.intercepts[0], (60, 1)))
+
+
+def test_an_input_keeps_its_rows_alive():
+    X = np.ones((3, 4))
+    alive = weakref.ref(X)
+    held = Input(X, "float64")
+    del X
+    gc.collect()
+    assert alive() is not None
+    del held
+    gc.collect()
+    assert alive() is None
+
+
+def test_elements_of_a_row_must_be_adjacent():
+    with pytest.raises(ValueError, match="adjacent"):
+        Input(np.ones((3, 8))[:, ::2], "float64")
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"activation": "step"}, r"activation must be one of .*logistic.*'step'"),
+        ({"loss": "hinge"}, r"loss must be one of .*binary_cross_entropy.*'hinge'"),
+    ],
+)
+def test_unknown_names(keywords, message):
+    with pytest.raises(ValueError, match=message):
+        Network((2, 3), **keywords)
+
+
+# What would read or write memory that is not theirs if the engine believed it.
+MISTAKES = {
+    "one layer of units": "Network((5,))",
+    "no units": "Network(())",
+    "a layer without units": "Network((5, 0, 3))",
+    "a negative number of units": "Network((5, -7, 3))",
+    "more units than a C int counts": "Network((1, 2**31 - 1, 1))",
+    "rows of another width to predict": "network.net_inputs(Input(np.ones((4, 6)), 'float64'))",
+    "rows for another dtype to predict":
+        "network.net_inputs(Input(np.ones((4, 5), np.uint8), 'float32'))",
+    "rows of another width to learn from":
+        "Trainer(network, Input(np.ones((4, 500)), 'float64'), labels[:4])",
+    "rows for another dtype to learn from":
+        "Trainer(network, Input(np.ones((4, 5), np.uint8), 'float32'), labels[:4])",
+    "too few labels": "Trainer(network, X, labels[:4])",
+    "no rows": "Trainer(network, Input(np.ones((0, 5)), 'float64'), labels[:0])",
+    "a label beyond the outputs": "Trainer(network, X, labels + 10**6)",
+    "a negative label": "Trainer(network, X, labels - 10**6)",
+    "minibatches of no rows": "Trainer(network, X, labels, minibatch_size=0)",
+    "validation labels without rows": "Trainer(network, X, labels, valid_labels=labels)",
+    "validation rows without labels": "Trainer(network, X, labels, valid=X)",
+    "too few validation labels": "Trainer(network, X, labels, valid=X, valid_labels=labels[:2])",
+    "validation rows of another width":
+        "Trainer(network, X, labels, valid=Input(np.ones((9, 600)), 'float64'), "
+        "valid_labels=labels[:9])",
+    "too few labels for a gradient": "gradient(network, X, labels[:4])",
+    "too few targets":
+        "row_losses('binary_cross_entropy', np.ones((2, 3)), np.ones((2, 1)))",
+}  # fmt: skip
+
+
+def test_the_engine_refuses_what_would_break_it(run_python):
+    """Each in a child of one process, so that a crash is a result, too."""
+    code = f"""
+import os
+import numpy as np
+from mlpcore.engine.inputs import Input
+from mlpcore.engine.losses import row_losses
+from mlpcore.engine.network import Network
+from mlpcore.engine.trainer import Trainer, gradient
+
+network = Network((5, 7, 3))
+X = Input(np.ones((23, 5)), "float64")
+labels = np.zeros(23, np.intc)
+for name, code in {MISTAKES}.items():
+    child = os.fork()
+    if not child:
+        try:
+            eval(code)
+        except (ValueError, TypeError):
+            os._exit(0)
+        os._exit(1)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status:
+        print(name, "was accepted" if status > 0 else "crashed")
+"""
+    # One BLAS thread: Python warns of a fork while there are threads.
+    assert run_python(code, OPENBLAS_NUM_THREADS="1") == ""
+
+
+# Trainer
+
+
+def one_epoch(order, minibatch_size, **keywords):
+    network, X, labels = small()
+    trainer = Trainer(network, Input(X, "float64"), labels, learning_rate=0.1,
+                      minibatch_size=minibatch_size, **keywords)  # fmt: skip
+    with trainer:
+        trainer.epoch(np.array(order, np.intp))
+    return network.parameters
+
+
+def test_a_shorter_last_slice_is_left_out():
+    assert np.array_equal(one_epoch(range(23), 5), one_epoch(range(20), 5))
+    assert not np.array_equal(one_epoch(range(23), 5), one_epoch(range(15), 5))
+    untouched = small()[0].parameters
+    assert np.array_equal(one_epoch(range(4), 5), untouched)
+    assert np.array_equal(one_epoch([], 5), untouched)
+
+
+def test_rows_are_visited_in_the_order_given():
+    network, X, labels = small()
+    order = np.random.default_rng(1).permutation(23)
+    shuffled = one_epoch(order, 5)
+    assert not np.array_equal(shuffled, one_epoch(range(23), 5))
+    with Trainer(network, Input(X[order], "float64"), labels[order], learning_rate=0.1,
+                 minibatch_size=5) as trainer:  # fmt: skip
+        trainer.epoch(np.arange(23))
+    assert np.array_equal(network.parameters, shuffled)
+
+
+@pytest.mark.parametrize("order", [[0, 23], [-1, 0], [2**40]])
+def test_order_must_name_training_rows(order):
+    with pytest.raises(ValueError, match="below 23"):
+        one_epoch(order, 1)
+
+
+@pytest.mark.parametrize("rows", [1, 95, 96, 97, 500])
+def test_evaluation_counts_every_row_once(rows):
+    network, X, labels = small(rows=rows)
+    _, X_valid, labels_valid = small(rows=rows + 31)
+    layers = list(zip(network.coefs, network.intercepts, strict=True))
+    z, z_valid = (oracle.net_inputs(layers, rows)[-1] for rows in (X, X_valid))
+    with Trainer(network, Input(X, "float64"), labels, valid=Input(X_valid, "float64"),
+                 valid_labels=labels_valid, minibatch_size=1, n_threads=2) as trainer:  # fmt: skip
+        loss, hits, valid_hits = trainer.evaluate()
+    np.testing.assert_allclose(loss, oracle.cross_entropy(z, np.eye(3)[labels]).sum(), rtol=1e-13)
+    assert hits == (z.argmax(axis=1) == labels).sum()
+    assert valid_hits == (z_valid.argmax(axis=1) == labels_valid).sum()
+    with Trainer(network, Input(X, "float64"), labels) as trainer:
+        assert trainer.evaluate() == (loss, hits, 0)
+
+
+def test_the_first_of_equal_net_inputs_wins():
+    network = Network((1, 4))
+    network.intercepts[0][:] = [0, 2, 2, 1]
+    X = Input(np.zeros((2, 1)), "float64")
+    with Trainer(network, X, np.array([1, 2], np.intc)) as trainer:
+        assert trainer.evaluate()[1] == 1
+
+
+# Team
+
+
+def test_available_threads_is_the_number_of_cores_for_this_process(run_python):
+    code = """
+import os
+from mlpcore.engine.team import available_threads
+if hasattr(os, "sched_setaffinity"):
+    assert available_threads() == len(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    assert available_threads() == 1
+    del os.sched_getaffinity
+assert available_threads() == os.cpu_count()
+"""
+    run_python(code)
+    assert available_threads() >= 1
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+def test_every_thread_works_once_and_the_caller_is_the_first(n_threads):
+    before = threading.active_count()
+    with Team(n_threads) as team:
+        for _ in range(20):
+            seen = []
+            team.run(lambda thread, seen=seen: seen.append((thread, threading.get_ident())))
+            assert [thread for thread, _ in sorted(seen)] == list(range(n_threads))
+            assert (0, threading.get_ident()) in seen
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_an_exception_in_any_thread_is_raised_and_the_team_goes_on(failing):
+    def work(thread):
+        if thread == failing:
+            raise OSError(f"in thread {thread}")
+
+    with Team(3) as team:
+        with pytest.raises(OSError, match=f"in thread {failing}"):
+            team.run(work)
+        seen = []
+        team.run(seen.append)
+        assert sorted(seen) == [0, 1, 2]
+
+
+def blas_threads():
+    return [
+        library["num_threads"]
+        for library in threadpoolctl.threadpool_info()
+        if library["user_api"] == "blas"
+    ]
+
+
+@pytest.fixture
+def two_blas_threads():
+    """Set BLAS to two threads, whatever the machine has, and check that it stays so."""
+    if not blas_threads():
+        pytest.skip("this BLAS has no threads that can be set")
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        assert set(blas_threads()) == {2}
+        yield
+        assert set(blas_threads()) == {2}
+
+
+@pytest.mark.usefixtures("two_blas_threads")
+def test_blas_is_held_at_one_thread_until_the_last_one_leaves():
+    with single_threaded_blas():
+        assert set(blas_threads()) == {1}
+        with pytest.raises(KeyError), single_threaded_blas():
+            raise KeyError
+        assert set(blas_threads()) == {1}
+
+
+@pytest.mark.usefixtures("two_blas_threads")
+def test_blas_is_held_at_one_thread_from_any_thread():
+    def held():
+        with single_threaded_blas():
+            return set(blas_threads())
+
+    for _ in range(3):
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(held).result() == {1}
+        assert set(blas_threads()) == {2}
+        assert held() == {1}
+
+
+@pytest.mark.usefixtures("two_blas_threads")
+@pytest.mark.parametrize("first_out", [0, 1])
+def test_blas_is_held_by_whoever_is_left(first_out):
+    """Two threads enter one after the other and leave in either order."""
+    leave = [threading.Event(), threading.Event()]
+
+    def hold(number, entered):
+        with single_threaded_blas():
+            entered.set()
+            leave[number].wait()
+
+    counts = []
+    with ThreadPoolExecutor(2) as pool:
+        futures = []
+        for number in (0, 1):
+            entered = threading.Event()
+            futures.append(pool.submit(hold, number, entered))
+            entered.wait()
+            counts.append(set(blas_threads()))
+        for number in (first_out, 1 - first_out):
+            counts.append(set(blas_threads()))
+            leave[number].set()
+            futures[number].result()
+    assert counts == [{1}, {1}, {1}, {1}]
+
+
+@pytest.mark.usefixtures("two_blas_threads")
+def test_training_and_prediction_leave_blas_as_it_was():
+    network, X, labels = small("float32", (5, 533, 531, 3))
+    assert network.uses_blas()
+    seen = []
+    with Trainer(network, Input(X, "float32"), labels) as trainer:
+        seen += blas_threads()
+        trainer.epoch(np.arange(3))
+    assert set(seen) == {1}
+    assert set(blas_threads()) == {2}
+    network.net_inputs(Input(X, "float32"))
+
+
+def test_exceptions_in_training_leave_the_trainer_usable():
+    network, X, labels = small()
+    expected = one_epoch(range(23), 5)
+    trainer = Trainer(network, Input(X, "float64"), labels, learning_rate=0.1, minibatch_size=5)
+    with trainer:
+        with pytest.raises(ValueError, match="below 23"):
+            trainer.epoch(np.arange(24))
+        trainer.epoch(np.arange(23))
+    assert np.array_equal(network.parameters, expected)
