@@ -1,0 +1,31 @@
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+KINDS: Final[dict[str, int]]
+SPARSE_BELOW: Final[float]
+SAMPLE: Final[int]
+
+class Input:
+    def __init__(
+        self,
+        X: Any,  # an ndarray, or a compressed sparse row matrix or array
+        dtype: DTypeLike,
+        *,
+        scale: float = 1.0,
+        offset: float = 0.0,
+        path: str = "dense",
+        n_threads: int = 1,
+    ) -> None: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def density(self) -> float: ...
+    @property
+    def background(self) -> float | None: ...
+    @property
+    def n_features(self) -> int: ...
+    def entries_per_chunk(self, chunks: int) -> NDArray[Any]: ...

@@ -1,0 +1,3 @@
+from typing import Final
+
+OPTIMIZERS: Final[dict[str, int]]
