@@ -1,0 +1,127 @@
+"""The job of one contest: data, network, starting weights and batches, equal for everybody."""
+
+import gzip
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+N_CLASSES = 10
+BACKGROUND = -1.0  # what black becomes when pixels are scaled to [-1, 1]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be done; the defaults are the textbook's network on MNIST."""
+
+    action: str = "fit"  # or "predict", "memory"
+    data: str = "mnist"  # or "made-up"
+    rows: int = 55_000
+    valid: int = 5_000
+    columns: int = 784  # of made-up data
+    density: float = 1.0  # of made-up data: the share of entries that are not background
+    dtype: str = "float32"  # or "float64"; "uint8" leaves the pixels as they are
+    hidden: tuple[int, ...] = (100,)
+    batch: int = 100  # rows in a minibatch, or in one call of predict
+    repeat: int = 5  # epochs in one timed fit, or times to predict all validation rows
+    eta: float = 0.0005
+    l2: float = 0.01
+    seed: int = 1
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        return (self.columns, *self.hidden, N_CLASSES)
+
+    @property
+    def units(self) -> int:
+        """What one timed run is divided by: its epochs, or its calls of predict."""
+        return self.repeat * (self.valid // self.batch if self.action == "predict" else 1)
+
+    @property
+    def training(self) -> "Task":
+        """The one epoch that gives the network to predict with."""
+        return replace(self, action="fit", batch=100, repeat=1)
+
+    @property
+    def flops(self) -> int:
+        """Additions and multiplications of one epoch, evaluation included, done densely."""
+        layers = [a * b for a, b in zip(self.widths, self.widths[1:], strict=False)]
+        training = 2 * sum(layers) + sum(layers[1:])  # forward, gradients, errors passed back
+        return 2 * (self.rows * (training + sum(layers)) + self.valid * sum(layers))
+
+
+class Data(NamedTuple):
+    X: np.ndarray
+    y: np.ndarray
+    X_valid: np.ndarray
+    y_valid: np.ndarray
+
+
+def load(task: Task) -> Data:
+    """The data of `task`, the same in every process."""
+    total = task.rows + task.valid
+    X, y = mnist(total) if task.data == "mnist" else made_up(task, total)
+    if X.dtype == np.uint8 and task.dtype != "uint8":
+        levels = (np.arange(256) / 255 - 0.5) * 2
+        X = levels.astype(task.dtype)[X]
+    return Data(X[: task.rows], y[: task.rows], X[task.rows :], y[task.rows :])
+
+
+def mnist(total: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first `total` training images; past 60,000 the same ones, moved by some pixels."""
+    folder = os.environ.get("MLPCORE_DATA")
+    if not folder:
+        raise FileNotFoundError("Set MLPCORE_DATA to the folder that holds the MNIST files.")
+    images = read_idx(folder, "train-images-idx3-ubyte", 16).reshape(-1, 28, 28)
+    labels = read_idx(folder, "train-labels-idx1-ubyte", 8).astype(np.int64)
+    X = np.empty((total, 28, 28), np.uint8)
+    for copy, start in enumerate(range(0, total, len(images))):
+        part = X[start : start + len(images)]
+        part[:] = np.roll(images[: len(part)], (copy // 5 % 5, copy % 5), axis=(1, 2))
+    return X.reshape(total, 784), np.resize(labels, total)
+
+
+def read_idx(folder: str, name: str, header: int) -> np.ndarray:
+    # Not mlpcore's reader: then the peers can be timed where mlpcore is not installed.
+    raw = next(path for path in sorted(Path(folder).glob(f"{name}*"))).read_bytes()
+    if raw[:2] == b"\x1f\x8b":
+        raw = gzip.decompress(raw)
+    return np.frombuffer(raw, np.uint8, offset=header)
+
+
+def made_up(task: Task, total: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gaussian entries, `1 - density` of them background, with labels from a random matrix."""
+    rng = np.random.default_rng(task.seed)
+    X = rng.standard_normal((total, task.columns), np.float32).astype(task.dtype, copy=False)
+    if task.density < 1:
+        X[rng.random(X.shape, np.float32) >= task.density] = BACKGROUND
+    teacher = rng.standard_normal((task.columns, N_CLASSES)).astype(task.dtype)
+    return X, np.argmax((X - X.mean(axis=0)) @ teacher, axis=1)
+
+
+class Start:
+    """The textbook's random numbers: the starting weights, then the order of each epoch."""
+
+    def __init__(self, task: Task, dtype: str | None = None) -> None:
+        dtype = dtype or task.dtype
+        self.task, self.rng = task, np.random.RandomState(task.seed)
+        shapes = zip(task.widths, task.widths[1:], strict=False)
+        self.weights = [self.rng.normal(0, 0.1, shape).astype(dtype) for shape in shapes]
+        self.biases = [np.zeros(width, dtype) for width in task.widths[1:]]
+
+    def batches(self) -> np.ndarray:
+        """The rows of every minibatch of the next epoch, a minibatch a line."""
+        order = np.arange(self.task.rows)
+        self.rng.shuffle(order)
+        whole = self.task.rows // self.task.batch
+        return order[: whole * self.task.batch].reshape(whole, self.task.batch)
+
+
+def one_hot(y: np.ndarray, dtype: str) -> np.ndarray:
+    return np.eye(N_CLASSES, dtype=dtype)[y]
+
+
+def accuracy(predicted: np.ndarray, y: np.ndarray) -> float:
+    return float(np.mean(predicted == y))

@@ -1,0 +1,83 @@
+"""One contestant in a process of its own: makes ready, then runs once for every line it is sent.
+
+Started as `python -P worker.py '{"module": ..., "task": ..., ...}'`; answers in lines of JSON.
+"""
+
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+from time import perf_counter
+from types import ModuleType
+
+
+def import_benchmarks() -> None:
+    """Make `benchmarks` importable without the folder around it, where an uncompiled mlpcore
+    lies: `import mlpcore` must find the installed one."""
+    package = ModuleType("benchmarks")
+    package.__path__ = [str(Path(__file__).parent)]
+    sys.modules["benchmarks"] = package
+
+
+def measure(contestant, repeat: int) -> float:
+    start = perf_counter()
+    value = contestant.run(repeat)
+    return perf_counter() - start if value is None else value
+
+
+def fastest(action, task, data, settings: list[dict]):
+    """Try each setting briefly; keep the contestant of the fastest, and what all of them took."""
+    best, trials = None, []
+    for setting in settings:
+        try:
+            contestant = action(task, data, setting)
+            measure(contestant, 1)  # compiles
+            seconds = min(measure(contestant, 1) for _ in range(3))
+        except Exception as error:  # torch.compile, say, without a C++ compiler
+            trials.append({**setting, "failed": f"{type(error).__name__}: {error}"[:200]})
+            continue
+        trials.append({**setting, "seconds": seconds})
+        if best is None or seconds < best[0]:
+            best = seconds, contestant, setting
+    if best is None:
+        raise RuntimeError(f"no setting works: {trials}")
+    return *best[1:], trials
+
+
+def main(job: dict, answer) -> None:
+    from benchmarks.tasks import Task, load
+
+    try:
+        module = importlib.import_module(f"benchmarks.contestants.{job['module']}")
+    except ModuleNotFoundError as error:
+        if error.name.startswith("benchmarks"):
+            raise
+        answer(missing=error.name)
+        return
+    task = Task(**{**job["task"], "hidden": tuple(job["task"]["hidden"])})
+    data = load(task)
+    settings = []
+    for setting in module.settings(task, job["threads"]):
+        if (fixed := {**setting, **job["setting"]}) not in settings:
+            settings.append(fixed)
+    action = module.ACTIONS[task.action]
+    if len(settings) == 1:
+        contestant, setting, trials = action(task, data, settings[0]), settings[0], []
+    else:
+        contestant, setting, trials = fastest(action, task, data, settings)
+    answer(trials=trials)
+    for _ in sys.stdin:
+        value = measure(contestant, task.repeat)
+        answer(value=value / task.units, outcome=contestant.outcome(), setting=setting)
+
+
+if __name__ == "__main__":
+    import_benchmarks()
+    channel = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print must not get between the answers
+
+    def answer(**fields) -> None:
+        print(json.dumps(fields), file=channel, flush=True)
+
+    main(json.loads(sys.argv[1]), answer)

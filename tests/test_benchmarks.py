@@ -1,0 +1,340 @@
+"""The benchmark suite itself: its reference, its equality check, its report. Nothing is timed."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+if not (ROOT / "benchmarks").is_dir():
+    pytest.skip("the benchmarks are not part of the installed package", allow_module_level=True)
+
+# As the package, without putting the checkout, which has no compiled parts, on sys.path.
+benchmarks = sys.modules.setdefault("benchmarks", ModuleType("benchmarks"))
+benchmarks.__path__ = [str(ROOT / "benchmarks")]
+contests, instructions, machine, report, runner, tasks, textbook = (
+    importlib.import_module(f"benchmarks.{name}")
+    for name in (
+        "contests",
+        "instructions",
+        "machine",
+        "report",
+        "runner",
+        "tasks",
+        "contestants.textbook",
+    )
+)
+
+SMALL = tasks.Task(
+    data="made-up", columns=7, hidden=(5, 4), rows=60, valid=20, batch=20, repeat=2, dtype="float64"
+)
+
+
+def small_contest(*entries, **changes):
+    return contests.Contest("made-up", "", (contests.Case("", SMALL),), entries, **changes)
+
+
+def test_textbook_history_is_that_of_the_design():
+    if not os.environ.get("MLPCORE_DATA"):
+        pytest.skip("needs MNIST in the folder that MLPCORE_DATA names")
+    task = tasks.Task(dtype="float64")
+    fit = textbook.Fit(task, tasks.load(task), {"threads": 1})
+    history = []
+    evaluate = fit.evaluate
+    fit.evaluate = lambda: history.append(evaluate()) or history[-1]
+    fit.run(3)
+    expected = [
+        (66739.7088, 0.845345, 0.8886),
+        (47830.4001, 0.883364, 0.9174),
+        (40336.6388, 0.896400, 0.9270),
+    ]
+    for epoch, (cost, train_acc, valid_acc) in zip(history, expected, strict=True):
+        assert epoch["cost"] == pytest.approx(cost, abs=5e-5)
+        assert epoch["train_acc"] == pytest.approx(train_acc, abs=5e-7)
+        assert epoch["valid_acc"] == pytest.approx(valid_acc, abs=5e-7)
+
+
+def test_textbook_step_follows_the_gradient():
+    """A step moves each weight by -eta times the central difference of the cost, summed."""
+    # The book's cost has l2, not l2 / 2, although its update is that of l2 / 2.
+    task = replace(SMALL, batch=60, l2=0.3)
+    data = tasks.load(task)
+    fit = textbook.Fit(task, data, {"threads": 1})
+    start = tasks.Start(task)
+    weights = [w.copy() for w in start.weights]
+    fit.weights, fit.biases = start.weights, start.biases
+    fit.step(data.X, fit.T)
+
+    def cost(layer, index, change):
+        moved = [w.copy() for w in weights]
+        moved[layer][index] += change
+        z = textbook.forward(data.X, moved, tasks.Start(task).biases)[1]
+        return textbook.cost(z, fit.T, moved, task.l2 / 2)
+
+    for layer, index in ((0, (2, 3)), (1, (4, 0)), (2, (1, 9))):
+        gradient = (cost(layer, index, 1e-5) - cost(layer, index, -1e-5)) / 2e-5
+        step = fit.weights[layer][index] - weights[layer][index]
+        assert step == pytest.approx(-task.eta * gradient, rel=1e-6)
+
+
+def test_mlpcore_reaches_the_reference():
+    mlpcore_ = importlib.import_module("benchmarks.contestants.mlpcore_")
+    for task in (SMALL, replace(SMALL, batch=1), replace(SMALL, dtype="float32")):
+        data = tasks.load(task)
+        outcomes = []
+        for module in (textbook, mlpcore_):
+            fit = module.Fit(task, data, {"threads": 1})
+            fit.run(3)
+            outcomes.append(fit.outcome())
+        runner.require_equal(outcomes[1], outcomes[0], task)
+
+
+@pytest.mark.parametrize("name", ["cost", "train_acc", "valid_acc"])
+def test_unequal_outcomes_are_refused(name):
+    reference = {"cost": 250.0, "train_acc": 0.5, "valid_acc": 0.25}
+    runner.require_equal(reference, reference, SMALL)
+    for wrong in (reference[name] * 1.01, float("nan")):
+        with pytest.raises(runner.Failed, match=f"not the same training: {name}"):
+            runner.require_equal({**reference, name: wrong}, reference, SMALL)
+    runner.require_equal({}, reference, SMALL)  # scikit-learn's accuracies, say, are not made
+
+
+def test_turns_alternate_and_wrong_contestants_have_no_times(monkeypatch):
+    log = []
+
+    class Scripted(AbstractContextManager):
+        """Stands for a process; the entry's module says how it behaves."""
+
+        trials = ()
+
+        def __init__(self, entry, case, threads):
+            self.module = entry.module
+            if self.module == "absent":
+                raise runner.Missing("absent is not installed")
+
+        def run(self):
+            log.append(self.module)
+            cost = 20.0 if self.module == "wrong" else 10.0
+            return {"value": 0.5, "outcome": {"cost": cost}, "setting": {}}
+
+        def close(self, *_):
+            pass
+
+        __exit__ = close
+
+    monkeypatch.setattr(runner, "Worker", Scripted)
+    entries = [contests.Entry(name, name) for name in ("a", "wrong", "absent", "b")]
+    contest = small_contest(*entries, rounds=2)
+    entries = runner.run_case(contest, contest.cases[0], 1)["entries"]
+    assert log == ["textbook", "a", "wrong", "b", "a", "b", "a", "b"]
+    assert entries["a"]["samples"] == entries["b"]["samples"] == [0.5, 0.5]
+    assert entries["wrong"]["samples"] == entries["absent"]["samples"] == []
+    assert "not the same training" in entries["wrong"]["failed"]
+    assert not entries["wrong"]["missing"]
+    assert entries["absent"]["missing"]
+
+
+def test_processes_run_and_agree():
+    contest = small_contest(contests.NUMPY, contests.TEXTBOOK, contests.MLPCORE, rounds=1)
+    result = runner.run_contest(contest, machine.cores(1), say=lambda _: None)
+    entries = result["cases"][0]["entries"]
+    assert {name: len(entry["samples"]) for name, entry in entries.items()} == {
+        "NumPy": 1,
+        "textbook": 1,
+        "mlpcore": 1,
+    }
+    cost = result["cases"][0]["reference"]["cost"]
+    assert entries["mlpcore"]["outcome"]["cost"] == pytest.approx(cost, rel=1e-9)
+    json.dumps(result)
+
+
+def test_what_ends_a_process_is_told():
+    contest = small_contest(contests.Entry("no such module", "no_such_module"), contests.NUMPY)
+    record = runner.run_case(contest, contest.cases[0], 1)
+    assert "no_such_module" in record["entries"]["no such module"]["failed"]
+
+
+def made_up_results():
+    """Samples of all entries of two contests; one target of the first reached, one missed."""
+    rng = np.random.default_rng(0)
+    results = {}
+    for name, scale in (("main", 1.0), ("minibatch", 1.0)):
+        contest = contests.CONTESTS[name]
+        cases = []
+        for case in contest.cases:
+            entries = {}
+            for place, entry in enumerate(contest.entries):
+                values = (scale * (1 + 5 * place) * rng.uniform(0.9, 1.1, 5)).tolist()
+                entries[entry.name] = {"samples": values, "setting": {"threads": 2}}
+            cases.append({"label": case.label, "task": {"rows": 1000}, "entries": entries})
+        results[name] = {
+            "contest": name,
+            "date": "2025-01-01T00:00:00+00:00",
+            "machine": {
+                "cpu": "a processor",
+                "caches": {"L1": "32K"},
+                "instruction sets": ["avx2"],
+            },
+            "versions": {"numpy": "2.0"},
+            "rounds": 5,
+            "cases": cases,
+        }
+    return results
+
+
+def cells(markdown, first):
+    """The cells of the table row that starts with `first`."""
+    rows = [line for line in markdown.splitlines() if line.startswith(f"| {first} |")]
+    return [cell.strip() for cell in rows[0].strip("|").split("|")]
+
+
+def test_report_numbers_are_medians_and_ratios():
+    results = made_up_results()
+    entries = results["main"]["cases"][0]["entries"]
+    own, peer = (median(entries[name]["samples"]) for name in ("mlpcore", "PyTorch"))
+    section = report.section(contests.CONTESTS["main"], results["main"])
+    row = cells(section, "PyTorch")
+    assert row[1] == f"{peer:#.3g} s"
+    low, high = min(entries["PyTorch"]["samples"]), max(entries["PyTorch"]["samples"])
+    assert row[2] == f"{low:#.3g} s to {high:#.3g} s"
+    assert row[3:] == [f"{peer / own:.1f}", "2 threads"]
+    assert peer / own > 7
+    assert cells(section, "against PyTorch")[1:] == ["at least 7", f"{peer / own:.1f}", "yes"]
+    jax = median(entries["JAX"]["samples"]) / own
+    assert cells(section, "against JAX")[2] == f"{jax:.1f}"
+
+
+def test_report_divides_by_rows_where_the_contest_says_so():
+    results = made_up_results()
+    case = results["minibatch"]["cases"][0]
+    own = median(case["entries"]["mlpcore"]["samples"]) / 1000
+    section = report.section(contests.CONTESTS["minibatch"], results["minibatch"])
+    row = next(
+        line for line in section.splitlines() if line.startswith("| minibatch 1 | mlpcore |")
+    )
+    assert f"| {own * 1000:#.3g} ms |" in row or f"| {own * 1e6:.0f} µs |" in row
+
+
+def test_document_counts_targets_and_keeps_cases_lost():
+    results = made_up_results()
+    entries = results["main"]["cases"][0]["entries"]
+    entries["JAX"]["samples"] = [value / 2 for value in entries["mlpcore"]["samples"]]
+    text = report.document(results)
+    assert text == report.document(json.loads(json.dumps(results)))
+    missed = text.count("| **no** |")
+    reached = text.count("| yes |")
+    total = sum(len(contests.CONTESTS[name].targets) for name in results)
+    assert f"Of {total} targets {reached} were reached, {missed} were missed" in text
+    lost = text.partition("## Cases lost")[2]
+    assert "- JAX is 2.00 times as fast." in lost
+    assert lost.count("measured") == missed
+
+
+def test_readme_table_goes_between_the_markers():
+    results = made_up_results()
+    text = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
+    once = report.replace_between_markers(text, report.readme_table(results))
+    assert once.startswith(f"before\n{report.BEGIN}\n")
+    assert once.endswith(f"|\n{report.END}\nafter\n")
+    assert "old" not in once
+    assert report.replace_between_markers(once, report.readme_table(results)) == once
+    with pytest.raises(SystemExit, match="has no lines"):
+        report.replace_between_markers("no markers", "")
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.06612, "s an epoch", "66.1 ms"),
+        (1.0249e-6, "s a call", "1.02 µs"),
+        (131.4, "s", "131 s"),
+        (39.96e6, "B", "40.0 MB"),
+        (0.1234, "%", "12%"),
+        (4.236, "", "4.24"),
+        (15.04, "", "15.0"),
+    ],
+)
+def test_amounts_have_three_digits_and_a_unit(value, unit, text):
+    assert report.amount(value, unit) == text
+
+
+def test_pictures_show_every_contest_on_an_axis():
+    pytest.importorskip("matplotlib", reason="pictures need matplotlib")
+    pictures = importlib.import_module("benchmarks.pictures")
+    results = made_up_results()
+    bars = pictures.ratios(results).axes[0]
+    assert len(bars.get_yticklabels()) == 4  # main, and minibatch 1, 10 and 1,000
+    (panel,) = pictures.sweeps(results).axes
+    assert len(panel.lines) == len(contests.CONTESTS["minibatch"].entries)
+
+
+def test_every_headline_is_in_the_table():
+    for name, label, _ in report.HEADLINES:
+        assert label in [case.label for case in contests.CONTESTS[name].cases]
+
+
+def test_targets_measure_what_their_contest_has():
+    for contest in contests.CONTESTS.values():
+        times = {
+            case.label: {entry.name: 1.0 for entry in contest.entries} for case in contest.cases
+        }
+        for target in contest.targets:
+            assert np.isfinite(target.measure(times)), (contest.name, target.text)
+            assert (target.at_least is None) != (target.at_most is None)
+
+
+def test_operations_of_the_textbooks_epoch():
+    assert tasks.Task().flops == 27_106_000_000
+
+
+def test_command_line_lists_the_contests():
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--list"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [line.split()[0] for line in run.stdout.splitlines()] == list(contests.CONTESTS)
+
+
+def test_instructions_are_counted_by_shared_object():
+    lines = """\
+positions: line
+events: Ir
+ob=/lib/mlpcore/engine/kernels.so
+fl=(1)
+fn=step
+10 100
++2 20
+calls=3 5
+12 999
+* 4
+ob=/lib/libscipy_openblas.so
+fn=sgemm
+-3 50
+"""
+    counts = instructions.per_object(lines.splitlines(keepends=True))
+    assert counts == {"/lib/mlpcore/engine/kernels.so": 124, "/lib/libscipy_openblas.so": 50}
+
+
+def test_instructions_outside_the_band_are_told():
+    stored = {"scipy": "1.17.1", "counts": {"small": {"engine": 1000, "blas": 1000}}}
+
+    def problems(engine, blas, scipy="1.17.1"):
+        current = {"scipy": scipy, "counts": {"small": {"engine": engine, "blas": blas}}}
+        return instructions.compare(stored, current)
+
+    assert problems(1050, 950) == []
+    assert problems(1051, 1000) == ["small, engine: 1,000 stored, 1,051 now (+5.1%)"]
+    assert problems(1000, 940) == ["small, blas: 1,000 stored, 940 now (-6.0%)"]
+    assert problems(1000, 500, scipy="1.18.0") == []
