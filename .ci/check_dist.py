@@ -9,8 +9,8 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 LARGEST = 3 << 20
-# Everything in the wheel has one of these endings: no sources, no headers, no generated C.
-IN_WHEEL = {".py", ".pyi", ".pxd", ".so", ".gz", ".md", ".typed"}
+# Everything in the wheel has one of these endings: no .pyx and no generated C.
+IN_WHEEL = {".py", ".pyi", ".pxd", ".h", ".so", ".gz", ".md", ".typed"}
 NOT_IN_SDIST = {".so", ".c", ".pxi", ".pyc"}
 IN_SDIST = {
     *("setup.py", "pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"),
@@ -38,7 +38,7 @@ def expected(sources):
     for name in map(PurePosixPath, sources):
         if name.parts[0] != "mlpcore":
             continue
-        if name.suffix in {".py", ".pyi", ".pxd", ".typed"} or name.parent.name == "data":
+        if name.suffix in IN_WHEEL - {".gz", ".md"} or name.parent.name == "data":
             yield str(name)
         elif name.suffix == ".pyx":
             yield str(name.with_suffix(".pyi"))

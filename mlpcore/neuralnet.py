@@ -287,7 +287,7 @@ class NeuralNetMLP:
         TypeError, ValueError
             If `X` is not as in `fit`.
         """
-        if type(X) is np.ndarray and len(X) == 1 and self.input_scale is None:
+        if type(X) is np.ndarray and X.ndim == 2 and len(X) == 1 and self.input_scale is None:
             # One row of the network's own dtype needs a microsecond or two; the long way, which
             # any other row takes, needs a hundred.
             index = self._fitted().classify(X)

@@ -186,26 +186,42 @@ def replaced(entries, changes):
     return {key: value for key, value in {**entries, **changes}.items() if value is not GONE}
 
 
-def saved(path, **changes):
-    """A file with some of its arrays replaced or gone."""
+@pytest.fixture(scope="module")
+def arrays(tmp_path_factory):
+    """The content of a file that is right."""
+    path = tmp_path_factory.mktemp("right") / "model.npz"
     model().save(path)
-    save_npz(path, **replaced(load_npz(path), changes))
+    return load_npz(path)
 
 
-def about(path, **changes):
-    """The file's text with some entries replaced or gone."""
-    model().save(path)
-    return json.dumps(replaced(json.loads(str(load_npz(path)["about"])), changes))
+@pytest.fixture
+def saved(path, arrays):
+    """Return a function that writes a file with some arrays replaced or gone."""
+
+    def save(**changes):
+        np.savez(path, **replaced(arrays, changes))
+
+    return save
 
 
-def test_a_file_with_nothing_changed(path):
-    saved(path, about=about(path))
+@pytest.fixture
+def about(arrays):
+    """Return a function that makes the file's text with some entries replaced or gone."""
+
+    def text(**changes):
+        return json.dumps(replaced(json.loads(str(arrays["about"])), changes))
+
+    return text
+
+
+def test_a_file_with_nothing_changed(path, saved, about):
+    saved(about=about())
     assert_equal(NeuralNetMLP.load(path), model())
 
 
 @pytest.mark.parametrize("version", [2, 99, "2", 1.5, -1, [1], None])
-def test_other_versions_are_refused_by_name(version, path):
-    saved(path, about=about(path, version=version))
+def test_other_versions_are_refused_by_name(version, path, saved, about):
+    saved(about=about(version=version))
     message = rf"model\.npz: expected model format 1; got format {version!r}".replace("[", r"\[")
     with pytest.raises(ValueError, match=message):
         NeuralNetMLP.load(path)
@@ -226,8 +242,8 @@ def test_other_versions_are_refused_by_name(version, path):
         {"about": json.dumps({"format": "mlpcore.NeuralNetMLP"})},
     ],
 )
-def test_arrays_that_are_no_model(changes, path):
-    saved(path, **changes)
+def test_arrays_that_are_no_model(changes, path, saved):
+    saved(**changes)
     with pytest.raises(ValueError, match=r"model\.npz: expected a model saved by NeuralNetMLP"):
         NeuralNetMLP.load(path)
 
@@ -270,8 +286,8 @@ ARRAYS = {
 
 
 @pytest.mark.parametrize("what", ARRAYS)
-def test_models_whose_arrays_do_not_fit(what, path):
-    saved(path, **ARRAYS[what])
+def test_models_whose_arrays_do_not_fit(what, path, saved):
+    saved(**ARRAYS[what])
     with pytest.raises(ValueError, match=r"model\.npz: "):
         NeuralNetMLP.load(path)
 
@@ -302,15 +318,15 @@ ENTRIES = {
 
 
 @pytest.mark.parametrize("what", ENTRIES)
-def test_models_whose_entries_are_wrong(what, path):
-    saved(path, about=about(path, **ENTRIES[what]))
+def test_models_whose_entries_are_wrong(what, path, saved, about):
+    saved(about=about(**ENTRIES[what]))
     with pytest.raises(ValueError, match=r"model\.npz: "):
         NeuralNetMLP.load(path)
 
 
 @pytest.mark.parametrize("classes", [5, "abc", [1, 2], {"a": 1}, [[1]] * 10, [1] * 10])
-def test_classes_in_the_text_that_are_wrong(classes, path):
-    saved(path, about=about(path, classes=classes), classes=GONE)
+def test_classes_in_the_text_that_are_wrong(classes, path, saved, about):
+    saved(about=about(classes=classes), classes=GONE)
     with pytest.raises(ValueError, match=r"model\.npz: "):
         NeuralNetMLP.load(path)
 
@@ -326,9 +342,7 @@ class Trap:
 
 
 @pytest.mark.parametrize("name", ["about", "classes", "coef_0", "extra"])
-def test_pickles_inside_are_refused_unread(name, path, tmp_path):
-    model().save(path)
-    arrays = load_npz(path)
+def test_pickles_inside_are_refused_unread(name, path, tmp_path, arrays):
     trap = np.empty(1, object)
     trap[0] = Trap(tmp_path / "sprung")
     np.savez(path, **{**arrays, name: trap})

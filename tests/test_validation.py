@@ -220,6 +220,9 @@ def test_forms_of_the_same_labels(form):
 
 BAD_ROWS = {
     "a number": (5.0, r"two dimensions, rows and features; got shape \(\)"),
+    "an array of one number": (np.array(5.0), r"two dimensions.*got shape \(\)"),
+    "numbers in a row": (np.array([5.0]), r"two dimensions.*got shape \(1,\)"),
+    "one image": (X[:1].reshape(1, 8, 8), r"two dimensions.*got shape \(1, 8, 8\)"),
     "one row": (X[0], r"two dimensions.*reshape\(1, -1\)"),
     "a block of images": (X.reshape(120, 8, 8), r"two dimensions.*got shape \(120, 8, 8\)"),
     "no rows": (np.empty((0, 64)), r"at least one row and one column; got shape \(0, 64\)"),

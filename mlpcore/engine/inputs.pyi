@@ -4,8 +4,6 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 KINDS: Final[dict[str, int]]
-SPARSE_BELOW: Final[float]
-SAMPLE: Final[int]
 
 class Input:
     def __init__(

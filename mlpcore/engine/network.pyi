@@ -1,12 +1,10 @@
 from collections.abc import Sequence
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mlpcore.engine.inputs import Input
-
-MOST_UNITS: Final[int]
 
 def aligned_zeros(size: int, dtype: DTypeLike) -> NDArray[Any]: ...
 
