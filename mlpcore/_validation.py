@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -28,11 +29,15 @@ def check_int(value: Any, name: str, *, low: int, hint: str = "") -> int:
     except TypeError:
         raise TypeError(f"{name} must be a whole number >= {low}; got {value!r}. {hint}") from None
     if not low <= number <= _LARGEST:
-        raise ValueError(f"{name} must be a whole number from {low} to {_LARGEST}; got {number}. {hint}")
+        raise ValueError(
+            f"{name} must be a whole number from {low} to {_LARGEST}; got {number}. {hint}"
+        )
     return number
 
 
-def check_float(value: Any, name: str, *, low: float, strict: bool = False, hint: str = "") -> float:
+def check_float(
+    value: Any, name: str, *, low: float, strict: bool = False, hint: str = ""
+) -> float:
     """A finite number >= `low`, or > `low` where `strict`."""
     bound = f"{'>' if strict else '>='} {low:g}"
     if isinstance(value, (bool, np.bool_, str, bytes)):
@@ -109,7 +114,10 @@ def check_rows(
         return _check_sparse(X, name, dtype, n_features)
     if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
         raise ValueError(f"{name} has masked entries; fill them in first, with {name}.filled().")
-    array = np.asarray(X)
+    try:
+        array = np.asarray(X)
+    except ValueError:
+        raise ValueError(f"{name} must have rows of the same length.") from None
     if array.dtype.kind not in "fiub":
         try:
             if array.dtype.kind != "O":
@@ -127,9 +135,8 @@ def check_rows(
         )
     _check_shape(array.shape, name, n_features)
     if array.dtype.name not in ("float32", "float64", "uint8"):
-        small = array.dtype.itemsize * 8 <= (16 if array.dtype.kind in "iub" else 32)
         with np.errstate(over="ignore"):  # what overflows is found below
-            array = array.astype(dtype or (np.float32 if small else np.float64))
+            array = array.astype(dtype or _float_for(array.dtype))
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if not array.flags.aligned or (array.shape[1] > 1 and array.strides[1] != array.itemsize):
@@ -137,6 +144,12 @@ def check_rows(
     if array.dtype.kind == "f":
         _check_finite(array, name, np.finfo(dtype or array.dtype).max)
     return array
+
+
+def _float_for(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
+    """float32 where it holds all numbers of a type exactly, else float64."""
+    bits = 8 * dtype.itemsize
+    return np.float32 if bits <= (16 if dtype.kind in "iub" else 32) else np.float64
 
 
 def _check_shape(shape: tuple[int, ...], name: str, n_features: int | None) -> None:
@@ -155,18 +168,28 @@ def _check_shape(shape: tuple[int, ...], name: str, n_features: int | None) -> N
 def _check_sparse(X: Any, name: str, dtype: np.dtype[Any] | None, n_features: int | None) -> Any:
     """The same for a sparse matrix; its entries stay where they are if they are in order."""
     if len(X.shape) != 2:
-        raise ValueError(f"{name} must have two dimensions, rows and features; got shape {X.shape}.")
+        raise ValueError(
+            f"{name} must have two dimensions, rows and features; got shape {X.shape}."
+        )
     _check_shape(X.shape, name, n_features)
     matrix = X.tocsr()
     if matrix.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold numbers; got dtype {matrix.dtype}.")
+    # SciPy remembers what it has seen once; the parts may have been written to since.
+    matrix = type(matrix)((matrix.data, matrix.indices, matrix.indptr), shape=matrix.shape)
+    try:
+        matrix.check_format(full_check=True)
+    except ValueError as error:
+        raise ValueError(f"{name} is not a correct sparse matrix: {error}.") from None
     if matrix.dtype not in (np.float32, np.float64):
-        matrix = matrix.astype(dtype or np.float64)
+        matrix = matrix.astype(dtype or _float_for(matrix.dtype))
     if not matrix.has_canonical_format:
         matrix = matrix.copy()
         matrix.sum_duplicates()
-    if len(matrix.data):
-        _check_finite(matrix.data.reshape(-1, 1), name, np.finfo(dtype or matrix.dtype).max)
+    bad = np.flatnonzero(~(np.abs(matrix.data) <= np.finfo(dtype or matrix.dtype).max))
+    if len(bad):
+        row = np.searchsorted(matrix.indptr, bad[0], side="right") - 1
+        raise _not_finite(name, matrix.data[bad[0]], row, matrix.indices[bad[0]])
     return matrix
 
 
@@ -196,10 +219,14 @@ def _check_finite(array: NDArray[Any], name: str, largest: float) -> None:
             continue
         with np.errstate(invalid="ignore"):
             row, column = np.argwhere(~(np.abs(block) <= largest))[0]
-        raise ValueError(
-            f"{name} must be finite; got {block[row, column]} in row {start + row}, column "
-            f"{column}. Leave such rows out or fill them in."
-        )
+        raise _not_finite(name, block[row, column], start + row, column)
+
+
+def _not_finite(name: str, value: Any, row: int, column: int) -> ValueError:
+    return ValueError(
+        f"{name} must be finite; got {value} in row {row}, column {column}. Leave such rows out "
+        "or fill them in."
+    )
 
 
 def check_labels(y: ArrayLike, name: str, n_rows: int, rows_name: str) -> NDArray[Any]:
@@ -225,6 +252,14 @@ def check_labels(y: ArrayLike, name: str, n_rows: int, rows_name: str) -> NDArra
         )
     if labels.dtype.kind in "fc" and not np.isfinite(labels).all():
         raise ValueError(f"{name} must not hold NaN or infinity. Leave those rows out.")
+    if labels.dtype.kind in "mMO":
+        try:
+            unlike = [label for label in labels if label != label]
+            hash(tuple(labels.tolist()))
+        except (TypeError, ValueError):
+            raise TypeError("class labels must be hashable, such as numbers or text.") from None
+        if unlike:
+            raise ValueError(f"{name} must not hold NaN or NaT. Leave those rows out.")
     return labels
 
 
@@ -233,14 +268,16 @@ def encode_labels(y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intc]]:
 
     Classes are sorted, or, where they can't be compared, in order of appearance.
     """
+    # Sets, too, can be compared, but not put in order.
+    sortable = y.dtype != object or all(isinstance(label, (str, bytes, Real)) for label in y)
     try:
+        if not sortable:
+            raise TypeError
         classes, codes = np.unique(y, return_inverse=True)
     except TypeError:
-        try:
-            classes = np.empty(len(set(y)), object)
-            classes[:] = list(dict.fromkeys(y))
-        except TypeError:
-            raise TypeError("class labels must be hashable, such as numbers or text.") from None
+        kinds = list(dict.fromkeys(y.tolist()))
+        classes = np.empty(len(kinds), object)
+        classes[:] = kinds
         codes = lookup_labels(y, classes, "y_train")
     if len(classes) < 2:
         raise ValueError(
@@ -253,10 +290,7 @@ def encode_labels(y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intc]]:
 def lookup_labels(y: NDArray[Any], classes: NDArray[Any], name: str) -> NDArray[np.intc]:
     """Which of the known classes each label is."""
     place = {label: code for code, label in enumerate(classes.tolist())}
-    try:
-        codes = [place.get(label, -1) for label in y.tolist()]
-    except TypeError:
-        raise TypeError("class labels must be hashable, such as numbers or text.") from None
+    codes = [place.get(label, -1) for label in y.tolist()]
     if -1 in codes:
         raise ValueError(
             f"{name} must hold only classes that y_train has; got {y[codes.index(-1)]!r}, and "

@@ -38,9 +38,11 @@ History = dict[str, list[float]]
 _FORMAT = "mlpcore.NeuralNetMLP"
 _FORMAT_VERSION = 1
 
+_AS_IT_IS = (1.0, 0.0)  # scale and offset
+
 
 class NeuralNetMLP:
-    """Multi-layer perceptron classifier with logistic units, trained by stochastic gradient descent.
+    """Multi-layer perceptron classifier: logistic units, stochastic gradient descent.
 
     The class of the textbook [1]_, chapter 12, with the same parameters, results and history, on a
     compiled engine. With float64 data and the same seed, the history equals the textbook's, epoch
@@ -87,9 +89,10 @@ class NeuralNetMLP:
     Attributes
     ----------
     eval_ : dict of list of float
-        One number an epoch (or every `eval_every` epochs) under each of ``"cost"`` (the summed cross-entropy over the training
-        rows plus ``l2`` times the sum of squared weights), ``"train_acc"`` and ``"valid_acc"``
-        (shares of right predictions, 0 to 1; empty without validation data).
+        One number an epoch (or every `eval_every` epochs) under each of ``"cost"`` (the summed
+        cross-entropy over the training rows plus ``l2`` times the sum of squared weights),
+        ``"train_acc"`` and ``"valid_acc"`` (shares of right predictions, 0 to 1; empty without
+        validation data).
     classes_ : ndarray, shape (n_classes,)
         The class labels, sorted; output units have the same order.
     coefs_ : tuple of ndarray, shapes (n_in, n_out)
@@ -197,7 +200,8 @@ class NeuralNetMLP:
         """
         settings = self._check_parameters()
         dtype = check_dtype(self.dtype)
-        X = self._check_rows(X_train, "X_train", dtype)
+        scale = settings["input_scale"]
+        X = _scaled(check_rows(X_train, "X_train", dtype=dtype), scale)
         n_samples, n_features = X.shape
         if dtype is None:
             dtype = np.dtype(np.float64 if X.dtype == np.float64 else np.float32)
@@ -213,27 +217,33 @@ class NeuralNetMLP:
         rng = np.random.RandomState(settings["seed"])
         for weights in network.coefs:
             weights[:] = rng.normal(0.0, 0.1, weights.shape)
-        train_input = self._input(X, dtype, self.input_path, settings["n_threads"])
+        train_input = _input(X, dtype, scale, self.input_path, settings["n_threads"])
         trainer = Trainer(
             network,
             train_input,
             labels,
             valid=None
             if valid is None
-            else self._input(valid, dtype, train_input.path, settings["n_threads"]),
+            else _input(valid, dtype, scale, train_input.path, settings["n_threads"]),
             valid_labels=valid_labels,
             learning_rate=settings["eta"],
             l2=settings["l2"],
             minibatch_size=settings["minibatch_size"],
             n_threads=settings["n_threads"],
         )
-        self._network = network
-        self.classes_ = classes
-        self.n_features_in_ = n_features
-        self.input_path_: str = train_input.path
-        self.eval_: History = {"cost": [], "train_acc": [], "valid_acc": []}
-        self.n_iter_ = 0
-        finished = network.parameters.copy()
+        history: History = {"cost": [], "train_acc": [], "valid_acc": []}
+        # At once, so that Ctrl-C leaves either the old model or this one.
+        self.__dict__.update(
+            _network=network,
+            classes_=classes,
+            n_features_in_=n_features,
+            input_path_=train_input.path,
+            _scale=scale,
+            eval_=history,
+            n_iter_=0,
+        )
+        # What the last finished epoch left; replaced at once, too.
+        done = 0, network.parameters.copy(), [0, 0, 0]
         try:
             with trainer, Progress(self.progress, settings["epochs"]) as progress:
                 for epoch in range(1, settings["epochs"] + 1):
@@ -255,14 +265,16 @@ class NeuralNetMLP:
                             f"{epoch - 1}."
                         )
                     for name, figure in figures.items():
-                        self.eval_[name].append(figure)
-                    finished[:] = network.parameters
+                        history[name].append(figure)
+                    done = epoch, network.parameters.copy(), [len(x) for x in history.values()]
                     self.n_iter_ = epoch
                     progress.update(epoch, figures)
-                    if self.callback is not None and self.callback(epoch, self.eval_):
+                    if self.callback is not None and self.callback(epoch, history):
                         break
         except BaseException:
-            network.parameters[:] = finished
+            self.n_iter_, network.parameters[:], lengths = done
+            for values, length in zip(history.values(), lengths, strict=True):
+                del values[length:]
             raise
         finally:
             network.background = train_input.background
@@ -287,10 +299,11 @@ class NeuralNetMLP:
         TypeError, ValueError
             If `X` is not as in `fit`.
         """
-        if type(X) is np.ndarray and X.ndim == 2 and len(X) == 1 and self.input_scale is None:
+        network = self._fitted()
+        if type(X) is np.ndarray and X.ndim == 2 and len(X) == 1 and self._scale == _AS_IT_IS:
             # One row of the network's own dtype needs a microsecond or two; the long way, which
             # any other row takes, needs a hundred.
-            index = self._fitted().classify(X)
+            index = network.classify(X)
             if index >= 0:
                 return cast("NDArray[Any]", self.classes_[index : index + 1].copy())
         best = self._net_inputs(X).argmax(axis=1)
@@ -375,6 +388,7 @@ class NeuralNetMLP:
             "history": self.eval_,
             "n_iter": self.n_iter_,
             "background": network.background,
+            "scale": self._scale,
         }
         arrays = {"classes": self.classes_}
         if self.classes_.dtype == object:
@@ -454,6 +468,8 @@ class NeuralNetMLP:
                 raise ValueError(f"layer {i} has weights {coef.shape}, biases {intercept.shape}")
             if coef.dtype != coefs[0].dtype or intercept.dtype != coef.dtype:
                 raise ValueError(f"layer {i} mixes dtypes")
+        if len(set(classes.tolist())) < len(classes):
+            raise ValueError("two classes are the same")
         if check_dtype(coefs[0].dtype) is None or classes.shape != (units[-1],) or min(units) < 1:
             raise ValueError(f"{units[-1]} output units for {classes.shape} classes")
         background = about["background"]
@@ -469,6 +485,7 @@ class NeuralNetMLP:
                 "n_features_in_": units[0],
                 "eval_": history,
                 "n_iter_": check_int(about["n_iter"], "n_iter", low=0),
+                "_scale": check_scale(about["scale"]),
                 "input_path_": "dense" if background is None else "sparse",
                 "_layers": (coefs, intercepts, background),
             }
@@ -554,28 +571,9 @@ class NeuralNetMLP:
 
     def _net_inputs(self, X: ArrayLike) -> NDArray[Any]:
         network = self._fitted()
-        rows = self._check_rows(X, "X", network.dtype, self.n_features_in_)
-        return network.net_inputs(self._input(rows, network.dtype, "dense"), self._check_threads())
-
-    def _check_rows(
-        self,
-        X: ArrayLike,
-        name: str,
-        dtype: np.dtype[Any] | None,
-        n_features: int | None = None,
-    ) -> Any:
-        """Rows that the engine reads; what it does not scale itself is scaled here."""
-        rows = check_rows(X, name, dtype=dtype, n_features=n_features)
-        if self.input_scale is None or rows.dtype == np.uint8:
-            return rows
-        if hasattr(rows, "indptr"):
-            raise ValueError("input_scale is for dense data; scale the sparse matrix before fit.")
-        scale, offset = check_scale(self.input_scale)
-        return rows * rows.dtype.type(scale) + rows.dtype.type(offset)
-
-    def _input(self, X: Any, dtype: np.dtype[Any], path: str, n_threads: int = 1) -> Input:
-        scale, offset = check_scale(self.input_scale)
-        return Input(X, dtype.name, scale=scale, offset=offset, path=path, n_threads=n_threads)
+        rows = check_rows(X, "X", dtype=network.dtype, n_features=self.n_features_in_)
+        source = _input(_scaled(rows, self._scale), network.dtype, self._scale, "dense")
+        return network.net_inputs(source, self._check_threads())
 
     def _check_parameters(self) -> dict[str, Any]:
         """The parameters in the engine's terms, or an exception that names one."""
@@ -589,8 +587,8 @@ class NeuralNetMLP:
             raise ValueError(
                 f'input_path must be "auto", "dense" or "sparse"; got {self.input_path!r}.'
             )
-        check_scale(self.input_scale)
         return {
+            "input_scale": check_scale(self.input_scale),
             "n_hidden": check_units(self.n_hidden, "n_hidden"),
             "l2": check_float(self.l2, "l2", low=0, hint="Values up to 0.1 are usual."),
             "epochs": check_int(self.epochs, "epochs", low=0),
@@ -621,7 +619,8 @@ class NeuralNetMLP:
             raise ValueError("X_valid and y_valid belong together; got only one of them.")
         if X is None or y is None:
             return None, None
-        rows = self._check_rows(X, "X_valid", dtype, n_features)
+        rows = check_rows(X, "X_valid", dtype=dtype, n_features=n_features)
+        rows = _scaled(rows, check_scale(self.input_scale))
         labels = check_labels(y, "y_valid", rows.shape[0], "X_valid")
         return rows, lookup_labels(labels, classes, "y_valid")
 
@@ -680,6 +679,21 @@ class NeuralNetMLP:
 def _parameter_names(cls: type) -> list[str]:
     """The constructor's parameters, in order."""
     return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]  # type: ignore[misc]
+
+
+def _scaled(rows: Any, scale: tuple[float, float]) -> Any:
+    """Rows times scale plus offset, where the engine does not do that itself while reading."""
+    if scale == _AS_IT_IS or rows.dtype == np.uint8:
+        return rows
+    if hasattr(rows, "indptr"):
+        raise ValueError("input_scale is for dense data; scale the sparse matrix before fit.")
+    return rows * rows.dtype.type(scale[0]) + rows.dtype.type(scale[1])
+
+
+def _input(
+    rows: Any, dtype: np.dtype[Any], scale: tuple[float, float], path: str, n_threads: int = 1
+) -> Input:
+    return Input(rows, dtype.name, scale=scale[0], offset=scale[1], path=path, n_threads=n_threads)
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

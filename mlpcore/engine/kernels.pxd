@@ -15,4 +15,5 @@ cdef void transpose(const real_t* a, Py_ssize_t lda, Py_ssize_t start, Py_ssize_
 # out = W[:n_in] @ delta, for one row of errors that passes back.
 cdef void row_times_transpose(const real_t* w, Py_ssize_t ld, Py_ssize_t n_in, Py_ssize_t width,
                               const real_t* delta, real_t* out) noexcept nogil
+cdef bint all_finite(const real_t* a, Py_ssize_t n) noexcept nogil
 cdef int argmax(const real_t* a, int n) noexcept nogil

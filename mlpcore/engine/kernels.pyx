@@ -26,6 +26,8 @@ cdef extern from "simd/rows.h" nogil:
         const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, float*)
     void row_times_transpose_f64 "MLP_PICK(row_times_transpose, f64)" (
         const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double*)
+    bint all_finite_f32 "MLP_PICK(all_finite, f32)" (const float*, Py_ssize_t)
+    bint all_finite_f64 "MLP_PICK(all_finite, f64)" (const double*, Py_ssize_t)
     int argmax_f32 "MLP_PICK(argmax, f32)" (const float*, int)
     int argmax_f64 "MLP_PICK(argmax, f64)" (const double*, int)
     int mlp_isa
@@ -70,6 +72,13 @@ cdef void row_times_transpose(const real_t* w, Py_ssize_t ld, Py_ssize_t n_in, P
         row_times_transpose_f32(w, ld, n_in, width, delta, out)
     else:
         row_times_transpose_f64(w, ld, n_in, width, delta, out)
+
+
+cdef bint all_finite(const real_t* a, Py_ssize_t n) noexcept nogil:
+    if real_t is float:
+        return all_finite_f32(a, n)
+    else:
+        return all_finite_f64(a, n)
 
 
 cdef int argmax(const real_t* a, int n) noexcept nogil:

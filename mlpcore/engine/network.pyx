@@ -11,7 +11,6 @@ from cpython.buffer cimport (
     PyBuffer_Release,
     PyObject_GetBuffer,
 )
-from libc.math cimport isfinite
 from libc.stdint cimport int64_t, uint16_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
@@ -30,7 +29,7 @@ from mlpcore.engine.inputs cimport (
     pack_block,
     records_forward,
 )
-from mlpcore.engine.kernels cimport argmax, column_sums, small_gemm, sum_squares
+from mlpcore.engine.kernels cimport all_finite, argmax, column_sums, small_gemm, sum_squares
 from mlpcore.engine.team cimport Team, barrier_take
 from mlpcore.engine.typedefs cimport LINE, real_t
 
@@ -252,7 +251,7 @@ cdef class Network:
         -------
         index : int
             That of the output unit with the largest net input, or -1 where `x` is not as described
-            or the result is not finite: then the long way tells why.
+            or not finite: then the long way tells why.
         """
         cdef Py_buffer view
         cdef int index = -1
@@ -362,15 +361,13 @@ cdef int _classify(Network net, real_t* x, Room room) noexcept:
     cdef const Layer* last = &net.layers[net.n_layers - 1]
     cdef const real_t* z = <const real_t*> room.work + room.capacity * last.a
     cdef Rows source
-    cdef int i
+    if not all_finite[real_t](x, net.layers.n_in):
+        return -1
     source.kind = FLOAT32 if real_t is float else FLOAT64
     source.n_rows, source.n_features = 1, net.layers.n_in
     source.data, source.row_bytes = <const char*> x, 0
     source.background = 0
     _rows_forward[real_t](net.layers, net.n_layers, <const real_t*> net.theta, &source, 0, 1, room)
-    for i in range(last.n_out):
-        if not isfinite(z[i]):
-            return -1
     return argmax[real_t](z, last.n_out)
 
 

@@ -73,6 +73,13 @@ MLP_KERNEL void MLP_NAME(row_times_transpose)(const REAL *w, ptrdiff_t ld, ptrdi
     }
 }
 
+/* Whether all of n are finite. */
+MLP_KERNEL int MLP_NAME(all_finite)(const REAL *a, ptrdiff_t n) {
+    int bad = 0;
+    for (ptrdiff_t i = 0; i < n; i++) bad |= !(a[i] - a[i] == 0);
+    return !bad;
+}
+
 /* The first of the largest of n. */
 MLP_KERNEL int MLP_NAME(argmax)(const REAL *a, int n) {
     int best = 0;
