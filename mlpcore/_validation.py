@@ -68,13 +68,13 @@ def check_dtype(value: Any) -> np.dtype[Any] | None:
     """float32, float64 or None."""
     if value is None:
         return None
-    try:
-        dtype = np.dtype(value)
-    except TypeError:
-        dtype = None
-    if dtype not in (np.float32, np.float64):
-        raise ValueError(f"dtype must be float32, float64 or None (as the data); got {value!r}.")
-    return dtype
+    for known in (np.float32, np.float64):
+        try:
+            if np.dtype(value) == known:
+                return np.dtype(known)
+        except TypeError:
+            break
+    raise ValueError(f"dtype must be float32, float64 or None (as the data); got {value!r}.")
 
 
 def check_units(value: Any, name: str) -> tuple[int, ...]:
@@ -278,13 +278,17 @@ def encode_labels(y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intc]]:
         kinds = list(dict.fromkeys(y.tolist()))
         classes = np.empty(len(kinds), object)
         classes[:] = kinds
-        codes = lookup_labels(y, classes, "y_train")
+        return _two_or_more(classes), lookup_labels(y, classes, "y_train")
+    return _two_or_more(classes), codes.astype(np.intc)
+
+
+def _two_or_more(classes: NDArray[Any]) -> NDArray[Any]:
     if len(classes) < 2:
         raise ValueError(
             f"y_train must hold at least two classes; got only {classes[0]!r}. "
             "There is nothing to tell apart."
         )
-    return classes, codes.astype(np.intc)
+    return classes
 
 
 def lookup_labels(y: NDArray[Any], classes: NDArray[Any], name: str) -> NDArray[np.intc]:

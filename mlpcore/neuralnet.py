@@ -131,6 +131,15 @@ class NeuralNetMLP:
     True
     """
 
+    # What `fit` learns.
+    classes_: NDArray[Any]
+    eval_: History
+    input_path_: str
+    n_features_in_: int
+    n_iter_: int
+    _network: Network
+    _scale: tuple[float, float]
+
     def __init__(
         self,
         n_hidden: int | Sequence[int] = 30,
@@ -305,7 +314,7 @@ class NeuralNetMLP:
             # any other row takes, needs a hundred.
             index = network.classify(X)
             if index >= 0:
-                return cast("NDArray[Any]", self.classes_[index : index + 1].copy())
+                return self.classes_[index : index + 1].copy()
         best = self._net_inputs(X).argmax(axis=1)
         return cast("NDArray[Any]", self.classes_[best])
 
@@ -604,7 +613,7 @@ class NeuralNetMLP:
 
     def _check_threads(self) -> int:
         if self.n_threads is None:
-            return cast("int", available_threads())
+            return available_threads()
         return check_int(self.n_threads, "n_threads", low=1)
 
     def _check_valid(

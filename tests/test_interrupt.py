@@ -301,6 +301,21 @@ def test_divergence_names_the_epoch_and_keeps_the_one_before(job, dtype):
         fit(nn.set_params(epochs=epoch))
 
 
+def test_divergence_between_evaluations():
+    """Noticed in the epoch in which weights grow beyond measure, not in the next evaluation."""
+    keywords = {"eta": 90.0, "l2": 0.1, "epochs": 1000, "minibatch_size": 750}
+    nn = model(JOBS[0], **keywords, eval_every=10)
+    with pytest.raises(FloatingPointError) as caught:
+        fit(nn)
+    epoch = int(re.search(r"not finite after epoch (\d+)", str(caught.value))[1])
+    assert epoch % 10 > 1
+    whole = fit(model(JOBS[0], **{**keywords, "epochs": epoch - 1}))
+    assert nn.n_iter_ == epoch - 1
+    assert nn.eval_["cost"] == whole.eval_["cost"][9::10]
+    assert np.array_equal(nn.w_h, whole.w_h)
+    assert np.isfinite(nn.predict_proba(X)).all()
+
+
 def test_divergence_in_the_first_epoch_leaves_the_starting_weights():
     nn = model(JOBS[0], eta=1e300, l2=1e5)
     with pytest.raises(FloatingPointError, match="after epoch 1;"):

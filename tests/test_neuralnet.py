@@ -275,6 +275,20 @@ def test_probabilities_where_every_unit_is_saturated(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_probabilities_where_no_class_is_likely(dtype, tmp_path):
+    """Logistic units of exp(-90) and exp(-100), of which a float32 holds neither: in shares of their
+    sum the first has 1 / (1 + exp(-10))."""
+    NeuralNetMLP(2, epochs=0, dtype=dtype).fit(X, Y > 4).save(tmp_path / "a")
+    arrays = mlpcore.load_npz(tmp_path / "a")
+    arrays["coef_1"][:] = 0
+    arrays["intercept_1"][:] = [-90, -100]
+    mlpcore.save_npz(tmp_path / "b", **arrays)
+    first, second = NeuralNetMLP.load(tmp_path / "b").predict_proba(X[:1])[0]
+    np.testing.assert_allclose(first, 1 / (1 + np.exp(-10)), rtol=1e-6)
+    np.testing.assert_allclose(second, 1 / (1 + np.exp(10)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("labels", [Y, np.array(list("abcdefghij"))[Y]], ids=["numbers", "text"])
 def test_one_row_is_predicted_as_among_others(dtype, labels):
     """One row has a way of its own."""

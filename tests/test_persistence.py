@@ -266,6 +266,8 @@ ARRAYS = {
     "classes in two dimensions": {"classes": np.arange(10)[None]},
     "classes of one number": {"classes": np.int64(3)},
     "weights of another shape": {"coef_1": np.zeros((9, 8), "f4")},
+    "weights of one row": {"coef_1": np.zeros((1, 7), "f4")},
+    "weights of one column": {"coef_1": np.zeros((9, 1), "f4")},
     "weights in one dimension": {"coef_1": np.zeros(63, "f4")},
     "weights in three dimensions": {"coef_0": np.zeros((64, 9, 1), "f4")},
     "weights of one number": {"coef_0": np.float32(3)},

@@ -1,4 +1,4 @@
-"""The background-skipping first layer, in every form of input: the same network as the dense way."""
+"""The background-skipping first layer, in every form of input: the network of the dense way."""
 
 import tracemalloc
 
@@ -96,7 +96,8 @@ def test_gradient_matches_central_differences(l2):
 
     found = network.views(gradient(network, source, labels, l2=l2)[1].copy())
     step = 1e-5
-    for mine, parameters in zip(sum(found, []), network.coefs + network.intercepts, strict=True):
+    found = found[0] + found[1]
+    for mine, parameters in zip(found, network.coefs + network.intercepts, strict=True):
         numeric = np.empty_like(mine)
         for place in np.ndindex(parameters.shape):
             kept = parameters[place]

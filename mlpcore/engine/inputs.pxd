@@ -24,8 +24,8 @@ cdef enum InputKind:
     RECORDS
 
 cdef enum:
-    # Features whose gradient is made and applied at a time, and whose weights are summed up together
-    # for the background's share: 32 of 112 floats are 14 KB, half a first-level cache.
+    # Features whose gradient is made and applied at a time, and whose weights are summed up for the
+    # background's share: 32 of 112 floats are 14 KB, half a first-level cache.
     CHUNK = 32
     # Rows that records are turned about for at a time; as in simd/sparse.h.
     GROUP = 256

@@ -94,8 +94,8 @@ def instruction_set():
     Returns
     -------
     name : {"base", "v3", "v4"}
-        ``v3`` and ``v4`` are the x86-64 levels (AVX2, AVX-512); ``base`` is plain C. The environment
-        variable ``MLPCORE_SIMD`` asks for a lesser set than the processor has.
+        ``v3`` and ``v4`` are the x86-64 levels (AVX2, AVX-512); ``base`` is plain C. The
+        environment variable ``MLPCORE_SIMD`` asks for a lesser set than the processor has.
     """
     return ("base", "v3", "v4")[mlp_isa]
 

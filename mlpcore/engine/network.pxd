@@ -52,15 +52,16 @@ cdef class Room:
     cdef object _arrays
 
 # What the first layer's sums start from. Over dense rows, the biases. Where the background is
-# skipped, the biases and the background's share: `sums` holds the column sums of each CHUNK of rows
-# of W, which `chunk_sums` makes and `start_of_sums` adds up, in one order for any number of threads.
+# skipped, the biases and the background's share: `sums` holds the column sums of each CHUNK of
+# rows of W, which `chunk_sums` makes and `start_of_sums` adds up, in one order for any number of
+# threads.
 cdef void chunk_sums(const Layer* layer, const real_t* theta, Py_ssize_t start, Py_ssize_t stop,
                      real_t* sums) noexcept nogil
 cdef void start_of_sums(const Layer* layer, const real_t* theta, const Rows* source,
                         const real_t* sums, real_t* out) noexcept nogil
 # Rows through the first layer, into rows `at` and on of a workspace made for `capacity`: those that
-# `order` lists from `first` on, or those rows themselves. The n_next rows after them are about to be
-# wanted. out: see above; cursor: room for a number per row.
+# `order` lists from `first` on, or those rows themselves. The n_next rows after them are about to
+# be wanted. start: see above; cursor: room for a number per row.
 cdef void forward_first(const Layer* layer, bint hidden, const real_t* theta, const Rows* source,
                         const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t rows,
                         const Py_ssize_t* next, Py_ssize_t n_next, const real_t* start,

@@ -12,7 +12,7 @@ cdef enum:
     # Rows of W whose gradient is made and applied at a time, from dense rows: 64 of 112 floats are
     # 28 KB, about a first-level cache.
     DENSE_CHUNK = 64
-    # A chunk of the records turned about: for each feature, up to GROUP entries of 16 bytes at most.
+    # A chunk of the records turned about: GROUP entries of 16 bytes at most for each feature.
     ENTRIES_BYTES = CHUNK * GROUP * 16
 
 # All that a thread needs to know, without Python. Buffers of reals are void*: the dtype is chosen

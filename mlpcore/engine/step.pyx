@@ -114,7 +114,7 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, P
         _update_from_records(plan, first, theta, thread, order, rows)
     else:
         update_weights(plan, first, theta, thread, rows, plan.bounds[thread],
-                        plan.bounds[thread + 1])
+                       plan.bounds[thread + 1])
     for j in range(1, plan.n_layers):
         layer = &plan.layers[j]
         if not layer.wide:
@@ -227,7 +227,7 @@ cdef void _wide_forward(Plan* plan, const Layer* layer, const real_t* theta, int
     cdef real_t* z = <real_t*> plan.work + plan.batch * layer.a
     cdef const real_t* x = <const real_t*> plan.work + plan.batch * layer.x
     cdef Py_ssize_t piece = (layer.width // TILE + WIDE_PIECES - 1) // WIDE_PIECES * TILE
-    cdef Py_ssize_t start, stop, mine, end, i, j
+    cdef Py_ssize_t start, stop, end, i, j
     share(layer.n_out, piece, thread, plan.barrier.size, &start, &end)
     while start < end:
         stop = min(end, start + piece)

@@ -310,8 +310,9 @@ cdef bint _some_blocks(Plan* plan, Barrier* barrier, const real_t* theta, int th
             return False
         rows = min(BLOCK, source.n_rows - start)
         forward_first[real_t](plan.layers, plan.n_layers > 1, theta, source, NULL, start, rows,
-                              NULL, min(BLOCK, source.n_rows - start - rows), <const real_t*> plan.start,
-                              plan.cursor + thread * plan.cursor_size, work, BLOCK, 0)
+                              NULL, min(BLOCK, source.n_rows - start - rows),
+                              <const real_t*> plan.start, plan.cursor + thread * plan.cursor_size,
+                              work, BLOCK, 0)
         for j in range(1, plan.n_layers):
             forward(&plan.layers[j], j < plan.n_layers - 1, theta, work, BLOCK, 0, rows)
         for i in range(rows):
