@@ -276,8 +276,8 @@ def test_probabilities_where_every_unit_is_saturated(dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_probabilities_where_no_class_is_likely(dtype, tmp_path):
-    """Logistic units of exp(-90) and exp(-100), of which a float32 holds neither: in shares of their
-    sum the first has 1 / (1 + exp(-10))."""
+    """Logistic units of exp(-90) and exp(-100), of which a float32 holds neither: in shares of
+    their sum the first has 1 / (1 + exp(-10))."""
     NeuralNetMLP(2, epochs=0, dtype=dtype).fit(X, Y > 4).save(tmp_path / "a")
     arrays = mlpcore.load_npz(tmp_path / "a")
     arrays["coef_1"][:] = 0
