@@ -29,8 +29,8 @@ DIRECTIVES = {
 # reads errno or the floating-point exception flags, which lets loops with exp be vectorised.
 COMPILE = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
 LINK = []
-if DEBUG:
-    COMPILE += ["-O1", "-g"]
+# Some Pythons ask for debug symbols, which would be four fifths of a wheel.
+COMPILE += ["-O1", "-g"] if DEBUG else ["-g0"]
 if SANITIZE:
     COMPILE += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"]
     LINK += [f"-fsanitize={SANITIZE}"]
