@@ -105,10 +105,12 @@ def test_more_columns_than_sixteen_bits_count():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_sparse_matrices_must_be_finite(bad):
+@pytest.mark.parametrize("place", [(0, 63), (1, 0), (17, 5), (119, 62)])
+def test_sparse_matrices_must_be_finite(bad, place):
     rows = with_zeros()
-    rows[17, 5] = bad
-    with pytest.raises(ValueError, match=r"X_train must be finite; got .* in row 17, column 5"):
+    rows[place] = bad
+    message = rf"X_train must be finite; got .* in row {place[0]}, column {place[1]}\."
+    with pytest.raises(ValueError, match=message):
         model().fit(scipy.sparse.csr_array(rows), Y)
 
 

@@ -118,6 +118,18 @@ def test_layers_that_go_through_blas(features, hidden, classes, dtype, tolerance
 
 
 @pytest.mark.parametrize("path", ["dense", "sparse"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-9), ("float32", 1e-3)])
+@pytest.mark.parametrize("decay", [0.01, 0.3, 0.6, 0.95, 1.0, 1.5])
+def test_weights_that_decay_quickly(decay, dtype, tolerance, path):
+    """Also where a few hundred steps would take a weight beyond the smallest number there is."""
+    X, y = problem(700, 40, 3, seed=3, background=0.8)
+    settings = {
+        "hidden": [6], "l2": decay / 0.05, "epochs": 2, "eta": 0.05, "minibatch_size": 1, "seed": 4,
+    }  # fmt: skip
+    assert_learns_the_same((X, y), settings, dtype=dtype, tolerance=tolerance, input_path=path)
+
+
+@pytest.mark.parametrize("path", ["dense", "sparse"])
 @pytest.mark.parametrize("minibatch_size", [1, 9])
 def test_bytes_with_a_scale_are_the_numbers_they_stand_for(path, minibatch_size):
     rng = np.random.default_rng(4)
