@@ -72,9 +72,9 @@ cdef Py_ssize_t online_steps(Plan* plan, real_t* theta, const Py_ssize_t* order,
         while start < end:
             _online_step(plan, theta, order + start, 1 if start + 1 < stop else 0)
             start += 1
-        if plan.scale < SMALLEST_SCALE:
-            fold(plan, theta)
-            unfold(plan, theta)
+            if plan.scale < SMALLEST_SCALE:
+                fold(plan, theta)
+                unfold(plan, theta)
         if clock() > deadline:
             break
     return start
