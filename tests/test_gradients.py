@@ -149,7 +149,7 @@ def test_wide_networks_gradient_equals_the_oracles(units, activation, dtype, tol
 SIZES = st.integers(1, 40) | st.sampled_from([63, 64, 65, 249, 256, 257, 505, 512, 513])
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     units=st.lists(SIZES, min_size=2, max_size=5),
     rows=st.integers(1, 40),

@@ -2,6 +2,7 @@
 
 import datetime
 import fractions
+import os
 import re
 
 import numpy as np
@@ -94,6 +95,7 @@ def test_minibatch_of_all_rows_is_the_largest():
         model(minibatch_size=121).fit(X, Y)
 
 
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="it maps terabytes itself")
 def test_sizes_that_no_memory_holds_are_an_error_and_not_a_crash(run_python):
     code = """
 import resource

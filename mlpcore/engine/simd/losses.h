@@ -12,7 +12,7 @@
 #else
 #include "exponential.h"
 
-/* A row has n outputs in a buffer of `width` (whole lines); z are net inputs, t targets, likewise.
+/* A row has n outputs in a buffer of `width` (whole lines); z are net inputs, t targets.
  *
  * NAME_output: z becomes the output. Then output - target is the error of the net input, whatever
  * the loss: each loss here comes with its canonical output units.
@@ -28,12 +28,14 @@ OUTPUT(binary_cross_entropy) {
 VALUE(binary_cross_entropy) {
     double sum = 0;
     for (int from = 0; from < n; from += LANES) {
-        /* A whole vector at a time; what lies beyond the outputs is padding, and not added up. */
+        /* A whole vector at a time, of which what lies beyond the outputs is neither read nor used. */
         REAL part[LANES];
         for (int j = 0; j < LANES; j++) {
-            REAL x = z[from + j], size = x < 0 ? -x : x;
+            const int there = from + j < n;
+            REAL x = there ? z[from + j] : 0, target = there ? t[from + j] : 0;
+            REAL size = x < 0 ? -x : x;
             part[j] = MLP_NAME(log_one_plus)(MLP_NAME(exponential)(-size)) + (x < 0 ? 0 : x)
-                      - t[from + j] * x;
+                      - target * x;
         }
         for (int j = 0; j < LANES && from + j < n; j++) sum += part[j];
     }
