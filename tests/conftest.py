@@ -13,6 +13,13 @@ settings.register_profile("mlpcore", deadline=None, suppress_health_check=[Healt
 settings.load_profile("mlpcore")
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Run each test in an empty folder: a Python started in the checkout would import the mlpcore
+    there, which has no compiled parts, and files by relative names must not land in it."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def run_python(tmp_path):
     """Return a function that runs code in a new interpreter, warnings being errors there, too.
