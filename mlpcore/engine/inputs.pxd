@@ -27,8 +27,9 @@ cdef enum:
     # Features whose gradient is made and applied at a time, and whose weights are summed up for the
     # background's share: 32 of 112 floats are 14 KB, half a first-level cache.
     CHUNK = 32
-    # Rows that records are turned about for at a time; as in simd/sparse.h.
-    GROUP = 256
+    # Rows whose entries are turned about at a time, and the bytes of the largest such entry.
+    GROUP = 1024
+    ENTRY = 16
     # Features that 16 bits can number.
     MOST_FEATURES = 65536
 
@@ -61,11 +62,22 @@ cdef void records_forward(const Rows* rows, const Py_ssize_t* order, Py_ssize_t 
 # Move the rows' cursors to a feature.
 cdef void records_seek(const Rows* rows, const Py_ssize_t* order, Py_ssize_t n, Py_ssize_t feature,
                        int64_t* cursor) noexcept nogil
-# gradient = start + records[:, from:stop].T @ delta. list: CHUNK * GROUP entries of 16 bytes.
-cdef void records_gradient(const Rows* rows, const Py_ssize_t* order, Py_ssize_t n,
-                           Py_ssize_t start, Py_ssize_t stop, const real_t* delta, Py_ssize_t ld,
-                           Py_ssize_t width, const real_t* first, real_t* gradient,
-                           int64_t* cursor, void* list) noexcept nogil
+# Entries turned about: for each of some features a list of rows and values, and its length.
+cdef struct Lists:
+    void* entries
+    int* count
+
+# Make the lists of features [start, stop) for the rows that `order` lists, whose cursors stand at
+# `start` and move to `stop`. A list has `slots` places, as many as there are rows or more.
+cdef void records_turn(const Rows* rows, const Py_ssize_t* order, Py_ssize_t n, Py_ssize_t start,
+                       Py_ssize_t stop, Py_ssize_t slots, Py_ssize_t ld, int64_t* cursor,
+                       const Lists* lists, real_t tag) noexcept nogil
+# gradient = first + records[:, features].T @ delta for some of those features, from number `place`
+# on; rows of `first` lie first_row apart.
+cdef void records_gradient(const Lists* lists, Py_ssize_t place, Py_ssize_t features,
+                           Py_ssize_t slots, const real_t* delta, Py_ssize_t ld, Py_ssize_t width,
+                           const real_t* first, Py_ssize_t first_row,
+                           real_t* gradient) noexcept nogil
 # W[f] += x * delta for one row's entries (f, x), and the sum of those x.
 cdef void records_spread(const Rows* rows, Py_ssize_t row, const real_t* delta, Py_ssize_t width,
                          real_t* w, Py_ssize_t ld) noexcept nogil

@@ -33,12 +33,18 @@ cdef extern from "simd/sparse.h" nogil:
         Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, double*, int64_t*)
     void sparse_seek "MLP_PICK(sparse_seek, f32)" (
         const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, int64_t*)
+    void sparse_turn_f32 "MLP_PICK(sparse_turn, f32)" (
+        const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+        Py_ssize_t, int64_t*, void*, int*)
+    void sparse_turn_f64 "MLP_PICK(sparse_turn, f64)" (
+        const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+        Py_ssize_t, int64_t*, void*, int*)
     void sparse_gradient_f32 "MLP_PICK(sparse_gradient, f32)" (
-        const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*,
-        Py_ssize_t, Py_ssize_t, const float*, float*, int64_t*, void*, int*)
+        const void*, const int*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, Py_ssize_t,
+        Py_ssize_t, const float*, Py_ssize_t, float*)
     void sparse_gradient_f64 "MLP_PICK(sparse_gradient, f64)" (
-        const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*,
-        Py_ssize_t, Py_ssize_t, const double*, double*, int64_t*, void*, int*)
+        const void*, const int*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t,
+        Py_ssize_t, const double*, Py_ssize_t, double*)
     void sparse_spread_f32 "MLP_PICK(sparse_spread, f32)" (
         const Records*, Py_ssize_t, const float*, Py_ssize_t, float*, Py_ssize_t)
     void sparse_spread_f64 "MLP_PICK(sparse_spread, f64)" (
@@ -261,17 +267,27 @@ cdef void records_seek(const Rows* rows, const Py_ssize_t* order, Py_ssize_t n, 
     sparse_seek(&rows.records, order, n, feature, cursor)
 
 
-cdef void records_gradient(const Rows* rows, const Py_ssize_t* order, Py_ssize_t n,
-                           Py_ssize_t start, Py_ssize_t stop, const real_t* delta, Py_ssize_t ld,
-                           Py_ssize_t width, const real_t* first, real_t* gradient,
-                           int64_t* cursor, void* list) noexcept nogil:
-    cdef int count[CHUNK]
+cdef void records_turn(const Rows* rows, const Py_ssize_t* order, Py_ssize_t n, Py_ssize_t start,
+                       Py_ssize_t stop, Py_ssize_t slots, Py_ssize_t ld, int64_t* cursor,
+                       const Lists* lists, real_t tag) noexcept nogil:
     if real_t is float:
-        sparse_gradient_f32(&rows.records, order, n, start, stop, delta, ld, width, first,
-                            gradient, cursor, list, count)
+        sparse_turn_f32(&rows.records, order, n, start, stop, slots, ld, cursor, lists.entries,
+                        lists.count)
     else:
-        sparse_gradient_f64(&rows.records, order, n, start, stop, delta, ld, width, first,
-                            gradient, cursor, list, count)
+        sparse_turn_f64(&rows.records, order, n, start, stop, slots, ld, cursor, lists.entries,
+                        lists.count)
+
+
+cdef void records_gradient(const Lists* lists, Py_ssize_t place, Py_ssize_t features,
+                           Py_ssize_t slots, const real_t* delta, Py_ssize_t ld, Py_ssize_t width,
+                           const real_t* first, Py_ssize_t first_row,
+                           real_t* gradient) noexcept nogil:
+    if real_t is float:
+        sparse_gradient_f32(lists.entries, lists.count, place, features, slots, delta, ld, width,
+                            first, first_row, gradient)
+    else:
+        sparse_gradient_f64(lists.entries, lists.count, place, features, slots, delta, ld, width,
+                            first, first_row, gradient)
 
 
 cdef void records_spread(const Rows* rows, Py_ssize_t row, const real_t* delta, Py_ssize_t width,

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t
 
-from mlpcore.engine.inputs cimport CHUNK, GROUP, Rows
+from mlpcore.engine.inputs cimport Rows
 from mlpcore.engine.network cimport Layer
 from mlpcore.engine.optimizers cimport Rule
 from mlpcore.engine.team cimport Barrier
@@ -12,8 +12,9 @@ cdef enum:
     # Rows of W whose gradient is made and applied at a time, from dense rows: 64 of 112 floats are
     # 28 KB, about a first-level cache.
     DENSE_CHUNK = 64
-    # A chunk of the records turned about: GROUP entries of 16 bytes at most for each feature.
-    ENTRIES_BYTES = CHUNK * GROUP * 16
+    # Bytes of entries turned about at a time, at most: of 100 rows of MNIST one in five is used, so
+    # that they stay in a second-level cache.
+    LIST_BYTES = 1 << 21
 
 # All that a thread needs to know, without Python. Buffers of reals are void*: the dtype is chosen
 # once per call, not per struct.
@@ -36,13 +37,16 @@ cdef struct Plan:
     const Py_ssize_t* bounds  # thread t updates the first layer's rows bounds[t] to bounds[t + 1]
     Py_ssize_t forward_width
     # Per thread: a chunk of a gradient, what the first layer's sums start from, a cursor for each
-    # row, and a chunk of the records turned about.
+    # row, and the lists of `strip` features, of `slots` entries each.
     void* gradient
     Py_ssize_t gradient_size
     void* start
     int64_t* cursor
     Py_ssize_t cursor_size
     char* entries
+    int* counts
+    Py_ssize_t strip
+    Py_ssize_t slots
     # Online learning: W = scale * V + 1 u.T, and in `lazy` u and the column sums of V.
     double scale
     void* lazy

@@ -22,7 +22,16 @@ from libc.string cimport memset
 
 from mlpcore.engine.activations cimport activate, chain
 from mlpcore.engine.blas cimport gemm
-from mlpcore.engine.inputs cimport CHUNK, RECORDS, records_gradient, records_seek
+from mlpcore.engine.inputs cimport (
+    CHUNK,
+    ENTRY,
+    GROUP,
+    RECORDS,
+    Lists,
+    records_gradient,
+    records_seek,
+    records_turn,
+)
 from mlpcore.engine.kernels cimport column_sums, row_times_transpose, small_gemm, transpose
 from mlpcore.engine.losses cimport output
 from mlpcore.engine.network cimport (
@@ -196,16 +205,37 @@ cdef void _update_from_records(Plan* plan, const Layer* layer, real_t* theta, in
     cdef real_t* first = <real_t*> plan.start + thread * layer.ld
     cdef int64_t* cursor = plan.cursor + thread * plan.cursor_size
     cdef real_t background = <real_t> plan.rows.background
-    cdef Py_ssize_t start = plan.bounds[thread], end = plan.bounds[thread + 1], stop, j
+    cdef Py_ssize_t start = plan.bounds[thread], end = plan.bounds[thread + 1]
+    cdef Py_ssize_t stop, chunk, row, n, j
+    cdef Py_ssize_t unit = CHUNK if rows <= GROUP else DENSE_CHUNK
+    cdef Lists lists
+    lists.entries = plan.entries + thread * plan.strip * plan.slots * ENTRY
+    lists.count = plan.counts + thread * plan.strip
     column_sums[real_t](delta, rows, layer.ld, first)
     for j in range(layer.ld):
         first[j] *= background
     records_seek(&plan.rows, order, rows, start, cursor)
     while start < end:
-        stop = min(end, start + CHUNK)
-        records_gradient[real_t](&plan.rows, order, rows, start, stop, delta, layer.ld, layer.width,
-                                 first, gradient, cursor, plan.entries + thread * ENTRIES_BYTES)
-        _apply(plan, layer, theta, gradient, start, stop - start)
+        stop = min(end, start + plan.strip)
+        if rows <= GROUP:
+            records_turn[real_t](&plan.rows, order, rows, start, stop, plan.slots, layer.ld, cursor,
+                                 &lists, 0)
+        chunk = start
+        while chunk < stop:
+            n = min(unit, stop - chunk)
+            if rows <= GROUP:
+                records_gradient[real_t](&lists, chunk - start, n, plan.slots, delta, layer.ld,
+                                         layer.width, first, 0, gradient)
+            row = 0
+            while rows > GROUP and row < rows:
+                records_turn[real_t](&plan.rows, order + row, min(GROUP, rows - row), chunk,
+                                     chunk + n, plan.slots, layer.ld, cursor + row, &lists, 0)
+                records_gradient[real_t](&lists, 0, n, plan.slots, delta + row * layer.ld,
+                                         layer.ld, layer.width, first if row == 0 else gradient,
+                                         0 if row == 0 else layer.ld, gradient)
+                row += GROUP
+            _apply(plan, layer, theta, gradient, chunk, n)
+            chunk += n
         if background != 0:
             chunk_sums(layer, theta, start, stop, <real_t*> plan.sums)
         start = stop

@@ -7,7 +7,7 @@ import numpy as np
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t
 
-from mlpcore.engine.inputs cimport CHUNK, RECORDS, Input, Rows
+from mlpcore.engine.inputs cimport CHUNK, ENTRY, GROUP, RECORDS, Input, Rows
 from mlpcore.engine.kernels cimport argmax
 from mlpcore.engine.losses cimport loss as row_loss
 from mlpcore.engine.network cimport (
@@ -20,7 +20,7 @@ from mlpcore.engine.network cimport (
     start_of_sums,
 )
 from mlpcore.engine.online cimport fold, online_steps, suits, unfold
-from mlpcore.engine.step cimport DENSE_CHUNK, ENTRIES_BYTES, Plan, prepare, step
+from mlpcore.engine.step cimport DENSE_CHUNK, LIST_BYTES, Plan, prepare, step
 from mlpcore.engine.team cimport Barrier, Team, barrier_stopped, barrier_take, clock
 from mlpcore.engine.typedefs cimport real_t
 
@@ -90,6 +90,10 @@ cdef class Trainer:
         plan.optimizer = place_of(optimizer, OPTIMIZERS, "optimizer")
         self.state = aligned_zeros(OPTIMIZERS[optimizer] * network.size, network.dtype)
         rows = max(minibatch_size, n_threads * BLOCK)
+        if train.path == "sparse":
+            plan.slots = min(minibatch_size, GROUP)
+            widest = LIST_BYTES // (plan.slots * ENTRY) // DENSE_CHUNK * DENSE_CHUNK
+            plan.strip = min(max(widest, DENSE_CHUNK), train.n_features)
         chunks = (network.layers[0].n_in + CHUNK - 1) // CHUNK
         self._buffers = {
             "work": aligned_zeros(rows * network.full_width, network.dtype),
@@ -100,7 +104,8 @@ cdef class Trainer:
             "start": aligned_zeros(n_threads * network.layers[0].ld, network.dtype),
             "cursor": np.empty(n_threads * max(minibatch_size, BLOCK), np.int64),
             "lazy": aligned_zeros(2 * network.layers[0].ld, network.dtype),
-            "entries": aligned_zeros(size * ENTRIES_BYTES if train.path == "sparse" else 0, "u1"),
+            "entries": aligned_zeros(size * plan.strip * plan.slots * ENTRY, "u1"),
+            "counts": aligned_zeros(size * plan.strip, np.intc),
         }
         plan.layers, plan.n_layers, plan.loss = network.layers, network.n_layers, network.loss
         plan.rule.learning_rate, plan.rule.l2 = learning_rate, l2
@@ -122,6 +127,7 @@ cdef class Trainer:
         plan.lazy = _address(self._buffers["lazy"])
         plan.is_sgd = optimizer == "sgd"
         plan.entries = <char*> _address(self._buffers["entries"])
+        plan.counts = <int*> _address(self._buffers["counts"])
 
     @staticmethod
     def _worthwhile(Network network, Input train, minibatch_size, n_threads):

@@ -28,8 +28,6 @@ typedef struct {
  * small enough for the nearer half of the cache, large enough to keep visits to a row few. */
 #define PANEL 8
 #define TILE_BYTES (64 * 1024)
-/* Rows whose entries are turned about together for the gradient; see also GROUP in sparse.pxd. */
-#define GROUP 256
 
 typedef struct {
     REAL x;
@@ -80,17 +78,17 @@ MLP_INLINE void MLP_NAME(forward_tile)(const int vectors, const int wide, const 
     }
 }
 
-/* Entries of features [from, stop) of some rows, listed by feature. */
+/* Entries of features [from, stop) of some rows, listed by feature: `slots` places for each. */
 MLP_INLINE void MLP_NAME(turn)(const int wide, const int coded, const mlp_records *s,
                                const ptrdiff_t *order, ptrdiff_t rows, ptrdiff_t from,
-                               ptrdiff_t stop, ptrdiff_t ld, int64_t *cursor,
+                               ptrdiff_t stop, ptrdiff_t slots, ptrdiff_t ld, int64_t *cursor,
                                MLP_NAME(entry) *list, int *count) {
     for (ptrdiff_t i = 0; i < rows; i++) {
         int64_t p = cursor[i], end = s->start[order[i] + 1];
         for (; p < end; p++) {
             ptrdiff_t f = MLP_NAME(feature)(s, wide, p);
             if (f >= stop) break;
-            MLP_NAME(entry) *entry = list + (f - from) * GROUP + count[f - from]++;
+            MLP_NAME(entry) *entry = list + (f - from) * slots + count[f - from]++;
             entry->at = (int32_t)(i * ld);
             entry->x = MLP_NAME(value)(s, coded, p);
         }
@@ -101,14 +99,14 @@ MLP_INLINE void MLP_NAME(turn)(const int wide, const int coded, const mlp_record
 /* gradient = start + (listed entries).T @ delta for one panel of hidden units. */
 MLP_INLINE void MLP_NAME(gradient_panel)(const int vectors, ptrdiff_t features,
                                          const MLP_NAME(entry) *list, const int *count,
-                                         const REAL *delta, ptrdiff_t ld, const REAL *start,
-                                         ptrdiff_t start_row, REAL *gradient) {
+                                         ptrdiff_t slots, const REAL *delta, ptrdiff_t ld,
+                                         const REAL *start, ptrdiff_t start_row, REAL *gradient) {
     for (ptrdiff_t f = 0; f < features; f++) {
         V sum[PANEL];
 #pragma GCC unroll 8
         for (int j = 0; j < vectors; j++)
             sum[j] = *(const V *)(start + f * start_row + j * LANES);
-        const MLP_NAME(entry) *entry = list + f * GROUP, *end = entry + count[f];
+        const MLP_NAME(entry) *entry = list + f * slots, *end = entry + count[f];
         for (; entry < end; entry++) {
             const REAL *line = delta + entry->at;
             REAL x = entry->x;
@@ -187,34 +185,36 @@ MLP_KERNEL void MLP_NAME(sparse_seek)(const mlp_records *s, const ptrdiff_t *ord
     }
 }
 
-/* gradient (stop - from, ld) = start + S[:, from:stop].T @ delta over the rows of the order, whose
- * cursors stand at feature `from` and move to `stop`. list: (stop - from) * GROUP entries. */
-MLP_KERNEL void MLP_NAME(sparse_gradient)(const mlp_records *s, const ptrdiff_t *order,
-                                          ptrdiff_t rows, ptrdiff_t from, ptrdiff_t stop,
-                                          const REAL *delta, ptrdiff_t ld, ptrdiff_t width,
-                                          const REAL *start, REAL *gradient, int64_t *cursor,
-                                          void *list, int *count) {
+/* Entries of features [from, stop) of the rows of an order, whose cursors stand at feature `from` and
+ * move to `stop`, listed by feature. list: (stop - from) * slots entries, a slot for each row; count:
+ * how many there are of each feature. */
+MLP_KERNEL void MLP_NAME(sparse_turn)(const mlp_records *s, const ptrdiff_t *order, ptrdiff_t rows,
+                                      ptrdiff_t from, ptrdiff_t stop, ptrdiff_t slots,
+                                      ptrdiff_t ld, int64_t *cursor, void *list, int *count) {
+    memset(count, 0, (size_t)(stop - from) * sizeof *count);
+    if (s->wide_index)
+        MLP_NAME(turn)(1, 0, s, order, rows, from, stop, slots, ld, cursor, list, count);
+    else if (s->coded)
+        MLP_NAME(turn)(0, 1, s, order, rows, from, stop, slots, ld, cursor, list, count);
+    else
+        MLP_NAME(turn)(0, 0, s, order, rows, from, stop, slots, ld, cursor, list, count);
+}
+
+/* gradient (features, ld) = start + S[:, some features].T @ delta, from the lists of those features,
+ * the first of which is number `place` of what was turned about. */
+MLP_KERNEL void MLP_NAME(sparse_gradient)(const void *list, const int *count, ptrdiff_t place,
+                                          ptrdiff_t features, ptrdiff_t slots, const REAL *delta,
+                                          ptrdiff_t ld, ptrdiff_t width, const REAL *start,
+                                          ptrdiff_t start_row, REAL *gradient) {
     const ptrdiff_t all = width / LANES, panels = (all + PANEL - 1) / PANEL;
-    ptrdiff_t start_row = 0;
-    for (ptrdiff_t row = 0; row < rows; row += GROUP) {
-        const ptrdiff_t group = rows - row < GROUP ? rows - row : GROUP;
-        memset(count, 0, (size_t)(stop - from) * sizeof *count);
-        if (s->wide_index)
-            MLP_NAME(turn)(1, 0, s, order + row, group, from, stop, ld, cursor + row, list, count);
-        else if (s->coded)
-            MLP_NAME(turn)(0, 1, s, order + row, group, from, stop, ld, cursor + row, list, count);
-        else
-            MLP_NAME(turn)(0, 0, s, order + row, group, from, stop, ld, cursor + row, list, count);
-        for (ptrdiff_t panel = 0; panel < panels; panel++) {
-            const ptrdiff_t at = all * panel / panels, vectors = all * (panel + 1) / panels - at;
+    const MLP_NAME(entry) *entries = (const MLP_NAME(entry) *)list + place * slots;
+    for (ptrdiff_t panel = 0; panel < panels; panel++) {
+        const ptrdiff_t at = all * panel / panels, vectors = all * (panel + 1) / panels - at;
 #define GRADIENT(v)                                                                             \
-    MLP_NAME(gradient_panel)(v, stop - from, list, count, delta + row * ld + at * LANES, ld,    \
-                             start + at * LANES, start_row, gradient + at * LANES)
-            CASES(vectors, GRADIENT)
+    MLP_NAME(gradient_panel)(v, features, entries, count + place, slots, delta + at * LANES,    \
+                             ld, start + at * LANES, start_row, gradient + at * LANES)
+        CASES(vectors, GRADIENT)
 #undef GRADIENT
-        }
-        start = gradient;
-        start_row = ld;
     }
 }
 
@@ -294,5 +294,4 @@ PACK(u8, uint8_t)
 #undef CASES
 #undef PANEL
 #undef TILE_BYTES
-#undef GROUP
 #endif
