@@ -49,6 +49,8 @@ cdef class Input:
     cdef readonly object dtype
     cdef readonly double density
     cdef object _keep         # what `rows` points into
+    cdef int64_t _pack_row(self, Py_ssize_t i, double background, bint single, uint16_t* index,
+                           char* value) noexcept nogil
 
 # One dense row as real_t, into the first n_features elements of out.
 cdef void fetch_row(const Rows* rows, Py_ssize_t i, real_t* out) noexcept nogil

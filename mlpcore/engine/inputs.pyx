@@ -9,8 +9,15 @@ fewer operations than any dense product could.
 import numpy as np
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t
+from libc.string cimport memcpy
 
-from mlpcore.engine.team cimport Team, share
+from mlpcore.engine.team cimport (
+    Team,
+    barrier_await_turn,
+    barrier_end_turn,
+    barrier_stop,
+    barrier_take,
+)
 from mlpcore.engine.typedefs cimport real_t
 
 
@@ -70,6 +77,8 @@ SPARSE_BELOW = 0.4
 # Entries that are looked at to find the background, and rows to find where entries are.
 SAMPLE = 4096
 SAMPLED_ROWS = 512
+# Numbers that are packed at a time: what is packed of them stays in the cache.
+cdef Py_ssize_t PACKED = 1 << 15
 
 
 cdef class Input:
@@ -143,7 +152,7 @@ cdef class Input:
         self._keep = (start, index, value, table)
 
     def _pack(self, X, dtype, table, bint forced, int n_threads):
-        """Find the background, count what differs and keep that, if it is little enough."""
+        """Find the background and keep what differs from it, if that is little enough."""
         n, d = X.shape
         # An even sample, in steps that share no pattern with the rows.
         rows = np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.intp)
@@ -152,20 +161,21 @@ cdef class Input:
         background = values[counts.argmax()]
         if not forced and counts.max() < (0.9 - SPARSE_BELOW) * len(rows):
             return   # far from enough; the sample's error is about 0.01
+        # Room for the most that may be kept. Pages that stay empty take no memory.
+        capacity = n * d if forced else int(n * d * SPARSE_BELOW)
+        coded = X.dtype == np.uint8
         start = np.zeros(n + 1, np.int64)
+        index = np.empty(capacity, np.uint16)
+        value = np.empty(capacity, np.uint8 if coded else dtype)
         cdef Team team = Team(n_threads)
         with team:
-            team.run(lambda thread: self._pack_rows(thread, team.n_threads, dtype, background,
-                                                    start, None, None))
-            np.cumsum(start, out=start)
-            self.density = start[n] / (n * d)
-            if not forced and self.density > SPARSE_BELOW:
-                return
-            index = np.empty(start[n], np.uint16)
-            coded = X.dtype == np.uint8
-            value = np.empty(start[n], np.uint8 if coded else dtype)
-            team.run(lambda thread: self._pack_rows(thread, team.n_threads, dtype, background,
-                                                    start, index, value))
+            team.run(lambda thread: self._pack_blocks(team, dtype, background, start, index, value))
+        found = start[n]
+        if found < 0:
+            return   # there was more
+        self.density = found / (n * d)
+        index.resize(found, refcheck=False)
+        value.resize(found, refcheck=False)
         number = table[background] if coded else background
         self._records(start, index, value, (table - number).astype(dtype) if coded else None,
                       float(number))
@@ -185,46 +195,64 @@ cdef class Input:
         places = index[: start[sampled]] // CHUNK
         return np.bincount(places, minlength=chunks) / max(1, sampled)
 
-    def _pack_rows(self, int thread, int size, dtype, background, int64_t[::1] start,
-                   uint16_t[::1] index, value):
-        """This thread's rows: count them into start[row + 1], or pack them where there is room."""
-        cdef Py_ssize_t i, begin, end, n = self.rows.n_features
-        cdef const char* row
-        cdef uint16_t* indices = NULL
-        cdef char* values = NULL
-        cdef char* place
-        cdef uint16_t* to
-        cdef Py_ssize_t size_of = 0
-        cdef int64_t found
+    def _pack_blocks(self, Team team, dtype, background, int64_t[::1] start, index, value):
+        """Pack blocks of rows until none is left, each into memory of this thread's own first: the
+        place of a block is known when those before it have been counted. start[-1] = -1 if they
+        do not fit."""
+        cdef Py_ssize_t n = self.rows.n_rows, d = self.rows.n_features
+        cdef Py_ssize_t size = max(1, PACKED // d), size_of = value.itemsize
+        cdef int64_t capacity = len(index), at, found
+        cdef Py_ssize_t first, i, stop
+        cdef long block
+        cdef uint16_t* indices = <uint16_t*> _address(index)
+        cdef char* values = <char*> _address(value)
+        own_indices, own_values = np.empty(size * d, np.uint16), np.empty(size * d, value.dtype)
+        cdef uint16_t* own_index = <uint16_t*> _address(own_indices)
+        cdef char* own_value = <char*> _address(own_values)
         cdef double number = background
         cdef bint single = dtype == "float32"
-        cdef InputKind kind = self.rows.kind
-        cdef const char* data = self.rows.data
-        cdef Py_ssize_t row_bytes = self.rows.row_bytes
-        if index is not None:
-            indices, values, size_of = <uint16_t*> _address(index.base), \
-                <char*> _address(value), value.itemsize
-        share(self.rows.n_rows, 1, thread, size, &begin, &end)
         with nogil:
-            for i in range(begin, end):
-                row = data + i * row_bytes
-                to = NULL if indices is NULL else indices + start[i]
-                place = NULL if values is NULL else values + start[i] * size_of
-                if kind == UINT8:
-                    found = pack_u8(<const uint8_t*> row, n, <uint8_t> number, to, NULL,
-                                    <uint8_t*> place)
-                elif single and kind == FLOAT32:
-                    found = pack_f32_f32(<const float*> row, n, <float> number, to,
-                                         <float*> place, NULL)
-                elif single:
-                    found = pack_f64_f32(<const double*> row, n, number, to, <float*> place, NULL)
-                elif kind == FLOAT32:
-                    found = pack_f32_f64(<const float*> row, n, <float> number, to,
-                                         <double*> place, NULL)
-                else:
-                    found = pack_f64_f64(<const double*> row, n, number, to, <double*> place, NULL)
-                if indices is NULL:
+            while True:
+                block = barrier_take(team.barrier)
+                first = block * size
+                stop = min(n, first + size)
+                if first >= n:
+                    break
+                found = 0
+                for i in range(first, stop):
+                    found += self._pack_row(i, number, single, own_index + found,
+                                            own_value + found * size_of)
                     start[i + 1] = found
+                if barrier_await_turn(team.barrier, block):
+                    break
+                at = start[first]
+                if at + found > capacity:
+                    start[n] = -1
+                    barrier_stop(team.barrier)
+                    break
+                for i in range(first, stop):
+                    start[i + 1] += at
+                barrier_end_turn(team.barrier)
+                memcpy(indices + at, own_index, found * sizeof(uint16_t))
+                memcpy(values + at * size_of, own_value, found * size_of)
+
+    cdef int64_t _pack_row(self, Py_ssize_t i, double background, bint single, uint16_t* index,
+                           char* value) noexcept nogil:
+        """Entries of a row that differ from the background, and how many there are."""
+        cdef const char* row = self.rows.data + i * self.rows.row_bytes
+        cdef Py_ssize_t n = self.rows.n_features
+        if self.rows.kind == UINT8:
+            return pack_u8(<const uint8_t*> row, n, <uint8_t> background, index, NULL,
+                           <uint8_t*> value)
+        if single and self.rows.kind == FLOAT32:
+            return pack_f32_f32(<const float*> row, n, <float> background, index, <float*> value,
+                                NULL)
+        if single:
+            return pack_f64_f32(<const double*> row, n, background, index, <float*> value, NULL)
+        if self.rows.kind == FLOAT32:
+            return pack_f32_f64(<const float*> row, n, <float> background, index, <double*> value,
+                                NULL)
+        return pack_f64_f64(<const double*> row, n, background, index, <double*> value, NULL)
 
 
 cdef const void* _address(array) except? NULL:

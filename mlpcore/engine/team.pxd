@@ -10,6 +10,9 @@ cdef extern from "simd/barrier.h" nogil:
     # True when the work was stopped; the number that `barrier_take` hands out starts anew.
     bint barrier_wait "mlp_team_wait" (Barrier*)
     long barrier_take "mlp_team_take" (Barrier*)
+    # For parts of the work that must follow each other: true when the work was stopped.
+    bint barrier_await_turn "mlp_team_await_turn" (Barrier*, long number)
+    void barrier_end_turn "mlp_team_end_turn" (Barrier*)
     double clock "mlp_clock" ()
 
 cdef class Team:

@@ -14,6 +14,7 @@ typedef struct {
     _Alignas(64) atomic_int generation;
     _Alignas(64) atomic_int stop;
     _Alignas(64) atomic_long next;
+    _Alignas(64) atomic_long turn;
     int size;
 } mlp_team;
 
@@ -24,6 +25,7 @@ static inline mlp_team *mlp_team_new(int size) {
         atomic_init(&team->generation, 0);
         atomic_init(&team->stop, 0);
         atomic_init(&team->next, 0);
+        atomic_init(&team->turn, 0);
         team->size = size;
     }
     return team;
@@ -34,6 +36,7 @@ static inline void mlp_team_reset(mlp_team *team) {
     atomic_store(&team->arrived, 0);
     atomic_store(&team->stop, 0);
     atomic_store(&team->next, 0);
+    atomic_store(&team->turn, 0);
 }
 
 /* Everybody leaves at the next barrier, whoever is still missing there. */
@@ -55,6 +58,26 @@ static inline void mlp_pause(void) {
 #endif
 }
 
+/* Spins since the start of a wait: a pause, and after a while somebody else's turn on this core. */
+static inline void mlp_relax(int spins) {
+    if (spins < 2000)
+        mlp_pause();
+    else
+        sched_yield();
+}
+
+/* Wait until numbers 0 to `number` - 1 have had their turns; true when the work has been stopped. */
+static inline int mlp_team_await_turn(mlp_team *team, long number) {
+    for (int spins = 0; atomic_load_explicit(&team->turn, memory_order_acquire) != number; spins++) {
+        if (mlp_team_stopped(team)) return 1;
+        mlp_relax(spins);
+    }
+    return mlp_team_stopped(team);
+}
+static inline void mlp_team_end_turn(mlp_team *team) {
+    atomic_fetch_add_explicit(&team->turn, 1, memory_order_release);
+}
+
 /* True when the work has been stopped. The last one in calls `reset` work by clearing `next`. */
 static inline int mlp_team_wait(mlp_team *team) {
     if (team->size == 1) {
@@ -72,10 +95,7 @@ static inline int mlp_team_wait(mlp_team *team) {
         if (atomic_load_explicit(&team->generation, memory_order_acquire) != generation)
             return mlp_team_stopped(team);
         if (mlp_team_stopped(team)) return 1;
-        if (spins < 2000)
-            mlp_pause();
-        else
-            sched_yield();
+        mlp_relax(spins);
     }
 }
 

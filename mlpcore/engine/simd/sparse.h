@@ -260,31 +260,44 @@ MLP_KERNEL double MLP_NAME(sparse_sum)(const mlp_records *s, ptrdiff_t row) {
     return sum;
 }
 
-/* Entries of one row that are not the background; index and value are NULL to count them only.
- * Most runs of 16 are background alone, which one comparison of vectors can tell. */
+/* Entries of one row that are not the background. Most runs of 16 are background alone, to the bit,
+ * which a few vector operations tell; in the others every number is written whether it stays or
+ * not, which is cheaper than guessing. */
 #define PACK(name, source)                                                                       \
+    enum { MLP_NAME(words_##name) = 16 * sizeof(source) < BYTES ? 16 * sizeof(source) : BYTES }; \
+    typedef uint64_t MLP_NAME(words_of_##name)                                                   \
+        __attribute__((vector_size(MLP_NAME(words_##name)), aligned(1), may_alias));             \
+    MLP_INLINE int64_t MLP_NAME(pack_run_##name)(const source *x, ptrdiff_t from, int run,       \
+                                                 source background, int64_t found,               \
+                                                 uint16_t *index, REAL *value, uint8_t *code) {  \
+        for (int j = 0; j < run; j++) {                                                          \
+            index[found] = (uint16_t)(from + j);                                                 \
+            if (value) value[found] = (REAL)x[from + j] - (REAL)background;                      \
+            if (code) code[found] = (uint8_t)x[from + j];                                        \
+            found += x[from + j] != background;                                                  \
+        }                                                                                        \
+        return found;                                                                            \
+    }                                                                                            \
     MLP_KERNEL int64_t MLP_NAME(pack_##name)(const source *x, ptrdiff_t n, source background,    \
                                              uint16_t *index, REAL *value, uint8_t *code) {      \
         int64_t found = 0;                                                                       \
-        for (ptrdiff_t from = 0; from < n; from += 16) {                                         \
-            const ptrdiff_t run = n - from < 16 ? n - from : 16;                                 \
-            int any = 0;                                                                         \
-            if (run == 16)                                                                       \
-                for (int j = 0; j < 16; j++) any += x[from + j] != background;                   \
-            else                                                                                 \
-                for (int j = 0; j < run; j++) any += x[from + j] != background;                  \
-            if (index && any)                                                                    \
-                for (ptrdiff_t f = from, last = found + any; found < last; f++) {                \
-                    /* written whether it stays or not: cheaper than a branch */                 \
-                    index[found] = (uint16_t)f;                                                  \
-                    if (value) value[found] = (REAL)x[f] - (REAL)background;                     \
-                    if (code) code[found] = (uint8_t)x[f];                                       \
-                    found += x[f] != background;                                                 \
-                }                                                                                \
-            else                                                                                 \
-                found += any;                                                                    \
+        ptrdiff_t from = 0;                                                                      \
+        MLP_NAME(words_of_##name) pattern;                                                       \
+        for (size_t j = 0; j < sizeof pattern / sizeof background; j++)                          \
+            memcpy((char *)&pattern + j * sizeof background, &background, sizeof background);    \
+        for (; from + 16 <= n; from += 16) {                                                     \
+            const MLP_NAME(words_of_##name) *words = (const void *)(x + from);                   \
+            MLP_NAME(words_of_##name) unlike = words[0] ^ pattern;                               \
+            for (size_t j = 1; j < 16 * sizeof background / sizeof pattern; j++)                 \
+                unlike |= words[j] ^ pattern;                                                    \
+            uint64_t differs = 0;                                                                \
+            for (size_t j = 0; j < sizeof pattern / 8; j++) differs |= unlike[j];                \
+            if (differs)                                                                         \
+                found = MLP_NAME(pack_run_##name)(x, from, 16, background, found, index, value,  \
+                                                  code);                                         \
         }                                                                                        \
-        return found;                                                                            \
+        return MLP_NAME(pack_run_##name)(x, from, (int)(n - from), background, found, index,     \
+                                         value, code);                                           \
     }
 PACK(f32, float)
 PACK(f64, double)
