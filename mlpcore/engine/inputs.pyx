@@ -161,18 +161,23 @@ cdef class Input:
         background = values[counts.argmax()]
         if not forced and counts.max() < (0.9 - SPARSE_BELOW) * len(rows):
             return   # far from enough; the sample's error is about 0.01
-        # Room for the most that may be kept. Pages that stay empty take no memory.
-        capacity = n * d if forced else int(n * d * SPARSE_BELOW)
+        most = n * d if forced else int(n * d * SPARSE_BELOW)
+        # Room for what the sample tells, and where that was too little, for the most there may be.
+        likely = int(n * d * (1.03 - counts.max() / len(rows)))
         coded = X.dtype == np.uint8
-        start = np.zeros(n + 1, np.int64)
-        index = np.empty(capacity, np.uint16)
-        value = np.empty(capacity, np.uint8 if coded else dtype)
         cdef Team team = Team(n_threads)
         with team:
-            team.run(lambda thread: self._pack_blocks(team, dtype, background, start, index, value))
-        found = start[n]
+            for capacity in {min(likely, most): None, most: None}:
+                start = np.zeros(n + 1, np.int64)
+                index = np.empty(capacity, np.uint16)
+                value = np.empty(capacity, np.uint8 if coded else dtype)
+                team.run(lambda thread: self._pack_blocks(team, dtype, background, start, index,
+                                                          value))
+                found = start[n]
+                if found >= 0:
+                    break
         if found < 0:
-            return   # there was more
+            return
         self.density = found / (n * d)
         index.resize(found, refcheck=False)
         value.resize(found, refcheck=False)
