@@ -234,7 +234,7 @@ class NeuralNetMLP:
             valid=None
             if valid is None
             else _input(valid, dtype, scale, train_input.path, settings["n_threads"]),
-            valid_labels=valid_labels,
+            valid_targets=valid_labels,
             learning_rate=settings["eta"],
             l2=settings["l2"],
             minibatch_size=settings["minibatch_size"],

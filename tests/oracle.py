@@ -14,6 +14,11 @@ def logistic(z):
     return 1 / (1 + np.exp(-np.clip(z, -250, 250)))
 
 
+def softmax(z):
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
 # What a hidden unit makes of its net input, and the derivative.
 UNITS = {
     "identity": (lambda z: z, np.ones_like),

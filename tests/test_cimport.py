@@ -34,15 +34,18 @@ EVERYTHING = (
     )
     + """
 from mlpcore.engine.activations cimport activate
-from mlpcore.engine.losses cimport loss
+from mlpcore.engine.losses cimport Targets, row_loss
 from mlpcore.engine.network cimport Network
 from mlpcore.engine.team cimport Team
 
 def use(double[::1] z, double[::1] t, Network network):
     cdef double total
+    cdef double room[8]
+    cdef Targets targets
     cdef Team team = Team(2)
+    targets.labels, targets.values, targets.weights = NULL, &t[0], NULL
     with nogil:
-        total = loss(0, &z[0], &t[0], <int> z.shape[0])
+        total = row_loss(&network.loss, &targets, 0, &z[0], <int> z.shape[0], 1, room)
         activate(1, &z[0], z.shape[0])
     return total, network.layers[0].n_in, network.layers[network.n_layers - 1].n_out, team.n_threads
 """

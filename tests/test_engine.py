@@ -199,12 +199,12 @@ MISTAKES = {
     "a label beyond the outputs": "Trainer(network, X, labels + 10**6)",
     "a negative label": "Trainer(network, X, labels - 10**6)",
     "minibatches of no rows": "Trainer(network, X, labels, minibatch_size=0)",
-    "validation labels without rows": "Trainer(network, X, labels, valid_labels=labels)",
+    "validation labels without rows": "Trainer(network, X, labels, valid_targets=labels)",
     "validation rows without labels": "Trainer(network, X, labels, valid=X)",
-    "too few validation labels": "Trainer(network, X, labels, valid=X, valid_labels=labels[:2])",
+    "too few validation labels": "Trainer(network, X, labels, valid=X, valid_targets=labels[:2])",
     "validation rows of another width":
         "Trainer(network, X, labels, valid=Input(np.ones((9, 600)), 'float64'), "
-        "valid_labels=labels[:9])",
+        "valid_targets=labels[:9])",
     "too few labels for a gradient": "gradient(network, X, labels[:4])",
     "too few targets":
         "row_losses('binary_cross_entropy', np.ones((2, 3)), np.ones((2, 1)))",
@@ -284,7 +284,7 @@ def test_evaluation_counts_every_row_once(rows):
     layers = list(zip(network.coefs, network.intercepts, strict=True))
     z, z_valid = (oracle.net_inputs(layers, rows)[-1] for rows in (X, X_valid))
     with Trainer(network, Input(X, "float64"), labels, valid=Input(X_valid, "float64"),
-                 valid_labels=labels_valid, minibatch_size=1, n_threads=2) as trainer:  # fmt: skip
+                 valid_targets=labels_valid, minibatch_size=1, n_threads=2) as trainer:  # fmt: skip
         loss, hits, valid_hits = trainer.evaluate()
     np.testing.assert_allclose(loss, oracle.cross_entropy(z, np.eye(3)[labels]).sum(), rtol=1e-13)
     assert hits == (z.argmax(axis=1) == labels).sum()

@@ -104,7 +104,7 @@ def test_ctrl_c_in_the_first_epoch_leaves_the_starting_weights(job):
 
 
 def long_trainer(n_threads):
-    """A third of a second of work in 25,000 rows of an epoch, and as much in an evaluation."""
+    """A third of a second of work in 75,000 rows of an epoch, and as much in an evaluation."""
     n = 250_000
     rows = np.broadcast_to(np.linspace(-1, 1, 784), (n, 784))
     network = Network((784, 100, 10))
@@ -127,7 +127,7 @@ def test_signals_are_handled_while_the_engine_computes(part, n_threads):
     before = signal.signal(signal.SIGALRM, tick)
     try:
         with long_trainer(n_threads) as trainer:
-            arguments = [np.arange(25_000)] if part == "epoch" else []
+            arguments = [np.arange(75_000)] if part == "epoch" else []
             signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
             call = getattr(trainer, part)
             ticks = 0
@@ -154,7 +154,7 @@ def test_a_handler_that_raises_ends_the_call_and_all_threads(part, n_threads):
     try:
         with long_trainer(n_threads) as trainer:
             call = getattr(trainer, part)
-            arguments = [np.arange(25_000)] if part == "epoch" else []
+            arguments = [np.arange(75_000)] if part == "epoch" else []
             signal.setitimer(signal.ITIMER_REAL, 0.05)
             with pytest.raises(Tick):
                 call(*arguments)

@@ -2,17 +2,40 @@
 
 import numpy as np
 import pytest
-from oracle import cross_entropy, logistic
+from oracle import cross_entropy, logistic, softmax
 
+from mlpcore.engine.activations import OUTPUTS
 from mlpcore.engine.inputs import Input
-from mlpcore.engine.losses import LOSSES, row_losses
+from mlpcore.engine.losses import LOSSES, MATCHED, MEANS, row_losses
 from mlpcore.engine.network import Network
 from mlpcore.engine.trainer import gradient
 
 DTYPES = ["float32", "float64"]
 
-# The loss of each output, and the output itself, from net inputs and targets.
-FORMULAS = {"binary_cross_entropy": (cross_entropy, logistic)}
+
+def softmax_cross_entropy(z, t):
+    top = z.max(axis=-1, keepdims=True)
+    return t * (top + np.log(np.exp(z - top).sum(axis=-1, keepdims=True)) - z)
+
+
+def poisson(z, t):
+    return t * np.log(np.where(t > 0, t, 1)) - t * z - t + np.exp(z)
+
+
+# From net inputs and targets: the loss of each output, the output itself, and targets to try.
+FORMULAS = {
+    "binary_cross_entropy": (cross_entropy, logistic, "share"),
+    "cross_entropy": (softmax_cross_entropy, softmax, "share"),
+    "squared_error": (lambda z, t: (z - t) ** 2 / 2 / z.shape[-1], lambda z: z, "number"),
+    "poisson": (poisson, np.exp, "count"),
+}
+
+
+def targets(kind, shape, rng):
+    """Shares are between 0 and 1, often at an end."""
+    if kind == "share":
+        return np.where(rng.random(shape) < 0.5, rng.random(shape), rng.integers(2, size=shape))
+    return rng.poisson(2, shape) * 1.0 if kind == "count" else rng.normal(0, 5, shape)
 
 
 def test_every_loss_has_a_formula():
@@ -21,19 +44,42 @@ def test_every_loss_has_a_formula():
 
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("soft", [False, True])
-def test_loss_equals_its_formula(name, dtype, soft):
+def test_loss_equals_its_formula(name, dtype):
     rng = np.random.default_rng(3)
+    formula, _, kind = FORMULAS[name]
     for n in [*range(1, 40), 200]:
         z = rng.normal(0, 10, (5, n)).astype(dtype)
-        t = (rng.random((5, n)) if soft else rng.integers(2, size=(5, n))).astype(dtype)
+        t = targets(kind, (5, n), rng).astype(dtype)
         x, target = z.astype(np.longdouble), t.astype(np.longdouble)
-        expected = FORMULAS[name][0](x, target).sum(axis=1)
-        # Each term is the difference of numbers as large as z.
-        slack = 4 * np.finfo(dtype).eps * (abs(x) + 1).sum(axis=1)
+        expected = formula(x, target).sum(axis=1)
+        # Each term is made of numbers as large as these.
+        parts = (abs(x) + 1) * (abs(target) + 1) + formula(x, target)
+        slack = 8 * np.finfo(dtype).eps * parts.sum(axis=1)
         losses = row_losses(name, z, t)
         assert losses.dtype == np.float64
         assert np.all(abs(losses - expected) <= slack)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_loss_of_outputs_equals_that_of_net_inputs(name, dtype):
+    """Clipped to between eps and 1 - eps, which changes nothing in the middle."""
+    rng = np.random.default_rng(6)
+    z = rng.normal(0, 2, (50, 13)).astype(dtype)
+    t = targets(FORMULAS[name][2], z.shape, rng).astype(dtype)
+    exact = row_losses(name, z, t)
+    np.testing.assert_allclose(
+        row_losses(name, z, t, clip=True), exact, rtol=300 * np.finfo(dtype).eps
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_probabilities_are_clipped(dtype):
+    z, t = np.array([[900.0, -900.0]], dtype), np.array([[0.0, 1.0]], dtype)
+    eps = np.finfo(dtype).eps
+    expected = -np.log(np.float64(eps)) * np.array([2, 1])
+    for name, loss in zip(["binary_cross_entropy", "cross_entropy"], expected, strict=True):
+        np.testing.assert_allclose(row_losses(name, z, t, clip=True), [loss], rtol=4 * eps)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -69,23 +115,46 @@ def test_nan_makes_the_loss_of_its_row_nan(name, dtype):
     assert np.isnan(row_losses(name, z, t)).tolist() == [False, True, False]
 
 
+@pytest.mark.parametrize("output", [None, *OUTPUTS])
 @pytest.mark.parametrize("name", LOSSES)
-def test_error_of_an_output_is_the_derivative_of_the_loss(name):
+def test_error_of_an_output_is_the_derivative_of_the_loss(name, output):
     """A network without hidden layer or input has biases for net inputs, and their gradient."""
-    z = np.linspace(-5, 5, 11)
-    network = Network((1, 11), loss=name)
+    rng = np.random.default_rng(8)
+    # Where every kind of output unit gives what every loss takes, a number between 0 and 1, and off
+    # the corners of those that have one.
+    z = rng.uniform(0.05, 0.95, 11) * (-1 if output == "exp" else 1)
+    if output in (None, LOSSES[name]):
+        z = np.linspace(-5, 5, 11)
+    t = targets(FORMULAS[name][2], (1, 11), rng)
+    if name == "cross_entropy":  # the parts of a whole
+        t /= t.sum()
+    network = Network((1, 11), loss=name, output=output)
     network.intercepts[0][:] = z
-    _, flat = gradient(network, Input(np.zeros((1, 1)), "float64"), np.array([4], np.intc))
+    _, flat = gradient(network, Input(np.zeros((1, 1)), "float64"), t)
     error = network.views(flat)[1][0]
 
-    t = np.eye(11)[[4]]
-    h = 1e-3
-    numeric = []
+    h, numeric = 1e-3, []
     for step in np.eye(11) * h:
-        f = {k: row_losses(name, (z + k * step)[None], t)[0] for k in (-2, -1, 1, 2)}
+        f = {k: row_losses(name, (z + k * step)[None], t, output=output)[0] for k in (-2, -1, 1, 2)}
         numeric.append((8 * (f[1] - f[-1]) - (f[2] - f[-2])) / (12 * h))
-    np.testing.assert_allclose(error, numeric, rtol=1e-6, atol=1e-10)
-    np.testing.assert_allclose(error, FORMULAS[name][1](z) - t[0], rtol=1e-13)
+    # The gradient of a mean over outputs is that of the sum.
+    factor = 11 if name in MEANS else 1
+    np.testing.assert_allclose(error, np.array(numeric) * factor, rtol=1e-6, atol=1e-9)
+    if output in (None, LOSSES[name]) and name in MATCHED:
+        np.testing.assert_allclose(error, FORMULAS[name][1](z) - t[0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_labels_are_short_for_rows_of_zeros_with_a_one(name):
+    rng = np.random.default_rng(2)
+    X = Input(rng.normal(size=(40, 3)), "float64")
+    network = Network((3, 4, 5), loss=name)
+    for array in network.coefs + network.intercepts:
+        array[:] = rng.normal(size=array.shape)
+    labels = rng.integers(5, size=40).astype(np.intc)
+    (loss, flat), (loss_2, flat_2) = (gradient(network, X, t) for t in (labels, np.eye(5)[labels]))
+    assert loss == loss_2
+    assert np.array_equal(flat, flat_2)
 
 
 def test_unknown_name_is_told_with_the_known_ones():

@@ -12,12 +12,38 @@ DTYPES = ["float32", "float64"]
 ETA, L2 = 0.3, 0.7
 
 
-def sgd(w, g, l2):
-    return w - ETA * (g + l2 * w)
+MOMENTUM, BETA_1, BETA_2, EPSILON = 0.8, 0.7, 0.9, 1e-3
 
 
-# New parameters from old ones, their gradient and the penalty's strength.
-FORMULAS = {"sgd": sgd, "store": lambda w, g, l2: w}
+def sgd(w, g, state, t, rate):
+    return w - rate * g
+
+
+def momentum(w, g, state, t, rate):
+    state[0] = MOMENTUM * state[0] - rate * g
+    return w + state[0]
+
+
+def nesterov(w, g, state, t, rate):
+    state[0] = MOMENTUM * state[0] - rate * g
+    return w + MOMENTUM * state[0] - rate * g
+
+
+def adam(w, g, state, t, rate):
+    state[0] = BETA_1 * state[0] + (1 - BETA_1) * g
+    state[1] = BETA_2 * state[1] + (1 - BETA_2) * g**2
+    rate *= np.sqrt(1 - np.longdouble(BETA_2) ** t) / (1 - np.longdouble(BETA_1) ** t)
+    return w - rate * state[0] / (np.sqrt(state[1]) + EPSILON)
+
+
+# New parameters from old ones, the gradient with its penalty, the state and the step's number.
+FORMULAS = {
+    "store": lambda w, g, state, t, rate: w,
+    "sgd": sgd,
+    "momentum": momentum,
+    "nesterov": nesterov,
+    "adam": adam,
+}
 
 
 def test_every_optimizer_has_a_formula():
@@ -37,25 +63,81 @@ def problem(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("l2", [0.0, L2])
-def test_one_step_equals_the_formula(name, dtype, l2):
+@pytest.mark.parametrize("average", [False, True])
+def test_steps_equal_the_formula(name, dtype, l2, average):
+    """Three steps, each from the weights and the gradient that the engine has then."""
     network, X, labels = problem(dtype)
-    _, flat = gradient(network, X, labels)
-    weights, biases = network.views(flat)
-    expected = [
-        FORMULAS[name](old.astype(np.longdouble), g.astype(np.longdouble), strength)
-        for old, g, strength in [
-            *((w, g, l2) for w, g in zip(network.coefs, weights, strict=True)),
-            *((b, g, 0.0) for b, g in zip(network.intercepts, biases, strict=True)),
-        ]
-    ]
-    trainer = Trainer(network, X, labels, optimizer=name, learning_rate=ETA, l2=l2,
-                      minibatch_size=11)  # fmt: skip
-    with trainer:
-        trainer.epoch(np.arange(11))
-    # Rounded steps: the products, their sum, and the sum with w, which is rounded last.
+    trainer = Trainer(
+        network, X, labels, optimizer=name, learning_rate=ETA, l2=l2, average=average,
+        minibatch_size=11, momentum=MOMENTUM, beta_1=BETA_1, beta_2=BETA_2, epsilon=EPSILON,
+    )  # fmt: skip
+    arrays = network.coefs + network.intercepts
+    states = [[np.zeros(a.shape, np.longdouble) for _ in range(2)] for a in arrays]
+    # A step rounds the products, their sum, and the sum with w; Adam divides by a root, too.
     eps = np.finfo(dtype).eps
-    for new, exact in zip(network.coefs + network.intercepts, expected, strict=True):
-        np.testing.assert_allclose(new, exact.astype(np.float64), rtol=eps, atol=6 * eps)
+    with trainer:
+        for t in (1, 2, 3):
+            _, flat = gradient(network, X, labels, l2=l2, average=average)
+            weights, biases = network.views(flat)
+            expected = [
+                FORMULAS[name](old.astype(np.longdouble), g.astype(np.longdouble), state, t, ETA)
+                for old, g, state in zip(arrays, weights + biases, states, strict=True)
+            ]
+            trainer.epoch(np.arange(11))
+            assert trainer.step_count == t
+            for new, exact in zip(arrays, expected, strict=True):
+                slack = {"rtol": 4 * eps, "atol": 16 * t * eps}
+                np.testing.assert_allclose(new, exact.astype(np.float64), **slack)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_another_trainer_goes_on_from_state_and_step_count(name):
+    def run(stops):
+        network, X, labels = problem("float64")
+        state, count = None, 0
+        for epochs in stops:
+            trainer = Trainer(network, X, labels, optimizer=name, learning_rate=0.01,
+                              minibatch_size=4)  # fmt: skip
+            if state is not None:
+                trainer.state[:] = state
+                trainer.step_count = count
+            with trainer:
+                for _ in range(epochs):
+                    trainer.epoch(np.arange(11))
+            state, count = trainer.state.copy(), trainer.step_count
+        return network.parameters.copy(), state, count
+
+    at_once, in_parts = run([5]), run([2, 3])
+    assert at_once[2] == in_parts[2] == 10
+    for a, b in zip(at_once, in_parts, strict=True):
+        assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_a_rate_for_each_minibatch(name, n_threads):
+    """The same as an epoch for each minibatch."""
+    order, rates = np.arange(11), np.array([0.1, 0.0, 0.3])
+    results = []
+    for parts in (False, True):
+        network, X, labels = problem("float64")
+        trainer = Trainer(network, X, labels, optimizer=name, l2=L2, minibatch_size=4,
+                          keep_last=True, n_threads=n_threads)  # fmt: skip
+        with trainer:
+            if not parts:
+                trainer.epoch(order, rates)
+            for k, rate in enumerate(rates if parts else []):
+                trainer.learning_rate = rate
+                trainer.epoch(order[4 * k : 4 * k + 4])
+        results.append(network.parameters.copy())
+    assert np.array_equal(*results)
+
+
+def test_rates_must_be_one_for_each_minibatch():
+    network, X, labels = problem("float64")
+    with Trainer(network, X, labels, minibatch_size=4) as trainer:
+        with pytest.raises(ValueError, match=r"each of 2 minibatches; got 3"):
+            trainer.epoch(np.arange(11), np.ones(3))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

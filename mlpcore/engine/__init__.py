@@ -2,7 +2,9 @@
 
 From the outside in; each module uses only those below it:
 
-- `trainer`: a step over a minibatch in two phases, epochs, the evaluation pass
+- `trainer`: epochs of minibatches, and the gradient of all rows
+- `evaluation`, `online`, `step`: loss and hits of many rows; minibatches of one row; a step over a
+  minibatch in two phases
 - `network`: layers, parameters, the way forward
 - `inputs`: what the first layer reads; rows in the form that the caller has them
 - `team`: threads, barriers, and BLAS held at one thread

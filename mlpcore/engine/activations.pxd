@@ -1,4 +1,4 @@
-"""Activations of hidden units; the functions themselves are in simd/activations.h."""
+"""Activations of units; the functions themselves are in simd/activations.h."""
 
 from mlpcore.engine.typedefs cimport real_t
 

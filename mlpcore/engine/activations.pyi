@@ -3,6 +3,7 @@ from typing import Any, Final
 from numpy.typing import ArrayLike, NDArray
 
 ACTIVATIONS: Final[tuple[str, ...]]
+OUTPUTS: Final[tuple[str, ...]]
 
 def activation(name: str, z: ArrayLike) -> NDArray[Any]: ...
 def slope(name: str, a: ArrayLike) -> NDArray[Any]: ...

@@ -1,4 +1,4 @@
-"""Activations of hidden units; the functions themselves are in simd/activations.h."""
+"""Activations of units; the functions themselves are in simd/activations.h."""
 
 import numpy as np
 
@@ -8,6 +8,8 @@ from mlpcore.engine.kernels import place_of
 
 # Same order as in simd/activations.h.
 ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
+# Those of output units, which softmax units need their whole row for.
+OUTPUTS = (*ACTIVATIONS, "exp", "softmax")
 
 
 cdef extern from "simd/activations.h" nogil:

@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t
 
 from mlpcore.engine.inputs cimport Block, Rows
+from mlpcore.engine.losses cimport Loss
 from mlpcore.engine.typedefs cimport real_t
 
 # Rows that go forward together outside training: their inputs and a small network's weights fit in
@@ -10,6 +11,8 @@ from mlpcore.engine.typedefs cimport real_t
 # threads.
 cdef enum:
     BLOCK = 96
+    # Rows of activations or of weights that are dealt out together: whole tiles of the products.
+    TILE = 8
 
 # Sizes and places only, so that one struct serves both dtypes. Offsets count elements.
 cdef struct Layer:
@@ -17,23 +20,26 @@ cdef struct Layer:
     int width                 # n_out in whole cache lines: the columns that kernels work on
     int ld                    # from one row to the next, of the weights and of the activations
     int ld_in                 # the same of the rows that the layer reads
-    int activation            # of the hidden units; the last layer's belong to the loss
+    bint hidden
+    int activation            # of hidden units; those of the last layer belong to the loss
     bint wide                 # too large for the cache: through BLAS
     Py_ssize_t w, b           # where weights (n_in rows) and biases start in the parameters
     Py_ssize_t wt             # where its transpose starts, for errors to pass back; see trainer
     Py_ssize_t x, a, delta    # what it reads, its activations, their errors: where they start in
     #                           a workspace, times the rows that the workspace is made for
+    Py_ssize_t tile           # the first of its TILEs of rows of weights, among those of all layers
 
 cdef class Network:
     cdef Layer* layers
     cdef readonly int n_layers
-    cdef int loss
+    cdef Loss loss
     cdef readonly bint single             # float32, not float64
     cdef readonly Py_ssize_t size         # of the parameters, padding included
     cdef void* theta                      # the parameters
     cdef Py_ssize_t forward_width         # of a workspace, per row, to go forward
     cdef Py_ssize_t full_width            # the same, to go back as well
     cdef Py_ssize_t transposed_size       # of all transposes
+    cdef Py_ssize_t n_tiles               # of rows of weights, in all layers
     cdef readonly object parameters, coefs, intercepts, dtype
     cdef readonly object n_units
     cdef object _background
@@ -62,7 +68,7 @@ cdef void start_of_sums(const Layer* layer, const real_t* theta, const Rows* sou
 # Rows through the first layer, into rows `at` and on of a workspace made for `capacity`: those that
 # `order` lists from `first` on, or those rows themselves. The n_next rows after them are about to
 # be wanted. start: see above; cursor: room for a number per row.
-cdef void forward_first(const Layer* layer, bint hidden, const real_t* theta, const Rows* source,
+cdef void forward_first(const Layer* layer, const real_t* theta, const Rows* source,
                         const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t rows,
                         const Py_ssize_t* next, Py_ssize_t n_next, const real_t* start,
                         int64_t* cursor, real_t* work, Py_ssize_t capacity,
@@ -72,5 +78,5 @@ cdef void fetch(const Layer* layer, const Rows* source, const Py_ssize_t* order,
                 Py_ssize_t rows, real_t* work, Py_ssize_t at) noexcept nogil
 # Rows of that workspace through one layer: x to x @ W + b. Hidden units are activated; the last
 # layer's net inputs are left as they are, since the loss reads them.
-cdef void forward(const Layer* layer, bint hidden, const real_t* theta, real_t* work,
+cdef void forward(const Layer* layer, const real_t* theta, real_t* work,
                   Py_ssize_t capacity, Py_ssize_t at, Py_ssize_t rows) noexcept nogil

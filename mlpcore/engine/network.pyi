@@ -13,8 +13,11 @@ class Network:
         cls,
         n_units: Sequence[int],
         *,
-        activation: str = "logistic",
+        activation: str | Sequence[str] = "logistic",
         loss: str = "binary_cross_entropy",
+        output: str | None = None,
+        loss_parameter: float | None = None,
+        loss_clip: bool = False,
         dtype: DTypeLike = "float64",
     ) -> Self: ...
     @property
@@ -42,6 +45,7 @@ class Network:
     def uses_blas(self) -> bool: ...
     def check(self, X: Input) -> None: ...
     def net_inputs(self, X: Input, n_threads: int = 1) -> NDArray[Any]: ...
+    def outputs(self, X: Input, n_threads: int = 1) -> NDArray[Any]: ...
     def classify(self, x: NDArray[Any]) -> int: ...
 
 class Room:

@@ -30,12 +30,12 @@ from mlpcore.engine.inputs cimport (
     records_forward,
 )
 from mlpcore.engine.kernels cimport all_finite, argmax, column_sums, small_gemm, sum_squares
+from mlpcore.engine.losses cimport loss_of, output as to_outputs
 from mlpcore.engine.team cimport Team, barrier_take
 from mlpcore.engine.typedefs cimport LINE, real_t
 
 from mlpcore.engine.activations import ACTIVATIONS
 from mlpcore.engine.kernels import place_of
-from mlpcore.engine.losses import LOSSES
 from mlpcore.engine.team import single_threaded_blas
 
 # A layer goes through BLAS from here on: its weights no longer stay in a core's second-level cache,
@@ -76,10 +76,20 @@ cdef class Network:
     ----------
     n_units : sequence of int
         Units of each layer, from the inputs to the outputs; at least two.
-    activation : str, default="logistic"
-        Of the hidden units; see `mlpcore.engine.activations.ACTIVATIONS`.
+    activation : str or sequence of str, default="logistic"
+        Of the hidden units, or of those of each hidden layer; see
+        `mlpcore.engine.activations.ACTIVATIONS`.
     loss : str, default="binary_cross_entropy"
-        The loss and with it the output units; see `mlpcore.engine.losses.LOSSES`.
+        See `mlpcore.engine.losses.LOSSES`. Losses of numbers, such as the squared error, are the
+        mean over the outputs; their gradient is that of the sum all the same, as in scikit-learn.
+    output : str, optional
+        The output units, one of `mlpcore.engine.activations.OUTPUTS`; those that belong to the loss
+        if not given.
+    loss_parameter : float, optional
+        Of losses that have one.
+    loss_clip : bool, default=False
+        Report the cross-entropies of probabilities that are clipped to [eps, 1 - eps], as
+        scikit-learn does, and not their exact values. The gradient is that of the exact one.
     dtype : {"float32", "float64"}, default="float64"
 
     Attributes
@@ -96,7 +106,7 @@ cdef class Network:
     """
 
     def __cinit__(self, n_units, *, activation="logistic", loss="binary_cross_entropy",
-                  dtype="float64"):
+                  output=None, loss_parameter=None, bint loss_clip=False, dtype="float64"):
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.float32, np.float64):
             raise ValueError(f"dtype must be float32 or float64; got {self.dtype}")
@@ -107,7 +117,15 @@ cdef class Network:
                 f"n_units must be two numbers or more, from 1 to {MOST_UNITS}; got {self.n_units}"
             )
         self.n_layers = <int> len(self.n_units) - 1
-        self.loss = place_of(loss, LOSSES, "loss")
+        self.loss = loss_of(loss, output, loss_parameter, loss_clip)
+        if isinstance(activation, str):
+            place_of(activation, ACTIVATIONS, "activation")
+            activation = (activation,) * (self.n_layers - 1)
+        if len(activation) != self.n_layers - 1:
+            raise ValueError(
+                f"activation must be one name, or one for each of the {self.n_layers - 1} hidden "
+                f"layers; got {len(activation)}"
+            )
         self.layers = <Layer*> calloc(self.n_layers, sizeof(Layer))
         if self.layers is NULL:
             raise MemoryError("no memory for the layers")
@@ -121,7 +139,9 @@ cdef class Network:
             layer.width = _whole_lines(layer.n_out, itemsize)
             layer.ld = _stride(layer.n_out, itemsize)
             layer.ld_in = ld_in
-            layer.activation = place_of(activation, ACTIVATIONS, "activation")
+            layer.hidden = i < self.n_layers - 1
+            if layer.hidden:
+                layer.activation = place_of(activation[i], ACTIVATIONS, "activation")
             layer.wide = layer.n_in * layer.ld * itemsize > WIDE_BYTES
             layer.w = place
             layer.b = layer.w + <Py_ssize_t> layer.n_in * layer.ld
@@ -129,6 +149,8 @@ cdef class Network:
             layer.wt = self.transposed_size
             if i > 0 and not layer.wide:
                 self.transposed_size += <Py_ssize_t> layer.n_out * layer.ld_in
+            layer.tile = self.n_tiles
+            self.n_tiles += (layer.n_in + TILE - 1) // TILE
             layer.x = self.layers[i - 1].a if i > 0 else 0
             layer.a = per_row
             per_row += layer.ld
@@ -222,6 +244,24 @@ cdef class Network:
         -------
         z : ndarray, shape (n_samples, n_outputs)
         """
+        return self._forward(X, n_threads, False)
+
+    def outputs(self, Input X, int n_threads=1):
+        """Outputs: the same net inputs through the output units' activation.
+
+        Parameters
+        ----------
+        X : Input
+        n_threads : int, default=1
+            As in `net_inputs`.
+
+        Returns
+        -------
+        a : ndarray, shape (n_samples, n_outputs)
+        """
+        return self._forward(X, n_threads, True)
+
+    def _forward(self, Input X, int n_threads, bint activated):
         self.check(X)
         z = np.empty((X.rows.n_rows, self.layers[self.n_layers - 1].n_out), self.dtype)
         cdef Py_ssize_t blocks = (X.rows.n_rows + BLOCK - 1) // BLOCK
@@ -229,16 +269,16 @@ cdef class Network:
         cdef Team team = Team(max(1, min(n_threads, blocks, int(worth))))
         hold = single_threaded_blas if self.uses_blas() else contextlib.nullcontext
         with team, hold():
-            team.run(lambda thread: self._blocks(X, team, z))
+            team.run(lambda thread: self._blocks(X, team, z, activated))
         return z
 
-    def _blocks(self, Input X, Team team, z):
+    def _blocks(self, Input X, Team team, z, bint activated):
         """Work through blocks of rows until none is left."""
         cdef Room room = Room(self, min(BLOCK, X.rows.n_rows))
         if self.single:
-            _net_inputs[float](self, X, team, room, z)
+            _net_inputs[float](self, X, team, room, z, activated)
         else:
-            _net_inputs[double](self, X, team, room, z)
+            _net_inputs[double](self, X, team, room, z, activated)
 
     def classify(self, x):
         """Class of one row, the quick way.
@@ -321,7 +361,6 @@ cdef void _rows_forward(const Layer* layers, int n_layers, const real_t* theta, 
     cdef real_t* work = <real_t*> room.work
     cdef real_t* start = <real_t*> room.start
     cdef int i
-    cdef bint hidden = n_layers > 1
     if not room.ready:
         packed = source[0]
         if room.skips:
@@ -332,19 +371,19 @@ cdef void _rows_forward(const Layer* layers, int n_layers, const real_t* theta, 
         room.ready = True
     if room.skips and source.kind != RECORDS:
         pack_block[real_t](source, row, rows, <real_t> room.background, &room.block, &packed)
-        forward_first[real_t](layers, hidden, theta, &packed, NULL, 0, rows, NULL, 0, start,
+        forward_first[real_t](layers, theta, &packed, NULL, 0, rows, NULL, 0, start,
                               room.cursor, work, room.capacity, 0)
     else:
-        forward_first[real_t](layers, hidden, theta, source, NULL, row, rows, NULL, 0, start,
+        forward_first[real_t](layers, theta, source, NULL, row, rows, NULL, 0, start,
                               room.cursor, work, room.capacity, 0)
     for i in range(1, n_layers):
-        forward(&layers[i], i < n_layers - 1, theta, work, room.capacity, 0, rows)
+        forward(&layers[i], theta, work, room.capacity, 0, rows)
 
 
-cdef _net_inputs(Network net, Input X, Team team, Room room, real_t[:, ::1] z):
+cdef _net_inputs(Network net, Input X, Team team, Room room, real_t[:, ::1] z, bint activated):
     cdef const Layer* last = &net.layers[net.n_layers - 1]
     cdef const real_t* theta = <const real_t*> net.theta
-    cdef const real_t* out = <const real_t*> room.work + room.capacity * last.a
+    cdef real_t* out = <real_t*> room.work + room.capacity * last.a
     cdef Py_ssize_t row, rows, i
     with nogil:
         while True:
@@ -354,6 +393,8 @@ cdef _net_inputs(Network net, Input X, Team team, Room room, real_t[:, ::1] z):
             rows = min(BLOCK, X.rows.n_rows - row)
             _rows_forward[real_t](net.layers, net.n_layers, theta, &X.rows, row, rows, room)
             for i in range(rows):
+                if activated:
+                    to_outputs[real_t](&net.loss, out + i * last.ld, last.n_out, last.width)
                 memcpy(&z[row + i, 0], out + i * last.ld, last.n_out * sizeof(real_t))
 
 
@@ -393,7 +434,7 @@ cdef void start_of_sums(const Layer* layer, const real_t* theta, const Rows* sou
             out[j] = b[j]
 
 
-cdef void forward_first(const Layer* layer, bint hidden, const real_t* theta, const Rows* source,
+cdef void forward_first(const Layer* layer, const real_t* theta, const Rows* source,
                         const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t rows,
                         const Py_ssize_t* next, Py_ssize_t n_next, const real_t* start,
                         int64_t* cursor, real_t* work, Py_ssize_t capacity,
@@ -402,13 +443,13 @@ cdef void forward_first(const Layer* layer, bint hidden, const real_t* theta, co
     cdef Py_ssize_t i
     if source.kind != RECORDS:
         fetch(layer, source, order, first, rows, work, at)
-        forward(layer, hidden, theta, work, capacity, at, rows)
+        forward(layer, theta, work, capacity, at, rows)
         return
     for i in range(rows):
         memcpy(z + i * layer.ld, start, layer.ld * sizeof(real_t))
     records_forward[real_t](source, order, first, rows, next, n_next, theta + layer.w, layer.ld,
                             layer.width, z, cursor)
-    if hidden:
+    if layer.hidden:
         activate(layer.activation, z, rows * layer.ld)
 
 
@@ -420,7 +461,7 @@ cdef void fetch(const Layer* layer, const Rows* source, const Py_ssize_t* order,
                   work + (at + i) * layer.ld_in)
 
 
-cdef void forward(const Layer* layer, bint hidden, const real_t* theta, real_t* work,
+cdef void forward(const Layer* layer, const real_t* theta, real_t* work,
                   Py_ssize_t capacity, Py_ssize_t at, Py_ssize_t rows) noexcept nogil:
     cdef const real_t* x = work + capacity * layer.x + at * layer.ld_in
     cdef const real_t* w = theta + layer.w
@@ -436,5 +477,5 @@ cdef void forward(const Layer* layer, bint hidden, const real_t* theta, real_t* 
     else:
         small_gemm[real_t](rows, layer.width, layer.n_in, x, layer.ld_in, 1, w, layer.ld,
                            b, 0, z, layer.ld)
-    if hidden:
+    if layer.hidden:
         activate(layer.activation, z, rows * layer.ld)

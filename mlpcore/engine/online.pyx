@@ -25,7 +25,8 @@ from mlpcore.engine.network cimport Layer, chunk_sums, forward
 from mlpcore.engine.step cimport (
     Plan,
     backward,
-    output_error,
+    output_errors,
+    start_minibatch,
     update_biases,
     update_weights,
 )
@@ -39,6 +40,8 @@ cdef double SMALLEST_SCALE = 1e-3
 
 cdef bint suits(const Plan* plan) noexcept nogil:
     return (plan.batch == 1 and plan.rows.kind == RECORDS and plan.is_sgd
+            and plan.rates is NULL and not plan.track_loss
+            and not (plan.average and plan.targets.weights is not NULL)
             and plan.rule.learning_rate * plan.rule.l2 < 1)
 
 
@@ -83,7 +86,6 @@ cdef Py_ssize_t online_steps(Plan* plan, real_t* theta, const Py_ssize_t* order,
 cdef void _online_step(Plan* plan, real_t* theta, const Py_ssize_t* order,
                        Py_ssize_t n_next) noexcept nogil:
     cdef const Layer* first = plan.layers
-    cdef const Layer* last = &plan.layers[plan.n_layers - 1]
     cdef const Layer* layer
     cdef real_t* work = <real_t*> plan.work
     cdef real_t* z = work + first.a
@@ -99,6 +101,7 @@ cdef void _online_step(Plan* plan, real_t* theta, const Py_ssize_t* order,
     cdef double kept = plan.scale * (1 - plan.rule.learning_rate * plan.rule.l2)
     cdef real_t scale, share, sum_of_x, decay, rate
 
+    start_minibatch(plan, order, 1)
     # Forward: x @ W = scale * (s @ V + background * column sums of V) + sum(x) * u
     memset(z, 0, first.ld * sizeof(real_t))
     records_forward[real_t](&plan.rows, order, 0, 1, order + 1, n_next, theta + first.w, first.ld,
@@ -106,12 +109,12 @@ cdef void _online_step(Plan* plan, real_t* theta, const Py_ssize_t* order,
     scale, share, sum_of_x = <real_t> plan.scale, <real_t> plan.rows.background, <real_t> total
     for j in range(first.ld):
         z[j] = b[j] + (scale * (z[j] + share * column[j]) + sum_of_x * u[j])
-    if first != last:
+    if first.hidden:
         activate(first.activation, z, first.ld)
     for i in range(1, plan.n_layers):
         layer = &plan.layers[i]
-        forward(layer, layer != last, theta, work, 1, 0, 1)
-    output_error(plan, last, work + last.a, plan.labels[row])
+        forward(layer, theta, work, 1, 0, 1)
+    output_errors(plan, work, 0, order, 0, 1)
     for i in range(plan.n_layers - 1, 0, -1):
         backward(plan, &plan.layers[i], theta, work, 0, 1)
     for i in range(1, plan.n_layers):

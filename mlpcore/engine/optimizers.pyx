@@ -1,13 +1,16 @@
 """Update rules; the loops themselves are in simd/optimizers.h.
 
 A rule sees one chunk of parameters, its gradient and its state at a time, so that the gradient of
-the whole network is never in memory. ``store`` keeps it all the same, for methods that need it.
+the whole network is never in memory. ``store`` keeps it all the same, for methods that need it: it
+adds up the gradients of all its steps.
 """
+
+from libc.math cimport pow, sqrt
 
 from mlpcore.engine.typedefs cimport real_t
 
 # Name: number of state vectors. Same order as in simd/optimizers.h.
-OPTIMIZERS = {"store": 1, "sgd": 0}
+OPTIMIZERS = {"store": 1, "sgd": 0, "momentum": 1, "nesterov": 1, "adam": 2}
 
 
 cdef extern from "simd/optimizers.h" nogil:
@@ -23,3 +26,7 @@ cdef void update(int kind, const Rule* rule, double l2, real_t* w, const real_t*
         update_f32(kind, rule, l2, w, g, state, stride, n)
     else:
         update_f64(kind, rule, l2, w, g, state, stride, n)
+
+
+cdef double corrected_rate(const Rule* rule, double n) noexcept nogil:
+    return rule.learning_rate * sqrt(1 - pow(rule.beta_2, n)) / (1 - pow(rule.beta_1, n))

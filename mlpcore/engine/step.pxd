@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t
 
 from mlpcore.engine.inputs cimport Rows
+from mlpcore.engine.losses cimport Loss, Targets
 from mlpcore.engine.network cimport Layer
 from mlpcore.engine.optimizers cimport Rule
 from mlpcore.engine.team cimport Barrier
@@ -21,14 +22,20 @@ cdef enum:
 cdef struct Plan:
     const Layer* layers
     int n_layers
-    int loss
+    Loss loss
     int optimizer
-    bint is_sgd
-    Rule rule
+    bint is_sgd, is_adam
+    Rule rule                 # what changes in it, thread 0 sets at the start of a minibatch
     Py_ssize_t state_stride   # between the optimiser's state vectors
     Rows rows                 # the training rows
-    const int* labels         # and their classes
+    Targets targets           # and what they are to become
     Py_ssize_t batch          # rows in a minibatch
+    bint average              # gradients are means over a minibatch's rows, not sums
+    bint track_loss
+    double learning_rate
+    const double* rates       # or one for each minibatch of the epoch
+    Py_ssize_t minibatch      # its number in this epoch
+    int64_t step_count        # minibatches in all epochs
     Barrier* barrier
     void* state
     void* work                # the minibatch: inputs, activations, errors
@@ -47,6 +54,14 @@ cdef struct Plan:
     int* counts
     Py_ssize_t strip
     Py_ssize_t slots
+    # The minibatch's rows or their weights summed up, the loss of each row, and what the penalty
+    # makes of each TILE of rows of W. Sums of losses: of all rows, and as scikit-learn's loss curve
+    # has it.
+    double total, penalty
+    double* losses
+    double* penalties
+    Py_ssize_t n_tiles
+    double loss_sum, loss_curve
     # Online learning: W = scale * V + 1 u.T, and in `lazy` u and the column sums of V.
     double scale
     void* lazy
@@ -58,7 +73,9 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, P
                Py_ssize_t n_next) noexcept nogil
 
 # Parts of a step, for steps of other kinds.
-cdef void output_error(Plan* plan, const Layer* last, real_t* z, int label) noexcept nogil
+cdef void start_minibatch(Plan* plan, const Py_ssize_t* order, Py_ssize_t rows) noexcept nogil
+cdef void output_errors(Plan* plan, real_t* work, int thread, const Py_ssize_t* order,
+                        Py_ssize_t start, Py_ssize_t stop) noexcept nogil
 cdef void backward(Plan* plan, const Layer* layer, const real_t* theta, real_t* work,
                    Py_ssize_t start, Py_ssize_t rows) noexcept nogil
 cdef void update_weights(Plan* plan, const Layer* layer, real_t* theta, int thread,

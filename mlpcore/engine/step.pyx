@@ -32,9 +32,16 @@ from mlpcore.engine.inputs cimport (
     records_seek,
     records_turn,
 )
-from mlpcore.engine.kernels cimport column_sums, row_times_transpose, small_gemm, transpose
-from mlpcore.engine.losses cimport output
+from mlpcore.engine.kernels cimport (
+    column_sums,
+    row_times_transpose,
+    small_gemm,
+    sum_squares,
+    transpose,
+)
+from mlpcore.engine.losses cimport row_error
 from mlpcore.engine.network cimport (
+    TILE,
     Layer,
     chunk_sums,
     fetch,
@@ -42,14 +49,12 @@ from mlpcore.engine.network cimport (
     forward_first,
     start_of_sums,
 )
-from mlpcore.engine.optimizers cimport update
+from mlpcore.engine.optimizers cimport corrected_rate, update
 from mlpcore.engine.team cimport barrier_wait, share
 from mlpcore.engine.typedefs cimport real_t
 
 # Pieces that a wide layer is cut into, along its inputs or its outputs.
 cdef int WIDE_PIECES = 8
-# Rows that are dealt out together: whole tiles of the products.
-cdef Py_ssize_t TILE = 8
 
 
 cdef void prepare(Plan* plan, const real_t* theta, int thread) noexcept nogil:
@@ -58,13 +63,59 @@ cdef void prepare(Plan* plan, const real_t* theta, int thread) noexcept nogil:
     cdef Py_ssize_t start, stop
     cdef int i
     chunk_sums(layer, theta, plan.bounds[thread], plan.bounds[thread + 1], <real_t*> plan.sums)
+    _penalise(plan, layer, theta, plan.bounds[thread], plan.bounds[thread + 1])
     for i in range(1, plan.n_layers):
         layer = &plan.layers[i]
+        share(layer.n_in, TILE, thread, plan.barrier.size, &start, &stop)
+        _penalise(plan, layer, theta, start, stop)
         if not layer.wide:
-            share(layer.n_in, TILE, thread, plan.barrier.size, &start, &stop)
             transpose[real_t](theta + layer.w, layer.ld, start, stop, layer.n_out,
                               <real_t*> plan.transposed + layer.wt, layer.ld_in)
     barrier_wait(plan.barrier)
+
+
+cdef void start_minibatch(Plan* plan, const Py_ssize_t* order, Py_ssize_t rows) noexcept nogil:
+    """Set what holds for a whole minibatch: one thread, before the first barrier."""
+    cdef Py_ssize_t i
+    plan.total = rows
+    if plan.targets.weights is not NULL:
+        plan.total = 0
+        for i in range(rows):
+            plan.total += plan.targets.weights[order[i]]
+    if plan.average:   # rows without any weight change nothing
+        plan.rule.scale = 1 / plan.total if plan.total > 0 else 0
+    if plan.rates is not NULL:
+        plan.rule.learning_rate = plan.rates[plan.minibatch]
+    plan.minibatch += 1
+    plan.step_count += 1
+    if plan.is_adam:
+        plan.rule.corrected_rate = corrected_rate(&plan.rule, <double> plan.step_count)
+    plan.penalty = 0
+    if plan.track_loss:
+        for i in range(plan.n_tiles):
+            plan.penalty += plan.penalties[i]
+
+
+cdef void _sum_losses(Plan* plan, Py_ssize_t rows) noexcept nogil:
+    """The minibatch's share of both sums of losses: one thread, when all rows have theirs."""
+    cdef double loss = 0
+    cdef Py_ssize_t i
+    for i in range(rows):
+        loss += plan.losses[i]
+    plan.loss_sum += loss
+    if plan.total > 0:
+        plan.loss_curve += (loss + plan.penalty) / plan.total * rows
+
+
+cdef void _penalise(Plan* plan, const Layer* layer, const real_t* theta, Py_ssize_t start,
+                    Py_ssize_t stop) noexcept nogil:
+    """The penalty of rows [start, stop) of W, TILE by TILE, so that its sum has one order."""
+    if not plan.track_loss or plan.rule.l2 == 0:
+        return
+    while start < stop:
+        plan.penalties[layer.tile + start // TILE] = plan.rule.l2 / 2 * sum_squares[real_t](
+            theta + layer.w + start * layer.ld, min(TILE, stop - start) * layer.ld)
+        start += TILE
 
 
 cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, Py_ssize_t rows,
@@ -72,14 +123,15 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, P
     """One thread's part of one minibatch: the rows that `order` lists. n_next come after them."""
     cdef real_t* work = <real_t*> plan.work
     cdef const Layer* first = plan.layers
-    cdef const Layer* last = &plan.layers[plan.n_layers - 1]
     cdef const Layer* layer
     cdef real_t* sums = <real_t*> plan.start + thread * first.ld
-    cdef Py_ssize_t start, stop, i
+    cdef Py_ssize_t start, stop
     cdef int j
     cdef bint shared = False   # what comes next reads rows that other threads may still be writing
 
     # Phase 1: my rows, there and back.
+    if thread == 0:
+        start_minibatch(plan, order, rows)
     share(rows, TILE, thread, plan.barrier.size, &start, &stop)
     if first.wide and plan.rows.kind != RECORDS:
         fetch(first, &plan.rows, order, start, stop - start, work, start)
@@ -88,7 +140,7 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, P
         shared = True
     else:
         start_of_sums[real_t](first, theta, &plan.rows, <real_t*> plan.sums, sums)
-        forward_first[real_t](first, first != last, theta, &plan.rows, order, start, stop - start,
+        forward_first[real_t](first, theta, &plan.rows, order, start, stop - start,
                               order + rows + start, max(0, min(n_next, stop) - start), sums,
                               plan.cursor + thread * plan.cursor_size, work, plan.batch, start)
     for j in range(1, plan.n_layers):
@@ -99,12 +151,11 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, P
         else:
             if shared:
                 barrier_wait(plan.barrier)
-            forward(layer, layer != last, theta, work, plan.batch, start, stop - start)
+            forward(layer, theta, work, plan.batch, start, stop - start)
         shared = layer.wide
     if shared:
         barrier_wait(plan.barrier)
-    for i in range(start, stop):
-        output_error(plan, last, work + plan.batch * last.a + i * last.ld, plan.labels[order[i]])
+    output_errors(plan, work, thread, order, start, stop)
     shared = False
     for j in range(plan.n_layers - 1, 0, -1):
         layer = &plan.layers[j]
@@ -119,6 +170,8 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, P
     barrier_wait(plan.barrier)
 
     # Phase 2: my rows of every W.
+    if thread == 0 and plan.track_loss:
+        _sum_losses(plan, rows)
     if plan.rows.kind == RECORDS:
         _update_from_records(plan, first, theta, thread, order, rows)
     else:
@@ -138,12 +191,19 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, P
     barrier_wait(plan.barrier)
 
 
-cdef void output_error(Plan* plan, const Layer* last, real_t* z, int label) noexcept nogil:
-    """Net inputs of one row of output units become errors: output - target, and 0 in padding, so
-    that the padding of the weights stays 0."""
-    output(plan.loss, z, last.n_out, last.width)
-    z[label] -= 1
-    memset(z + last.n_out, 0, (last.width - last.n_out) * sizeof(real_t))
+cdef void output_errors(Plan* plan, real_t* work, int thread, const Py_ssize_t* order,
+                        Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
+    """Net inputs of the output units of my rows become errors."""
+    cdef const Layer* last = &plan.layers[plan.n_layers - 1]
+    cdef real_t* z = work + plan.batch * last.a
+    cdef real_t* room = <real_t*> plan.gradient + thread * plan.gradient_size
+    cdef double loss
+    cdef Py_ssize_t i
+    for i in range(start, stop):
+        loss = row_error[real_t](&plan.loss, &plan.targets, order[i], plan.track_loss,
+                                 z + i * last.ld, last.n_out, last.width, room)
+        if plan.track_loss:
+            plan.losses[i] = loss
 
 
 cdef void backward(Plan* plan, const Layer* layer, const real_t* theta, real_t* work,
@@ -190,11 +250,12 @@ cdef void _apply(Plan* plan, const Layer* layer, real_t* theta, const real_t* gr
     if layer.ld == layer.width:
         update[real_t](plan.optimizer, &plan.rule, plan.rule.l2, w, gradient, state,
                        plan.state_stride, rows * layer.ld)
-        return
-    for i in range(rows):
-        update[real_t](plan.optimizer, &plan.rule, plan.rule.l2, w + i * layer.ld,
-                       gradient + i * layer.ld, state + i * layer.ld, plan.state_stride,
-                       layer.width)
+    else:
+        for i in range(rows):
+            update[real_t](plan.optimizer, &plan.rule, plan.rule.l2, w + i * layer.ld,
+                           gradient + i * layer.ld, state + i * layer.ld, plan.state_stride,
+                           layer.width)
+    _penalise(plan, layer, theta, start, start + rows)
 
 
 cdef void _update_from_records(Plan* plan, const Layer* layer, real_t* theta, int thread,
@@ -266,7 +327,7 @@ cdef void _wide_forward(Plan* plan, const Layer* layer, const real_t* theta, int
                 z[i * layer.ld + j] = theta[layer.b + j]
         gemm[real_t](False, False, <int> rows, <int> (stop - start), layer.n_in, 1,
                      x, layer.ld_in, theta + layer.w + start, layer.ld, 1, z + start, layer.ld)
-        if layer.delta != layer.a:
+        if layer.hidden:
             for i in range(rows):
                 activate(layer.activation, z + i * layer.ld + start, stop - start)
         start = stop

@@ -15,6 +15,9 @@ cdef extern from "simd/barrier.h" nogil:
     void barrier_end_turn "mlp_team_end_turn" (Barrier*)
     double clock "mlp_clock" ()
 
+# The calling thread looks for signals this often.
+cdef double SECONDS_BETWEEN_SIGNALS
+
 cdef class Team:
     cdef Barrier* barrier
     cdef readonly int n_threads

@@ -10,6 +10,8 @@ import threading
 
 from libc.stdlib cimport free
 
+SECONDS_BETWEEN_SIGNALS = 0.05
+
 _blas_lock = threading.Lock()
 _blas_users = 0
 _blas_controller = None

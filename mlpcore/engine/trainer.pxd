@@ -1,6 +1,7 @@
-"""Training: epochs of steps, and the evaluation."""
+"""Training: epochs of steps."""
 
 from mlpcore.engine.inputs cimport Input
+from mlpcore.engine.losses cimport TargetRows
 from mlpcore.engine.network cimport Network
 from mlpcore.engine.step cimport Plan
 from mlpcore.engine.team cimport Team
@@ -10,6 +11,7 @@ cdef class Trainer:
     cdef readonly Network network
     cdef readonly object state
     cdef Input _train, _valid
-    cdef int[::1] _train_labels, _valid_labels
+    cdef TargetRows _targets, _valid_targets
+    cdef bint _keep_last
     cdef Team _team, _evaluators
     cdef object _buffers, _exits

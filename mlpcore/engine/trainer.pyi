@@ -11,14 +11,23 @@ class Trainer:
         cls,
         network: Network,
         train: Input,
-        train_labels: NDArray[np.intc],
+        targets: NDArray[Any],
         *,
+        sample_weight: NDArray[np.float64] | None = None,
         valid: Input | None = None,
-        valid_labels: NDArray[np.intc] | None = None,
+        valid_targets: NDArray[Any] | None = None,
+        valid_weight: NDArray[np.float64] | None = None,
         optimizer: str = "sgd",
         learning_rate: float = 0.0,
         l2: float = 0.0,
+        average: bool = False,
         minibatch_size: int = 1,
+        keep_last: bool = False,
+        momentum: float = 0.9,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        track_loss: bool = False,
         n_threads: int = 1,
     ) -> Self: ...
     @property
@@ -27,14 +36,19 @@ class Trainer:
     def state(self) -> NDArray[Any]: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *_: object) -> None: ...
-    def epoch(self, order: NDArray[np.intp]) -> None: ...
+    learning_rate: float
+    step_count: int
+    def epoch(self, order: NDArray[np.intp], rates: NDArray[np.float64] | None = None) -> float: ...
     def evaluate(self) -> tuple[float, int, int]: ...
+    def valid_loss(self) -> float: ...
 
 def gradient(
     network: Network,
     X: Input,
-    labels: NDArray[np.intc],
+    targets: NDArray[Any],
     *,
+    sample_weight: NDArray[np.float64] | None = None,
     l2: float = 0.0,
+    average: bool = False,
     n_threads: int = 1,
 ) -> tuple[float, NDArray[Any]]: ...

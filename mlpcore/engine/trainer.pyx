@@ -1,4 +1,4 @@
-"""Training: epochs of steps, and the evaluation."""
+"""Training: epochs of steps."""
 
 import contextlib
 
@@ -7,21 +7,13 @@ import numpy as np
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t
 
-from mlpcore.engine.inputs cimport CHUNK, ENTRY, GROUP, RECORDS, Input, Rows
-from mlpcore.engine.kernels cimport argmax
-from mlpcore.engine.losses cimport loss as row_loss
-from mlpcore.engine.network cimport (
-    BLOCK,
-    Layer,
-    Network,
-    chunk_sums,
-    forward,
-    forward_first,
-    start_of_sums,
-)
+from mlpcore.engine.evaluation cimport evaluate_rows
+from mlpcore.engine.inputs cimport CHUNK, ENTRY, GROUP, RECORDS, Input
+from mlpcore.engine.losses cimport TargetRows
+from mlpcore.engine.network cimport BLOCK, Network
 from mlpcore.engine.online cimport fold, online_steps, suits, unfold
 from mlpcore.engine.step cimport DENSE_CHUNK, LIST_BYTES, Plan, prepare, step
-from mlpcore.engine.team cimport Barrier, Team, barrier_stopped, barrier_take, clock
+from mlpcore.engine.team cimport SECONDS_BETWEEN_SIGNALS, Team, barrier_stopped, clock
 from mlpcore.engine.typedefs cimport real_t
 
 from mlpcore.engine.kernels import place_of
@@ -29,12 +21,12 @@ from mlpcore.engine.network import aligned_zeros
 from mlpcore.engine.optimizers import OPTIMIZERS
 from mlpcore.engine.team import single_threaded_blas
 
-# The calling thread looks for signals this often.
-cdef double SECONDS_BETWEEN_SIGNALS = 0.05
 # A thread more must bring this many multiplications a minibatch, or the barriers cost more.
 cdef double WORTH_A_THREAD = 200_000
 # What an entry costs against a chunk of weights, when the shares of the first layer are made.
 cdef double COST_OF_ENTRY = 0.01
+# Rows that go through together where the gradient of all is wanted.
+cdef Py_ssize_t GRADIENT_ROWS = 256
 
 
 cdef class Trainer:
@@ -47,15 +39,27 @@ cdef class Trainer:
     network : Network
         Trained in place.
     train : Input
-    train_labels : ndarray of intc, shape (n_samples,)
-        Index of each row's output unit.
-    valid, valid_labels : the same for validation, optional
+    targets : ndarray of intc, shape (n_samples,), or real, shape (n_samples, n_outputs)
+        Of each row the index of the output unit that shall be one, or what each output shall be, in
+        the network's dtype.
+    sample_weight : ndarray of float64, shape (n_samples,), optional
+        What each row's loss and error are multiplied by.
+    valid, valid_targets, valid_weight : the same for validation, optional
     optimizer : str, default="sgd"
         See `mlpcore.engine.optimizers.OPTIMIZERS`.
     learning_rate : float, default=0.0
     l2 : float, default=0.0
         The gradient of each weight w gains ``l2 * w``; biases have no penalty.
+    average : bool, default=False
+        Divide a minibatch's gradient and penalty by its rows, or by the sum of their weights,
+        instead of summing up, as scikit-learn does.
     minibatch_size : int, default=1
+    keep_last : bool, default=False
+        Train on a shorter last minibatch, too.
+    momentum, beta_1, beta_2, epsilon : float, defaults 0.9, 0.9, 0.999, 1e-8
+        Of the optimizers that have them.
+    track_loss : bool, default=False
+        Let `epoch` return the loss.
     n_threads : int, default=1
         At most; a small network gets fewer. Changes the time and not one bit of the result.
 
@@ -63,30 +67,37 @@ cdef class Trainer:
     ----------
     state : ndarray
         The optimiser's vectors, each laid out as ``network.parameters``.
+    step_count : int
+        Minibatches in all epochs. Together with `state`, the network's parameters and what orders
+        the rows it is all that another trainer needs to go on.
+    learning_rate : float
     """
 
-    def __cinit__(self, Network network, Input train, train_labels, *, Input valid=None,
-                  valid_labels=None, optimizer="sgd", double learning_rate=0.0, double l2=0.0,
-                  Py_ssize_t minibatch_size=1, int n_threads=1):
+    def __cinit__(self, Network network, Input train, targets, *, sample_weight=None,
+                  Input valid=None, valid_targets=None, valid_weight=None, optimizer="sgd",
+                  double learning_rate=0.0, double l2=0.0, bint average=False,
+                  Py_ssize_t minibatch_size=1, bint keep_last=False, double momentum=0.9,
+                  double beta_1=0.9, double beta_2=0.999, double epsilon=1e-8,
+                  bint track_loss=False, int n_threads=1):
         cdef Plan* plan = &self.plan
         cdef Py_ssize_t longest = 0
         cdef int i
-        _check(network, train, train_labels, "train")
-        if (valid is None) != (valid_labels is None):
-            raise ValueError("valid and valid_labels belong together; got only one of them")
-        if valid is not None:
-            _check(network, valid, valid_labels, "valid")
+        if (valid is None) != (valid_targets is None):
+            raise ValueError("valid and valid_targets belong together; got only one of them")
         if minibatch_size < 1 or n_threads < 1:
             raise ValueError(
                 f"minibatch_size and n_threads must be >= 1; got {minibatch_size} and {n_threads}"
             )
+        self._targets = _target_rows(network, train, targets, sample_weight, "train")
+        if valid is not None:
+            self._valid_targets = _target_rows(network, valid, valid_targets, valid_weight, "valid")
         for i in range(network.n_layers):
             longest = max(longest, network.layers[i].ld)
         size = self._worthwhile(network, train, minibatch_size, n_threads)
         self._team = Team(size)
         self._evaluators = Team(n_threads) if n_threads > size else self._team
         self.network, self._train, self._valid = network, train, valid
-        self._train_labels, self._valid_labels = train_labels, valid_labels
+        self._keep_last = keep_last
         plan.optimizer = place_of(optimizer, OPTIMIZERS, "optimizer")
         self.state = aligned_zeros(OPTIMIZERS[optimizer] * network.size, network.dtype)
         rows = max(minibatch_size, n_threads * BLOCK)
@@ -106,11 +117,17 @@ cdef class Trainer:
             "lazy": aligned_zeros(2 * network.layers[0].ld, network.dtype),
             "entries": aligned_zeros(size * plan.strip * plan.slots * ENTRY, "u1"),
             "counts": aligned_zeros(size * plan.strip, np.intc),
+            "losses": np.zeros(minibatch_size),
+            "penalties": np.zeros(network.n_tiles),
         }
         plan.layers, plan.n_layers, plan.loss = network.layers, network.n_layers, network.loss
-        plan.rule.learning_rate, plan.rule.l2 = learning_rate, l2
+        plan.rule.learning_rate = plan.learning_rate = learning_rate
+        plan.rule.l2, plan.rule.scale = l2, 1
+        plan.rule.momentum, plan.rule.beta_1, plan.rule.beta_2 = momentum, beta_1, beta_2
+        plan.rule.epsilon = epsilon
+        plan.average, plan.track_loss = average, track_loss
         plan.state_stride = network.size
-        plan.rows, plan.labels = train.rows, &self._train_labels[0]
+        plan.rows, plan.targets = train.rows, self._targets.targets
         plan.batch = minibatch_size
         plan.barrier = self._team.barrier
         plan.forward_width = network.forward_width
@@ -125,7 +142,10 @@ cdef class Trainer:
         plan.start = _address(self._buffers["start"])
         plan.cursor = <int64_t*> _address(self._buffers["cursor"])
         plan.lazy = _address(self._buffers["lazy"])
-        plan.is_sgd = optimizer == "sgd"
+        plan.losses = <double*> _address(self._buffers["losses"])
+        plan.penalties = <double*> _address(self._buffers["penalties"])
+        plan.n_tiles = network.n_tiles
+        plan.is_sgd, plan.is_adam = optimizer == "sgd", optimizer == "adam"
         plan.entries = <char*> _address(self._buffers["entries"])
         plan.counts = <int*> _address(self._buffers["counts"])
 
@@ -151,24 +171,62 @@ cdef class Trainer:
     def __exit__(self, *_):
         self._exits.close()
 
-    def epoch(self, const Py_ssize_t[::1] order):
+    @property
+    def learning_rate(self):
+        return self.plan.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, double rate):
+        self.plan.learning_rate = rate
+
+    @property
+    def step_count(self):
+        return self.plan.step_count
+
+    @step_count.setter
+    def step_count(self, int64_t count):
+        self.plan.step_count = count
+
+    def epoch(self, const Py_ssize_t[::1] order, const double[::1] rates=None):
         """Train on minibatches of consecutive rows in the given order.
 
-        A shorter last slice is left out. Signals are looked for every few hundredths of a second;
-        after an exception the parameters are those of some unfinished step.
+        A shorter last slice is left out, or not; see ``keep_last``. Signals are looked for every
+        few hundredths of a second; after an exception the parameters are those of some unfinished
+        step.
 
         Parameters
         ----------
         order : ndarray of intp
             Indices of training rows.
+        rates : ndarray of float64, optional
+            A learning rate for each minibatch, in the place of ``learning_rate``.
+
+        Returns
+        -------
+        loss : float
+            Of the minibatches as they were met, with the penalty (half of ``l2`` times the sum of
+            squared weights) of the weights at that time: scikit-learn's loss curve. NaN if the loss
+            is not tracked.
         """
-        if len(order) and not 0 <= np.min(order) <= np.max(order) < self.plan.rows.n_rows:
-            raise ValueError(f"order must hold row numbers below {self.plan.rows.n_rows}")
+        cdef Plan* plan = &self.plan
+        cdef Py_ssize_t n = len(order)
+        if n and not 0 <= np.min(order) <= np.max(order) < plan.rows.n_rows:
+            raise ValueError(f"order must hold row numbers below {plan.rows.n_rows}")
+        if not self._keep_last:
+            n -= n % plan.batch
+        steps = (n + plan.batch - 1) // plan.batch
+        if rates is not None and len(rates) != steps:
+            raise ValueError(f"rates must be one for each of {steps} minibatches; got {len(rates)}")
         self.network.one = None
+        plan.rates = &rates[0] if steps and rates is not None else NULL
+        plan.rule.learning_rate = plan.learning_rate
+        plan.minibatch = 0
+        plan.loss_sum = plan.loss_curve = 0
         if self.network.single:
-            self._team.run(lambda thread: _epoch[float](self, NULL, thread, order))
+            self._team.run(lambda thread: _epoch[float](self, NULL, thread, order[:n]))
         else:
-            self._team.run(lambda thread: _epoch[double](self, NULL, thread, order))
+            self._team.run(lambda thread: _epoch[double](self, NULL, thread, order[:n]))
+        return plan.loss_curve / n if plan.track_loss and n else np.nan
 
     def evaluate(self):
         """Loss and hits over all rows, with the present parameters.
@@ -176,31 +234,28 @@ cdef class Trainer:
         Returns
         -------
         loss : float
-            Sum over the training rows, without a penalty.
+            Sum over the training rows, each times its weight, without a penalty.
         train_hits, valid_hits : int
-            Rows whose largest net input is that of their class.
+            Rows whose largest net input is that of their class; 0 where targets are no classes.
         """
-        blocks = (self._train.rows.n_rows + BLOCK - 1) // BLOCK
-        losses = np.zeros(blocks)
-        train_hits = self._hits(self._train, self._train_labels, losses)
+        loss, train_hits = self._evaluate(self._train, self._targets, True)
         valid_hits = 0
         if self._valid is not None:
-            valid_hits = self._hits(self._valid, self._valid_labels, None)
-        # One fixed order, so that the sum has the same bits for any number of threads.
-        return sum(losses.tolist()), train_hits, valid_hits
+            _, valid_hits = self._evaluate(self._valid, self._valid_targets, False)
+        return loss, train_hits, valid_hits
 
-    def _hits(self, Input rows, int[::1] labels, losses):
-        """Rows predicted right; the sum of losses of each block of rows goes into `losses`."""
-        hits = np.zeros((rows.rows.n_rows + BLOCK - 1) // BLOCK, np.intp)
-        if self.network.single:
-            _start_of_blocks[float](&self.plan, <float*> self.network.theta, &rows.rows)
-            self._evaluators.run(
-                lambda thread: _blocks[float](self, NULL, thread, rows, labels, losses, hits))
-        else:
-            _start_of_blocks[double](&self.plan, <double*> self.network.theta, &rows.rows)
-            self._evaluators.run(
-                lambda thread: _blocks[double](self, NULL, thread, rows, labels, losses, hits))
-        return int(hits.sum())
+    def valid_loss(self):
+        """Loss over the validation rows, with the present parameters.
+
+        Returns
+        -------
+        loss : float
+            Sum over the rows, each times its weight, without a penalty.
+        """
+        return self._evaluate(self._valid, self._valid_targets, True)[0]
+
+    def _evaluate(self, Input rows, TargetRows targets, bint losses):
+        return evaluate_rows(&self.plan, self.network, self._evaluators, rows, targets, losses)
 
 
 cdef void* _address(buffer) except? NULL:
@@ -221,17 +276,13 @@ def _bounds(Input train, chunks, minibatch_size, size):
     return np.minimum(np.array([0, *bounds, chunks], np.intp) * CHUNK, train.n_features)
 
 
-def _check(Network network, Input rows, labels, name):
-    """Raise ValueError unless these are rows and labels for the network."""
+def _target_rows(Network network, Input rows, targets, weight, name):
+    """Targets of the rows, or ValueError unless the network can read both."""
     network.check(rows)
+    if rows.rows.n_rows < 1:
+        raise ValueError(f"{name} must have a row or more; got none")
     n_outputs = network.n_units[len(network.n_units) - 1]
-    if rows.rows.n_rows < 1 or np.shape(labels) != (rows.rows.n_rows,):
-        raise ValueError(
-            f"{name} must have a row or more, and a label for each; got {rows.rows.n_rows} rows "
-            f"and labels of shape {np.shape(labels)}"
-        )
-    if not 0 <= np.min(labels) <= np.max(labels) < n_outputs:
-        raise ValueError(f"{name}_labels must be numbers of output units, below {n_outputs}")
+    return TargetRows(targets, weight, rows.rows.n_rows, n_outputs, network.dtype, name)
 
 
 cdef _epoch(Trainer trainer, real_t* _, int thread, const Py_ssize_t[::1] order):
@@ -246,7 +297,7 @@ cdef _epoch(Trainer trainer, real_t* _, int thread, const Py_ssize_t[::1] order)
         prepare(plan, theta, thread)
         if online:
             unfold(plan, theta)
-    while position + plan.batch <= n and not barrier_stopped(plan.barrier):
+    while position < n and not barrier_stopped(plan.barrier):
         deadline = clock() + SECONDS_BETWEEN_SIGNALS
         with nogil:
             if online:
@@ -262,98 +313,52 @@ cdef _epoch(Trainer trainer, real_t* _, int thread, const Py_ssize_t[::1] order)
 cdef Py_ssize_t _steps(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order,
                        Py_ssize_t position, Py_ssize_t n, double deadline) noexcept nogil:
     """Steps from a position on; in the calling thread until the deadline. The new position."""
-    while position + plan.batch <= n and not barrier_stopped(plan.barrier):
-        step(plan, theta, thread, order + position, plan.batch,
-             min(plan.batch, n - position - plan.batch))
-        position += plan.batch
+    cdef Py_ssize_t rows
+    while position < n and not barrier_stopped(plan.barrier):
+        rows = min(plan.batch, n - position)
+        step(plan, theta, thread, order + position, rows, min(plan.batch, n - position - rows))
+        position += rows
         if thread == 0 and clock() > deadline:
             break
     return position
 
 
-cdef void _start_of_blocks(Plan* plan, const real_t* theta, const Rows* source) noexcept nogil:
-    """What the first layer's sums start from, for an evaluation."""
-    cdef const Layer* first = plan.layers
-    cdef real_t* sums = <real_t*> plan.sums
-    if source.kind == RECORDS and source.background != 0:
-        chunk_sums(first, theta, 0, first.n_in, sums)
-    start_of_sums[real_t](first, theta, source, sums, <real_t*> plan.start)
-
-
-cdef _blocks(Trainer trainer, real_t* _, int thread, Input rows, int[::1] labels,
-             double[::1] losses, Py_ssize_t[::1] hits):
-    """Evaluate blocks of rows until none is left."""
-    cdef bint more = True
-    cdef double deadline
-    cdef Plan* plan = &trainer.plan
-    cdef real_t* theta = <real_t*> trainer.network.theta
-    cdef Barrier* barrier = trainer._evaluators.barrier
-    while more:
-        deadline = clock() + SECONDS_BETWEEN_SIGNALS if thread == 0 else 1e300
-        with nogil:
-            more = _some_blocks(plan, barrier, theta, thread, &rows.rows, &labels[0],
-                                NULL if losses is None else &losses[0], &hits[0], deadline)
-        if thread == 0:
-            PyErr_CheckSignals()
-
-
-cdef bint _some_blocks(Plan* plan, Barrier* barrier, const real_t* theta, int thread,
-                       const Rows* source, const int* labels, double* losses, Py_ssize_t* hits,
-                       double deadline) noexcept nogil:
-    """Blocks until the deadline; whether there may be more."""
-    cdef const Layer* last = &plan.layers[plan.n_layers - 1]
-    cdef real_t* work = <real_t*> plan.work + thread * BLOCK * plan.forward_width
-    cdef real_t* target = <real_t*> plan.gradient + thread * plan.gradient_size
-    cdef const real_t* z
-    cdef Py_ssize_t block, start, rows, i
-    cdef int j
-    for j in range(last.width):
-        target[j] = 0
-    while not barrier_stopped(barrier):
-        block = barrier_take(barrier)
-        start = block * BLOCK
-        if start >= source.n_rows:
-            return False
-        rows = min(BLOCK, source.n_rows - start)
-        forward_first[real_t](plan.layers, plan.n_layers > 1, theta, source, NULL, start, rows,
-                              NULL, min(BLOCK, source.n_rows - start - rows),
-                              <const real_t*> plan.start, plan.cursor + thread * plan.cursor_size,
-                              work, BLOCK, 0)
-        for j in range(1, plan.n_layers):
-            forward(&plan.layers[j], j < plan.n_layers - 1, theta, work, BLOCK, 0, rows)
-        for i in range(rows):
-            z = work + BLOCK * last.a + i * last.ld
-            if losses is not NULL:
-                target[labels[start + i]] = 1
-                losses[block] += row_loss[real_t](plan.loss, z, target, last.n_out)
-                target[labels[start + i]] = 0
-            hits[block] += argmax[real_t](z, last.n_out) == labels[start + i]
-        if clock() > deadline:
-            return True
-    return False
-
-
-def gradient(Network network, Input X, labels, *, double l2=0.0, int n_threads=1):
+def gradient(Network network, Input X, targets, *, sample_weight=None, double l2=0.0,
+             bint average=False, int n_threads=1):
     """Loss over all rows and its gradient by every parameter.
 
     Parameters
     ----------
     network : Network
     X : Input
-    labels : ndarray of intc, shape (n_samples,)
+    targets, sample_weight : ndarray
+        See `Trainer`.
     l2 : float, default=0.0
         The gradient of each weight w gains ``l2 * w``: that of ``l2 / 2 * sum(w**2)``.
+    average : bool, default=False
+        The mean over the rows, or by their weights; of loss and penalty, too.
     n_threads : int, default=1
 
     Returns
     -------
     loss : float
-        Sum over the rows, without the penalty.
+        Sum over the rows, without the penalty; or their mean with the penalty divided likewise,
+        which is what scikit-learn's L-BFGS minimises.
     gradient : ndarray, shape (network.size,)
         Laid out as ``network.parameters``; see `Network.views`.
     """
-    trainer = Trainer(network, X, labels, optimizer="store", l2=l2,
-                      minibatch_size=X.rows.n_rows, n_threads=n_threads)
+    cdef Trainer trainer = Trainer(
+        network, X, targets, sample_weight=sample_weight, optimizer="store", keep_last=True,
+        minibatch_size=min(GRADIENT_ROWS, max(1, X.rows.n_rows)), track_loss=True,
+        n_threads=n_threads)
     with trainer:
         trainer.epoch(np.arange(X.rows.n_rows))
-        return trainer.evaluate()[0], trainer.state
+    loss, flat = trainer.plan.loss_sum, trainer.state
+    if l2:
+        for gradient, w in zip(network.views(flat)[0], network.coefs):
+            gradient += l2 * w
+    if average:
+        total = X.rows.n_rows if sample_weight is None else sum(np.asarray(sample_weight).tolist())
+        loss = (loss + l2 / 2 * network.weights_squared()) / total
+        flat /= total
+    return loss, flat

@@ -1,9 +1,9 @@
-/* The activations of hidden units. To add one: a line in ACTIVATIONS, its two functions, the same
+/* The activations of units. To add one: a line in ACTIVATIONS, its two functions, the same
  * name in ../activations.pyx, and a case in tests/test_activations.py. */
 #ifndef MLP_TYPE
 
 /* Same order as ../activations.pyx. */
-#define ACTIVATIONS(X) X(identity) X(logistic) X(tanh) X(relu)
+#define ACTIVATIONS(X) X(identity) X(logistic) X(tanh) X(relu) X(exp)
 
 #define MLP_BODY "activations.h"
 #include "each.h"
@@ -34,6 +34,9 @@ SLOPE(tanh) { return 1 - a * a; }
 
 VALUE(relu) { return z < 0 ? 0 : z; }
 SLOPE(relu) { return a > 0 ? 1 : 0; }
+
+VALUE(exp) { return MLP_NAME(exponential)(z); }
+SLOPE(exp) { return a; }
 
 #define LOOPS(name)                                                                          \
     MLP_KERNEL void MLP_NAME(name##_apply)(REAL *z, ptrdiff_t n) {                           \

@@ -1,4 +1,4 @@
-/* exp, expm1 and log1p as branch-free scalar code, which compilers turn into vector code.
+/* exp, expm1, log and log1p as branch-free scalar code, which compilers turn into vector code.
  *
  * A part of the bodies that need it; see each.h. x = n ln 2 + r with |r| <= ln(2) / 2, and e^r - 1 is
  * its Taylor series, long enough that the first term left out is below half a unit in the last
@@ -6,6 +6,7 @@
 
 #if IS_F32
 #define BITS int32_t
+#define UNSIGNED uint32_t
 #define MAGIC 12582912.0f /* 1.5 * 2^23: adding it rounds to an integer in the low bits */
 #define LN2_HIGH 0.693145751953125f
 #define LN2_LOW 1.428606765330187e-06f
@@ -13,8 +14,11 @@
 #define EXP_HIGH 88.0f
 #define MANTISSA 23
 #define EXPONENT_BIAS 127
+#define ROOT_HALF 0x3f3504f3 /* the bits of sqrt(1/2) */
+#define SMALLEST 1.1754943508222875e-38f
 #else
 #define BITS int64_t
+#define UNSIGNED uint64_t
 #define MAGIC 6755399441055744.0 /* 1.5 * 2^52 */
 #define LN2_HIGH 0.693147180369123816490
 #define LN2_LOW 1.90821492927058770002e-10
@@ -22,6 +26,8 @@
 #define EXP_HIGH 709.0
 #define MANTISSA 52
 #define EXPONENT_BIAS 1023
+#define ROOT_HALF 0x3fe6a09e667f3bcd
+#define SMALLEST 2.2250738585072014e-308
 #endif
 
 /* 2^n and e^r - 1 for x clamped to the range in which 2^n is a normal number. */
@@ -32,8 +38,7 @@ MLP_INLINE REAL MLP_NAME(reduce)(REAL x, REAL *power) {
     REAL r = (x - n * LN2_HIGH) - n * LN2_LOW;
     BITS bits;
     memcpy(&bits, &shifted, sizeof bits);
-    bits = (BITS)((IS_F32 ? (uint32_t)bits + EXPONENT_BIAS : (uint64_t)bits + EXPONENT_BIAS)
-                  << MANTISSA);
+    bits = (BITS)(((UNSIGNED)bits + EXPONENT_BIAS) << MANTISSA);
     memcpy(power, &bits, sizeof bits);
     REAL p;
 #if IS_F32
@@ -91,6 +96,42 @@ MLP_INLINE REAL MLP_NAME(log_one_plus)(REAL t) {
     return 2 * (p * q * s + s);
 }
 
+/* log x = e ln 2 + log m with m in [sqrt(1/2), sqrt(2)), and log m = 2 atanh(s) with
+ * s = (m - 1) / (m + 1), |s| <= 0.172. What is below the smallest normal number counts as 0. */
+MLP_INLINE REAL MLP_NAME(logarithm)(REAL x) {
+    const REAL magic = MAGIC;
+    UNSIGNED bits, exponent, one;
+    memcpy(&bits, &x, sizeof bits);
+    memcpy(&exponent, &magic, sizeof exponent);
+    one = (UNSIGNED)1 << MANTISSA;
+    bits += EXPONENT_BIAS * one - ROOT_HALF; /* at sqrt(1/2) the exponent goes up by one */
+    exponent += bits >> MANTISSA;
+    bits = (bits & (one - 1)) + ROOT_HALF;
+    REAL m, e, p;
+    memcpy(&m, &bits, sizeof m);
+    memcpy(&e, &exponent, sizeof e);
+    e = e - MAGIC - EXPONENT_BIAS;
+    REAL s = (m - 1) / (m + 1), q = s * s;
+#if IS_F32
+    p = (REAL)(1.0 / 9);
+#else
+    p = (REAL)(1.0 / 21);
+    p = p * q + (REAL)(1.0 / 19);
+    p = p * q + (REAL)(1.0 / 17);
+    p = p * q + (REAL)(1.0 / 15);
+    p = p * q + (REAL)(1.0 / 13);
+    p = p * q + (REAL)(1.0 / 11);
+    p = p * q + (REAL)(1.0 / 9);
+#endif
+    p = p * q + (REAL)(1.0 / 7);
+    p = p * q + (REAL)(1.0 / 5);
+    p = p * q + (REAL)(1.0 / 3);
+    REAL r = e * LN2_HIGH + (e * LN2_LOW + 2 * (p * q * s + s));
+    r = x < (REAL)SMALLEST ? (REAL)-INFINITY : r;
+    r = x < 0 ? (REAL)NAN : r;
+    return x < (REAL)INFINITY ? r : x; /* infinity and NaN are their own */
+}
+
 /* 1 / (1 + e^-z), the net input clipped to [-250, 250] as in the textbook. */
 MLP_INLINE REAL MLP_NAME(sigmoid)(REAL z) {
     z = z < -250 ? (REAL)-250 : z;
@@ -99,6 +140,7 @@ MLP_INLINE REAL MLP_NAME(sigmoid)(REAL z) {
 }
 
 #undef BITS
+#undef UNSIGNED
 #undef MAGIC
 #undef LN2_HIGH
 #undef LN2_LOW
@@ -106,3 +148,5 @@ MLP_INLINE REAL MLP_NAME(sigmoid)(REAL z) {
 #undef EXP_HIGH
 #undef MANTISSA
 #undef EXPONENT_BIAS
+#undef ROOT_HALF
+#undef SMALLEST

@@ -1,9 +1,9 @@
-/* The losses, each with the output units that belong to it. To add one: a line in LOSSES, its two
- * functions, the same name in ../losses.pyx, and a case in tests/test_losses.py. */
+/* The losses. To add one: a line in LOSSES, its functions, the same name in ../losses.pyx, and a case
+ * in tests/test_losses.py. */
 #ifndef MLP_TYPE
 
 /* Same order as ../losses.pyx. */
-#define LOSSES(X) X(binary_cross_entropy)
+#define LOSSES(X) X(binary_cross_entropy) X(cross_entropy) X(squared_error) X(poisson)
 
 #define MLP_BODY "losses.h"
 #include "each.h"
@@ -12,54 +12,163 @@
 #else
 #include "exponential.h"
 
-/* A row has n outputs in a buffer of `width` (whole lines); z are net inputs, t targets.
- *
- * NAME_output: z becomes the output. Then output - target is the error of the net input, whatever
- * the loss: each loss here comes with its canonical output units.
- * NAME_value: the loss of a row, from its net inputs, so that it is finite wherever they are. */
-#define OUTPUT(name) MLP_KERNEL void MLP_NAME(name##_output)(REAL *z, int n, int width)
-#define VALUE(name) MLP_KERNEL double MLP_NAME(name##_value)(const REAL *z, const REAL *t, int n)
+/* NAME_term: the loss of one output o with its target t; a row's is the sum of its terms.
+ * NAME_slope: its derivative by o.
+ * NAME_net: the same term from the net input z, where the output units are those that belong to the
+ * loss; written so that it is finite wherever z is.
+ * p is the parameter of losses that have one. */
+#define TERM(name) MLP_INLINE REAL MLP_NAME(name##_term)(REAL o, REAL t, REAL p)
+#define SLOPE(name) MLP_INLINE REAL MLP_NAME(name##_slope)(REAL o, REAL t, REAL p)
+#define NET(name) MLP_INLINE REAL MLP_NAME(name##_net)(REAL z, REAL t, REAL p)
 
-/* Logistic units, the loss summed over them: log(1 + e^z) - t z, without overflow. */
-OUTPUT(binary_cross_entropy) {
-    (void)n;
-    for (int j = 0; j < width; j++) z[j] = MLP_NAME(sigmoid)(z[j]);
+/* A probability that has a logarithm, and whose complement has one. */
+MLP_INLINE REAL MLP_NAME(within)(REAL o) {
+    const REAL eps = (REAL)(IS_F32 ? 1.1920928955078125e-07 : 2.220446049250313e-16);
+    o = o < eps ? eps : o;
+    return o > 1 - eps ? 1 - eps : o;
 }
-VALUE(binary_cross_entropy) {
-    double sum = 0;
-    for (int from = 0; from < n; from += LANES) {
-        /* A whole vector at a time, of which what lies beyond the outputs is neither read nor used. */
-        REAL part[LANES];
-        for (int j = 0; j < LANES; j++) {
-            const int there = from + j < n;
-            REAL x = there ? z[from + j] : 0, target = there ? t[from + j] : 0;
-            REAL size = x < 0 ? -x : x;
-            part[j] = MLP_NAME(log_one_plus)(MLP_NAME(exponential)(-size)) + (x < 0 ? 0 : x)
-                      - target * x;
-        }
-        for (int j = 0; j < LANES && from + j < n; j++) sum += part[j];
+MLP_INLINE REAL MLP_NAME(positive)(REAL o) {
+    const REAL least = (REAL)(IS_F32 ? 1e-37 : 1e-307);
+    return o < least ? least : o;
+}
+
+/* -t log(o) - (1 - t) log(1 - o). With logistic units log(1 + e^z) - t z, without overflow. */
+TERM(binary_cross_entropy) {
+    (void)p;
+    o = MLP_NAME(within)(o);
+    return -(t * MLP_NAME(logarithm)(o) + (1 - t) * MLP_NAME(logarithm)(1 - o));
+}
+SLOPE(binary_cross_entropy) {
+    (void)p;
+    o = MLP_NAME(within)(o);
+    return (o - t) / (o * (1 - o));
+}
+NET(binary_cross_entropy) {
+    (void)p;
+    REAL size = z < 0 ? -z : z;
+    return MLP_NAME(log_one_plus)(MLP_NAME(exponential)(-size)) + (z < 0 ? 0 : z) - t * z;
+}
+
+/* -t log(o). With softmax units o = e^z / sum(e^z); see `loss` for z, which it lessens by the
+ * logarithm of that sum. */
+TERM(cross_entropy) {
+    (void)p;
+    return -t * MLP_NAME(logarithm)(MLP_NAME(within)(o));
+}
+SLOPE(cross_entropy) {
+    (void)p;
+    return -t / MLP_NAME(within)(o);
+}
+NET(cross_entropy) {
+    (void)p;
+    return -t * z;
+}
+
+TERM(squared_error) {
+    (void)p;
+    return (o - t) * (o - t) / 2;
+}
+SLOPE(squared_error) {
+    (void)p;
+    return o - t;
+}
+NET(squared_error) { return MLP_NAME(squared_error_term)(z, t, p); }
+
+/* Half the deviance: t log(t / o) - t + o, with 0 log 0 = 0. Its units have o = e^z. */
+TERM(poisson) {
+    (void)p;
+    REAL own = t > 0 ? t * MLP_NAME(logarithm)(t) : 0;
+    REAL shared = t > 0 ? t * MLP_NAME(logarithm)(MLP_NAME(positive)(o)) : 0;
+    return own - shared - t + o;
+}
+SLOPE(poisson) {
+    (void)p;
+    return 1 - t / MLP_NAME(positive)(o);
+}
+NET(poisson) {
+    (void)p;
+    REAL own = t > 0 ? t * MLP_NAME(logarithm)(t) : 0;
+    return own - t * z - t + MLP_NAME(exponential)(z);
+}
+
+/* The sum of a function of n pairs. A whole vector at a time, of which what lies beyond the last
+ * pair is neither read nor used. */
+#define SUM(name, function)                                                                  \
+    MLP_KERNEL double MLP_NAME(name)(const REAL *v, const REAL *t, int n, REAL p, REAL less) { \
+        double sum = 0;                                                                      \
+        for (int from = 0; from < n; from += LANES) {                                        \
+            REAL part[LANES];                                                                \
+            for (int j = 0; j < LANES; j++) {                                                \
+                const int there = from + j < n;                                              \
+                REAL x = there ? v[from + j] - less : 0, target = there ? t[from + j] : 0;   \
+                part[j] = MLP_NAME(function)(x, target, p);                                  \
+            }                                                                                \
+            for (int j = 0; j < LANES && from + j < n; j++) sum += part[j];                  \
+        }                                                                                    \
+        return sum;                                                                          \
     }
-    return sum;
+#define LOOPS(name)                                                                          \
+    SUM(name##_terms, name##_term)                                                           \
+    SUM(name##_nets, name##_net)                                                             \
+    MLP_KERNEL void MLP_NAME(name##_slopes)(REAL *o, const REAL *t, int n, REAL p) {         \
+        for (int j = 0; j < n; j++) o[j] = MLP_NAME(name##_slope)(o[j], t[j], p);            \
+    }
+LOSSES(LOOPS)
+
+MLP_INLINE REAL MLP_NAME(largest)(const REAL *z, int n) {
+    REAL top = z[0];
+    for (int j = 1; j < n; j++) top = z[j] > top ? z[j] : top;
+    return top;
 }
 
-MLP_KERNEL void MLP_NAME(output)(int kind, REAL *z, int n, int width) {
-    static void (*const table[])(REAL *, int, int) = {
-#define ENTRY(name) MLP_NAME(name##_output),
+/* The loss of a row of n targets: from the outputs, or (exact) from the net inputs. */
+MLP_KERNEL double MLP_NAME(loss)(int kind, int exact, const REAL *v, const REAL *t, int n,
+                                 double parameter) {
+    static double (*const table[][2])(const REAL *, const REAL *, int, REAL, REAL) = {
+#define ENTRY(name) {MLP_NAME(name##_terms), MLP_NAME(name##_nets)},
         LOSSES(ENTRY)
 #undef ENTRY
     };
-    table[kind](z, n, width);
+    REAL less = 0;
+    if (exact && table[kind][1] == MLP_NAME(cross_entropy_nets)) {
+        const REAL top = MLP_NAME(largest)(v, n);
+        double sum = 0;
+        for (int j = 0; j < n; j++) sum += MLP_NAME(exponential)(v[j] - top);
+        less = top + MLP_NAME(logarithm)((REAL)sum);
+    }
+    return table[kind][exact](v, t, n, (REAL)parameter, less);
 }
 
-MLP_KERNEL double MLP_NAME(loss)(int kind, const REAL *z, const REAL *t, int n) {
-    static double (*const table[])(const REAL *, const REAL *, int) = {
-#define ENTRY(name) MLP_NAME(name##_value),
+/* o := the derivative of the loss by each output. */
+MLP_KERNEL void MLP_NAME(loss_slopes)(int kind, REAL *o, const REAL *t, int n, double parameter) {
+    static void (*const table[])(REAL *, const REAL *, int, REAL) = {
+#define ENTRY(name) MLP_NAME(name##_slopes),
         LOSSES(ENTRY)
 #undef ENTRY
     };
-    return table[kind](z, t, n);
+    table[kind](o, t, n, (REAL)parameter);
 }
 
-#undef OUTPUT
-#undef VALUE
+/* z := softmax(z), n of them in a buffer of `width`. */
+MLP_KERNEL void MLP_NAME(softmax)(REAL *z, int n, int width) {
+    const REAL top = MLP_NAME(largest)(z, n);
+    for (int j = 0; j < width; j++) z[j] = MLP_NAME(exponential)(z[j] - top);
+    double sum = 0;
+    for (int j = 0; j < n; j++) sum += z[j];
+    const REAL whole = (REAL)sum;
+    for (int j = 0; j < width; j++) z[j] /= whole;
+}
+
+/* g, derivatives by the outputs o of softmax units := derivatives by their net inputs. */
+MLP_KERNEL void MLP_NAME(softmax_chain)(const REAL *o, REAL *g, int n) {
+    double mean = 0;
+    for (int j = 0; j < n; j++) mean += (double)o[j] * g[j];
+    for (int j = 0; j < n; j++) g[j] = o[j] * (g[j] - (REAL)mean);
+}
+
+#undef TERM
+#undef SLOPE
+#undef NET
+#undef SUM
+#undef LOOPS
 #endif
