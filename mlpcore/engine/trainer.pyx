@@ -8,7 +8,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t
 
 from mlpcore.engine.evaluation cimport evaluate_rows
-from mlpcore.engine.inputs cimport CHUNK, ENTRY, GROUP, RECORDS, Input
+from mlpcore.engine.inputs cimport CHUNK, ENTRY, GROUP, Input
 from mlpcore.engine.losses cimport TargetRows
 from mlpcore.engine.network cimport BLOCK, Network
 from mlpcore.engine.online cimport fold, online_steps, suits, unfold
