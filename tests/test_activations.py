@@ -18,6 +18,10 @@ def tolerance(dtype):
     return {"rtol": 6 * np.finfo(dtype).eps, "atol": np.finfo(dtype).tiny}
 
 
+def dtype_of(name):
+    return np.dtype(name).type
+
+
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_activation_equals_its_formula(name, dtype):
@@ -47,6 +51,11 @@ def test_every_length_has_all_its_elements_computed(name, dtype):
         ("logistic", 0, 1),
         ("tanh", -1, 1),
         ("relu", 0, np.inf),
+        ("leaky_relu", -np.inf, np.inf),
+        ("elu", -1, np.inf),
+        ("gelu", 0, np.inf),
+        ("silu", 0, np.inf),
+        ("softplus", 0, np.inf),
     ],
 )
 def test_limits(name, low, high, dtype):
@@ -59,7 +68,8 @@ def test_limits(name, low, high, dtype):
     else:
         assert np.array_equal(a[3:], [high] * 3)
     if np.isinf(low):
-        assert np.array_equal(a[1:3], np.array([-huge, -1e4], dtype))
+        factor = dtype_of(dtype)(0.01 if name == "leaky_relu" else 1)
+        assert np.array_equal(a[1:3], np.array([-huge, -1e4], dtype) * factor)
     else:
         np.testing.assert_allclose(a[:3], [low] * 3, atol=1e-38)
 
@@ -78,8 +88,19 @@ def test_subnormal_numbers(name, dtype):
     z = np.array([1, 5, 1000], dtype) * np.finfo(dtype).smallest_subnormal
     z = np.concatenate([z, -z])
     # To first order: value(0) + slope(0) z.
-    expected = {"logistic": np.full(6, 0.5), "relu": np.maximum(z, 0)}.get(name, z)
-    assert np.array_equal(activation(name, z), expected)
+    expected = {
+        "logistic": np.full(6, 0.5, dtype),
+        "relu": np.maximum(z, 0),
+        "leaky_relu": np.where(z > 0, z, z * dtype_of(dtype)(0.01)),
+        "gelu": z / 2,
+        "silu": z / 2,
+        "softplus": np.full(6, np.log(dtype_of(dtype)(2)), dtype),
+    }.get(name, z)
+    a = activation(name, z)
+    # Halves of odd multiples of the smallest number lie between two.
+    assert np.all(abs(a - expected) <= np.finfo(dtype).smallest_subnormal)
+    if name not in ("gelu", "silu"):
+        assert np.array_equal(a, expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -95,13 +116,13 @@ def test_logistic_units_are_clipped_at_250_like_the_textbooks(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_slope_equals_the_central_difference(name, dtype):
     # An even number of points, so that none lies on relu's kink.
-    z = np.linspace(-6, 6, 1000).astype(dtype).astype(np.longdouble)
+    z = np.linspace(-6, 6, 1000).astype(dtype)
+    x = z.astype(np.longdouble)
     h, value = np.longdouble(1e-5), UNITS[name][0]
-    numeric = (value(z + h) - value(z - h)) / (2 * h)
-    a = value(z).astype(dtype)
-    out = slope(name, a)
+    numeric = (value(x + h) - value(x - h)) / (2 * h)
+    out = slope(name, z)
     assert out.dtype == dtype
-    # Slopes are at most 1; rounding a moves them by at most 2 |a| times its error.
+    # Slopes are about 1; rounding a moves them by at most 2 |a| times its error.
     np.testing.assert_allclose(
         out, numeric.astype(np.float64), rtol=0, atol=1e-9 + 4 * np.finfo(dtype).eps
     )
@@ -119,7 +140,7 @@ def test_any_shape_in_and_a_new_array_out(name):
     assert a.shape == z.shape
     assert np.array_equal(z, before)
     assert np.array_equal(a, activation(name, z.ravel()).reshape(z.shape))
-    assert np.array_equal(slope(name, a), slope(name, a.ravel()).reshape(z.shape))
+    assert np.array_equal(slope(name, z), slope(name, z.ravel()).reshape(z.shape))
 
 
 @pytest.mark.parametrize("function", [activation, slope])

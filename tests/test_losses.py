@@ -22,12 +22,24 @@ def poisson(z, t):
     return t * np.log(np.where(t > 0, t, 1)) - t * z - t + np.exp(z)
 
 
+def huber(z, t, delta=1.0):
+    size = abs(z - t)
+    return np.where(size > delta, delta * (size - delta / 2), size**2 / 2) / z.shape[-1]
+
+
+def pinball(z, t, quantile=0.5):
+    return np.maximum(quantile * (t - z), (quantile - 1) * (t - z)) / z.shape[-1]
+
+
 # From net inputs and targets: the loss of each output, the output itself, and targets to try.
 FORMULAS = {
     "binary_cross_entropy": (cross_entropy, logistic, "share"),
     "cross_entropy": (softmax_cross_entropy, softmax, "share"),
     "squared_error": (lambda z, t: (z - t) ** 2 / 2 / z.shape[-1], lambda z: z, "number"),
     "poisson": (poisson, np.exp, "count"),
+    "absolute_error": (lambda z, t: abs(z - t) / z.shape[-1], lambda z: z, "number"),
+    "huber": (huber, lambda z: z, "number"),
+    "pinball": (pinball, lambda z: z, "number"),
 }
 
 
@@ -58,6 +70,46 @@ def test_loss_equals_its_formula(name, dtype):
         losses = row_losses(name, z, t)
         assert losses.dtype == np.float64
         assert np.all(abs(losses - expected) <= slack)
+
+
+@pytest.mark.parametrize(("name", "parameter"), [("huber", 0.3), ("huber", 4), ("pinball", 0.9)])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_losses_with_a_parameter(name, parameter, dtype):
+    """The loss, and by a network whose outputs are its biases the error of each output."""
+    z = np.linspace(-3, 3, 13, dtype=dtype)[None]  # next to no target and no corner
+    t = np.zeros_like(z) + dtype_of(dtype)(0.1)
+    formula = FORMULAS[name][0]
+    expected = formula(z.astype(float), t.astype(float), parameter).sum()
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(row_losses(name, z, t, parameter=parameter), expected, rtol=9 * eps)
+
+    network = Network((1, 13), loss=name, loss_parameter=parameter, dtype=dtype)
+    network.intercepts[0][:] = z[0]
+    loss, flat = gradient(network, Input(np.zeros((1, 1), dtype), dtype), t)
+    np.testing.assert_allclose(loss, expected, rtol=9 * eps)
+    d = (z - t)[0].astype(float)
+    slope = np.where(d > 0, 1 - parameter, -parameter)
+    if name == "huber":
+        slope = np.clip(d, -parameter, parameter)
+    np.testing.assert_allclose(network.views(flat)[1][0], slope, rtol=9 * eps)
+
+
+def dtype_of(name):
+    return np.dtype(name).type
+
+
+@pytest.mark.parametrize(
+    ("loss", "parameter", "message"),
+    [
+        ("huber", 0.0, r"delta of huber must lie between 0 and inf; got 0"),
+        ("huber", np.nan, r"delta of huber must lie between 0 and inf; got nan"),
+        ("pinball", 1.0, r"quantile of pinball must lie between 0 and 1; got 1"),
+        ("poisson", 1.0, r"poisson has no parameter; got 1"),
+    ],
+)
+def test_parameters_must_fit(loss, parameter, message):
+    with pytest.raises(ValueError, match=message):
+        Network((2, 1), loss=loss, loss_parameter=parameter)
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -122,7 +174,7 @@ def test_error_of_an_output_is_the_derivative_of_the_loss(name, output):
     rng = np.random.default_rng(8)
     # Where every kind of output unit gives what every loss takes, a number between 0 and 1, and off
     # the corners of those that have one.
-    z = rng.uniform(0.05, 0.95, 11) * (-1 if output == "exp" else 1)
+    z = rng.uniform(0.05, 0.95, 11) * (-1 if output in ("exp", "softplus") else 1)
     if output in (None, LOSSES[name]):
         z = np.linspace(-5, 5, 11)
     t = targets(FORMULAS[name][2], (1, 11), rng)

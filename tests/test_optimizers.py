@@ -12,7 +12,7 @@ DTYPES = ["float32", "float64"]
 ETA, L2 = 0.3, 0.7
 
 
-MOMENTUM, BETA_1, BETA_2, EPSILON = 0.8, 0.7, 0.9, 1e-3
+MOMENTUM, BETA_1, BETA_2, EPSILON, DECAY = 0.8, 0.7, 0.9, 1e-3, 0.2
 
 
 def sgd(w, g, state, t, rate):
@@ -36,6 +36,10 @@ def adam(w, g, state, t, rate):
     return w - rate * state[0] / (np.sqrt(state[1]) + EPSILON)
 
 
+def adamw(w, g, state, t, rate):
+    return adam(w, g, state, t, rate) - (rate * DECAY * w if w.ndim == 2 else 0)
+
+
 # New parameters from old ones, the gradient with its penalty, the state and the step's number.
 FORMULAS = {
     "store": lambda w, g, state, t, rate: w,
@@ -43,6 +47,7 @@ FORMULAS = {
     "momentum": momentum,
     "nesterov": nesterov,
     "adam": adam,
+    "adamw": adamw,
 }
 
 
@@ -63,13 +68,15 @@ def problem(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("l2", [0.0, L2])
+@pytest.mark.parametrize("l1", [0.0, 0.4])
 @pytest.mark.parametrize("average", [False, True])
-def test_steps_equal_the_formula(name, dtype, l2, average):
+def test_steps_equal_the_formula(name, dtype, l1, l2, average):
     """Three steps, each from the weights and the gradient that the engine has then."""
     network, X, labels = problem(dtype)
     trainer = Trainer(
         network, X, labels, optimizer=name, learning_rate=ETA, l2=l2, average=average,
         minibatch_size=11, momentum=MOMENTUM, beta_1=BETA_1, beta_2=BETA_2, epsilon=EPSILON,
+        weight_decay=DECAY, l1=l1,
     )  # fmt: skip
     arrays = network.coefs + network.intercepts
     states = [[np.zeros(a.shape, np.longdouble) for _ in range(2)] for a in arrays]
@@ -77,7 +84,7 @@ def test_steps_equal_the_formula(name, dtype, l2, average):
     eps = np.finfo(dtype).eps
     with trainer:
         for t in (1, 2, 3):
-            _, flat = gradient(network, X, labels, l2=l2, average=average)
+            _, flat = gradient(network, X, labels, l1=l1, l2=l2, average=average)
             weights, biases = network.views(flat)
             expected = [
                 FORMULAS[name](old.astype(np.longdouble), g.astype(np.longdouble), state, t, ETA)

@@ -7,7 +7,10 @@ from mlpcore.engine.typedefs cimport real_t
 from mlpcore.engine.kernels import place_of
 
 # Same order as in simd/activations.h.
-ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
+ACTIVATIONS = ("identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu",
+               "softplus")
+# Those whose slope cannot be told from the activation alone.
+NETS = ("gelu", "silu")
 # Those of output units, which softmax units need their whole row for.
 OUTPUTS = (*ACTIVATIONS, "exp", "softmax")
 
@@ -15,6 +18,8 @@ OUTPUTS = (*ACTIVATIONS, "exp", "softmax")
 cdef extern from "simd/activations.h" nogil:
     void activate_f32 "MLP_PICK(activate, f32)" (int, float*, Py_ssize_t)
     void activate_f64 "MLP_PICK(activate, f64)" (int, double*, Py_ssize_t)
+    void activate_keeping_f32 "MLP_PICK(activate_keeping, f32)" (int, float*, float*, Py_ssize_t)
+    void activate_keeping_f64 "MLP_PICK(activate_keeping, f64)" (int, double*, double*, Py_ssize_t)
     void chain_f32 "MLP_PICK(chain, f32)" (int, const float*, float*, Py_ssize_t)
     void chain_f64 "MLP_PICK(chain, f64)" (int, const double*, double*, Py_ssize_t)
 
@@ -24,6 +29,13 @@ cdef void activate(int kind, real_t* z, Py_ssize_t n) noexcept nogil:
         activate_f32(kind, z, n)
     else:
         activate_f64(kind, z, n)
+
+
+cdef void activate_keeping(int kind, real_t* z, real_t* slope, Py_ssize_t n) noexcept nogil:
+    if real_t is float:
+        activate_keeping_f32(kind, z, slope, n)
+    else:
+        activate_keeping_f64(kind, z, slope, n)
 
 
 cdef void chain(int kind, const real_t* a, real_t* delta, Py_ssize_t n) noexcept nogil:
@@ -38,9 +50,9 @@ cdef void _apply(int kind, real_t[::1] z) noexcept:
         activate(kind, &z[0], z.shape[0])
 
 
-cdef void _multiply(int kind, real_t[::1] a, real_t[::1] delta) noexcept:
-    if a.shape[0]:
-        chain(kind, &a[0], &delta[0], a.shape[0])
+cdef void _keep(int kind, real_t[::1] z, real_t[::1] slope) noexcept:
+    if z.shape[0]:
+        activate_keeping(kind, &z[0], &slope[0], z.shape[0])
 
 
 def activation(name, z):
@@ -66,25 +78,25 @@ def activation(name, z):
     return z
 
 
-def slope(name, a):
-    """Derivative of an activation by its net input, written in terms of the activation itself.
+def slope(name, z):
+    """Derivative of an activation by its net input, as the engine computes it.
 
     Parameters
     ----------
     name : str
         One of `ACTIVATIONS`.
-    a : array_like of float32 or float64, any shape
-        Activations, as `activation` returns them.
+    z : array_like of float32 or float64, any shape
+        Net inputs.
 
     Returns
     -------
-    slope : ndarray, shape and dtype of `a`
+    slope : ndarray, shape and dtype of `z`
     """
-    a = np.array(a, order="C")
-    out = np.ones_like(a)
+    z = np.array(z, order="C")
+    out = np.empty_like(z)
     cdef int kind = place_of(name, ACTIVATIONS, "activation")
-    if a.dtype == np.float32:
-        _multiply[float](kind, a.reshape(-1), out.reshape(-1))
+    if z.dtype == np.float32:
+        _keep[float](kind, z.reshape(-1), out.reshape(-1))
     else:
-        _multiply[double](kind, a.reshape(-1), out.reshape(-1))
+        _keep[double](kind, z.reshape(-1), out.reshape(-1))
     return out

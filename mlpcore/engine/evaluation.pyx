@@ -35,7 +35,9 @@ cdef evaluate_rows(Plan* plan, Network network, Team team, Input rows, TargetRow
     losses, hits = np.zeros(blocks), np.zeros(blocks, np.intp)
     cdef Job job = Job()
     job.plan, job.barrier, job.rows, job.targets = plan, team.barrier, &rows.rows, &targets.targets
-    job.wanted, job.losses, job.hits = wanted, losses, hits
+    # Not the plan's layers, whose workspace has room for slopes.
+    job.layers, job.wanted, job.losses, job.hits = \
+        network.layers, wanted, losses, hits
     if network.single:
         _start_of_blocks[float](plan, <float*> network.theta, job.rows)
         team.run(lambda thread: _blocks[float](job, <float*> network.theta, thread))
@@ -49,6 +51,7 @@ cdef evaluate_rows(Plan* plan, Network network, Team team, Input rows, TargetRow
 cdef class Job:
     """What the threads work on together."""
     cdef Plan* plan
+    cdef const Layer* layers
     cdef Barrier* barrier
     cdef const Rows* rows
     cdef const Targets* targets
@@ -83,7 +86,7 @@ cdef bint _some_blocks(Job job, const real_t* theta, int thread, double deadline
     cdef Plan* plan = job.plan
     cdef const Rows* source = job.rows
     cdef const int* labels = job.targets.labels
-    cdef const Layer* last = &plan.layers[plan.n_layers - 1]
+    cdef const Layer* last = &job.layers[plan.n_layers - 1]
     cdef real_t* work = <real_t*> plan.work + thread * BLOCK * plan.forward_width
     cdef real_t* room = <real_t*> plan.gradient + thread * plan.gradient_size
     cdef real_t* z
@@ -95,12 +98,12 @@ cdef bint _some_blocks(Job job, const real_t* theta, int thread, double deadline
         if start >= source.n_rows:
             return False
         rows = min(BLOCK, source.n_rows - start)
-        forward_first[real_t](plan.layers, theta, source, NULL, start, rows,
+        forward_first[real_t](job.layers, theta, source, NULL, start, rows,
                               NULL, min(BLOCK, source.n_rows - start - rows),
                               <const real_t*> plan.start, plan.cursor + thread * plan.cursor_size,
                               work, BLOCK, 0)
         for j in range(1, plan.n_layers):
-            forward(&plan.layers[j], theta, work, BLOCK, 0, rows)
+            forward(&job.layers[j], theta, work, BLOCK, 0, rows)
         for i in range(rows):
             z = work + BLOCK * last.a + i * last.ld
             if labels is not NULL:

@@ -18,6 +18,10 @@ cdef extern from "simd/rows.h" nogil:
         const double*, Py_ssize_t, Py_ssize_t, double*)
     double sum_squares_f32 "MLP_PICK(sum_squares, f32)" (const float*, Py_ssize_t)
     double sum_squares_f64 "MLP_PICK(sum_squares, f64)" (const double*, Py_ssize_t)
+    void multiply_f32 "MLP_PICK(multiply, f32)" (float*, const float*, Py_ssize_t)
+    void multiply_f64 "MLP_PICK(multiply, f64)" (double*, const double*, Py_ssize_t)
+    double penalty_f32 "MLP_PICK(penalty, f32)" (const float*, Py_ssize_t, double, double)
+    double penalty_f64 "MLP_PICK(penalty, f64)" (const double*, Py_ssize_t, double, double)
     void transpose_f32 "MLP_PICK(transpose, f32)" (
         const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, float*, Py_ssize_t)
     void transpose_f64 "MLP_PICK(transpose, f64)" (
@@ -56,6 +60,20 @@ cdef double sum_squares(const real_t* a, Py_ssize_t n) noexcept nogil:
         return sum_squares_f32(a, n)
     else:
         return sum_squares_f64(a, n)
+
+
+cdef void multiply(real_t* a, const real_t* b, Py_ssize_t n) noexcept nogil:
+    if real_t is float:
+        multiply_f32(a, b, n)
+    else:
+        multiply_f64(a, b, n)
+
+
+cdef double penalty(const real_t* a, Py_ssize_t n, double l2, double l1) noexcept nogil:
+    if real_t is float:
+        return penalty_f32(a, n, l2, l1)
+    else:
+        return penalty_f64(a, n, l2, l1)
 
 
 cdef void transpose(const real_t* a, Py_ssize_t lda, Py_ssize_t start, Py_ssize_t stop,

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 LOSSES: Final[dict[str, str]]
 CLIPPED: Final[tuple[str, ...]]
 MATCHED: Final[tuple[str, ...]]
+PARAMETERS: Final[dict[str, tuple[str, float, float, float]]]
 MEANS: Final[tuple[str, ...]]
 
 def row_losses(

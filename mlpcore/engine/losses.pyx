@@ -10,7 +10,7 @@ import numpy as np
 
 from libc.string cimport memset
 
-from mlpcore.engine.activations cimport activate, chain
+from mlpcore.engine.activations cimport activate, activate_keeping
 from mlpcore.engine.typedefs cimport LINE, real_t
 
 from mlpcore.engine.activations import OUTPUTS
@@ -22,12 +22,17 @@ LOSSES = {
     "cross_entropy": "softmax",
     "squared_error": "identity",
     "poisson": "exp",
+    "absolute_error": "identity",
+    "huber": "identity",
+    "pinball": "identity",
 }
 # Those whose outputs are probabilities and can be clipped, those that are a mean over the outputs,
 # and those whose canonical error is output - target.
 CLIPPED = ("binary_cross_entropy", "cross_entropy")
-MEANS = ("squared_error",)
+MEANS = ("squared_error", "absolute_error", "huber", "pinball")
 MATCHED = ("binary_cross_entropy", "cross_entropy", "squared_error", "poisson")
+# Of those that have a parameter: what it is called, its usual value, and where it must lie between.
+PARAMETERS = {"huber": ("delta", 1.0, 0, np.inf), "pinball": ("quantile", 0.5, 0, 1)}
 
 
 cdef extern from "simd/losses.h" nogil:
@@ -53,7 +58,12 @@ cdef Loss loss_of(name, output, parameter, bint clip) except *:
     loss.matched = canonical and name in MATCHED
     loss.exact = canonical and not (clip and name in CLIPPED)
     loss.mean = name in MEANS
-    loss.parameter = 0 if parameter is None else parameter
+    what, usual, low, high = PARAMETERS.get(name, (None, 0.0, None, None))
+    if parameter is not None and what is None:
+        raise ValueError(f"{name} has no parameter; got {parameter}")
+    loss.parameter = usual if parameter is None else parameter
+    if what is not None and not low < loss.parameter < high:
+        raise ValueError(f"the {what} of {name} must lie between {low} and {high}; got {parameter}")
     return loss
 
 
@@ -153,11 +163,14 @@ cdef double row_error(const Loss* loss, const Targets* targets, Py_ssize_t row, 
         t = _target[real_t](targets, row, n, width, room)
     if wanted and loss.exact:
         value = _value[real_t](loss, True, z, t, n)
-    output(loss, z, n, width)
+    if loss.matched or loss.softmax:
+        output(loss, z, n, width)
+    else:
+        activate_keeping[real_t](loss.output, z, room + width, width)
     if wanted and not loss.exact:
         value = _value[real_t](loss, False, z, t, n)
     if not loss.matched:
-        _chain_to_error[real_t](loss, z, t, n, width, room + width)
+        _chain_to_error[real_t](loss, z, t, n, room + width)
     elif targets.labels is not NULL:
         z[targets.labels[row]] -= 1
     else:
@@ -173,22 +186,25 @@ cdef double row_error(const Loss* loss, const Targets* targets, Py_ssize_t row, 
     return value
 
 
-cdef void _chain_to_error(const Loss* loss, real_t* o, const real_t* t, int n, int width,
-                          real_t* room) noexcept nogil:
-    """Outputs of a row become errors by the chain rule."""
+cdef void _chain_to_error(const Loss* loss, real_t* o, const real_t* t, int n,
+                          real_t* slope) noexcept nogil:
+    """Outputs of a row become errors by the chain rule. slope: the outputs' by their net inputs, or
+    room for softmax units, where each output depends on all net inputs."""
     cdef int j
-    for j in range(width):
-        room[j] = o[j]
+    if loss.softmax:
+        for j in range(n):
+            slope[j] = o[j]
     if real_t is float:
         loss_slopes_f32(loss.kind, o, t, n, loss.parameter)
     else:
         loss_slopes_f64(loss.kind, o, t, n, loss.parameter)
     if not loss.softmax:
-        chain[real_t](loss.output, room, o, width)
+        for j in range(n):
+            o[j] *= slope[j]
     elif real_t is float:
-        softmax_chain_f32(room, o, n)
+        softmax_chain_f32(slope, o, n)
     else:
-        softmax_chain_f64(room, o, n)
+        softmax_chain_f64(slope, o, n)
 
 
 cdef _row_losses(const Loss* loss, real_t[:, ::1] z, real_t[:, ::1] t, int n, double[::1] losses):

@@ -27,6 +27,7 @@ cdef struct Layer:
     Py_ssize_t wt             # where its transpose starts, for errors to pass back; see trainer
     Py_ssize_t x, a, delta    # what it reads, its activations, their errors: where they start in
     #                           a workspace, times the rows that the workspace is made for
+    Py_ssize_t slope          # the slopes of its activations, if they must be kept; 0 for nowhere
     Py_ssize_t tile           # the first of its TILEs of rows of weights, among those of all layers
 
 cdef class Network:
@@ -73,6 +74,9 @@ cdef void forward_first(const Layer* layer, const real_t* theta, const Rows* sou
                         const Py_ssize_t* next, Py_ssize_t n_next, const real_t* start,
                         int64_t* cursor, real_t* work, Py_ssize_t capacity,
                         Py_ssize_t at) noexcept nogil
+# Net inputs of hidden units become activations: n elements from a place in the layer's part of it.
+cdef void activate_units(const Layer* layer, real_t* work, Py_ssize_t capacity, Py_ssize_t place,
+                         Py_ssize_t n) noexcept nogil
 # The part of that for dense rows that only fetches them.
 cdef void fetch(const Layer* layer, const Rows* source, const Py_ssize_t* order, Py_ssize_t first,
                 Py_ssize_t rows, real_t* work, Py_ssize_t at) noexcept nogil

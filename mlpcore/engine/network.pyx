@@ -15,7 +15,7 @@ from libc.stdint cimport int64_t, uint16_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from mlpcore.engine.activations cimport activate
+from mlpcore.engine.activations cimport activate, activate_keeping
 from mlpcore.engine.blas cimport gemm
 from mlpcore.engine.inputs cimport (
     CHUNK,
@@ -86,7 +86,7 @@ cdef class Network:
         The output units, one of `mlpcore.engine.activations.OUTPUTS`; those that belong to the loss
         if not given.
     loss_parameter : float, optional
-        Of losses that have one.
+        Of losses that have one; see `mlpcore.engine.losses.PARAMETERS`.
     loss_clip : bool, default=False
         Report the cross-entropies of probabilities that are clipped to [eps, 1 - eps], as
         scikit-learn does, and not their exact values. The gradient is that of the exact one.
@@ -449,8 +449,16 @@ cdef void forward_first(const Layer* layer, const real_t* theta, const Rows* sou
         memcpy(z + i * layer.ld, start, layer.ld * sizeof(real_t))
     records_forward[real_t](source, order, first, rows, next, n_next, theta + layer.w, layer.ld,
                             layer.width, z, cursor)
-    if layer.hidden:
-        activate(layer.activation, z, rows * layer.ld)
+    activate_units(layer, work, capacity, at * layer.ld, rows * layer.ld)
+
+
+cdef void activate_units(const Layer* layer, real_t* work, Py_ssize_t capacity, Py_ssize_t place,
+                         Py_ssize_t n) noexcept nogil:
+    cdef real_t* z = work + capacity * layer.a + place
+    if layer.slope:
+        activate_keeping(layer.activation, z, work + capacity * layer.slope + place, n)
+    elif layer.hidden:
+        activate(layer.activation, z, n)
 
 
 cdef void fetch(const Layer* layer, const Rows* source, const Py_ssize_t* order, Py_ssize_t first,
@@ -477,5 +485,4 @@ cdef void forward(const Layer* layer, const real_t* theta, real_t* work,
     else:
         small_gemm[real_t](rows, layer.width, layer.n_in, x, layer.ld_in, 1, w, layer.ld,
                            b, 0, z, layer.ld)
-    if layer.hidden:
-        activate(layer.activation, z, rows * layer.ld)
+    activate_units(layer, work, capacity, at * layer.ld, rows * layer.ld)

@@ -12,7 +12,6 @@ what the background adds). V stands in the place of W from `unfold` to `fold`.
 
 from libc.string cimport memset
 
-from mlpcore.engine.activations cimport activate
 from mlpcore.engine.inputs cimport (
     CHUNK,
     RECORDS,
@@ -21,7 +20,7 @@ from mlpcore.engine.inputs cimport (
     records_sum,
 )
 from mlpcore.engine.kernels cimport column_sums
-from mlpcore.engine.network cimport Layer, chunk_sums, forward
+from mlpcore.engine.network cimport Layer, activate_units, chunk_sums, forward
 from mlpcore.engine.step cimport (
     Plan,
     backward,
@@ -42,7 +41,7 @@ cdef bint suits(const Plan* plan) noexcept nogil:
     return (plan.batch == 1 and plan.rows.kind == RECORDS and plan.is_sgd
             and plan.rates is NULL and not plan.track_loss
             and not (plan.average and plan.targets.weights is not NULL)
-            and plan.rule.learning_rate * plan.rule.l2 < 1)
+            and plan.rule.l1 == 0 and plan.rule.learning_rate * plan.rule.l2 < 1)
 
 
 cdef void unfold(Plan* plan, real_t* theta) noexcept nogil:
@@ -109,8 +108,7 @@ cdef void _online_step(Plan* plan, real_t* theta, const Py_ssize_t* order,
     scale, share, sum_of_x = <real_t> plan.scale, <real_t> plan.rows.background, <real_t> total
     for j in range(first.ld):
         z[j] = b[j] + (scale * (z[j] + share * column[j]) + sum_of_x * u[j])
-    if first.hidden:
-        activate(first.activation, z, first.ld)
+    activate_units(first, work, 1, 0, first.ld)
     for i in range(1, plan.n_layers):
         layer = &plan.layers[i]
         forward(layer, theta, work, 1, 0, 1)

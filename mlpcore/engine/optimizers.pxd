@@ -6,12 +6,12 @@ from mlpcore.engine.typedefs cimport real_t
 cdef extern from "simd/optimizers.h" nogil:
     ctypedef struct Rule "mlp_rule":
         double learning_rate, corrected_rate, scale
-        double l2
+        double l2, l1, weight_decay
         double momentum, beta_1, beta_2, epsilon
 
-# One step of n parameters w, given their gradient g; `stride` parts this rule's state vectors. The
-# strength of the L2 penalty is an argument, since biases have none.
-cdef void update(int kind, const Rule* rule, double l2, real_t* w, const real_t* g,
+# One step of n parameters w, given their gradient g; `stride` parts this rule's state vectors.
+# Biases (not weights) are neither penalised nor do they decay.
+cdef void update(int kind, const Rule* rule, bint weights, real_t* w, const real_t* g,
                  real_t* state, Py_ssize_t stride, Py_ssize_t n) noexcept nogil
 # Adam's learning rate at its n-th step: the moments started from zero and are still too small.
 cdef double corrected_rate(const Rule* rule, double n) noexcept nogil

@@ -10,22 +10,24 @@ from libc.math cimport pow, sqrt
 from mlpcore.engine.typedefs cimport real_t
 
 # Name: number of state vectors. Same order as in simd/optimizers.h.
-OPTIMIZERS = {"store": 1, "sgd": 0, "momentum": 1, "nesterov": 1, "adam": 2}
+OPTIMIZERS = {"store": 1, "sgd": 0, "momentum": 1, "nesterov": 1, "adam": 2, "adamw": 2}
+# Those whose learning rate is corrected for the number of the step.
+ADAMS = ("adam", "adamw")
 
 
 cdef extern from "simd/optimizers.h" nogil:
     void update_f32 "MLP_PICK(update, f32)" (
-        int, const Rule*, double, float*, const float*, float*, Py_ssize_t, Py_ssize_t)
+        int, const Rule*, int, float*, const float*, float*, Py_ssize_t, Py_ssize_t)
     void update_f64 "MLP_PICK(update, f64)" (
-        int, const Rule*, double, double*, const double*, double*, Py_ssize_t, Py_ssize_t)
+        int, const Rule*, int, double*, const double*, double*, Py_ssize_t, Py_ssize_t)
 
 
-cdef void update(int kind, const Rule* rule, double l2, real_t* w, const real_t* g,
+cdef void update(int kind, const Rule* rule, bint weights, real_t* w, const real_t* g,
                  real_t* state, Py_ssize_t stride, Py_ssize_t n) noexcept nogil:
     if real_t is float:
-        update_f32(kind, rule, l2, w, g, state, stride, n)
+        update_f32(kind, rule, weights, w, g, state, stride, n)
     else:
-        update_f64(kind, rule, l2, w, g, state, stride, n)
+        update_f64(kind, rule, weights, w, g, state, stride, n)
 
 
 cdef double corrected_rate(const Rule* rule, double n) noexcept nogil:

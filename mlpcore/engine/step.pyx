@@ -20,7 +20,7 @@ backward pass while its rows of W are still at hand.
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
-from mlpcore.engine.activations cimport activate, chain
+from mlpcore.engine.activations cimport chain
 from mlpcore.engine.blas cimport gemm
 from mlpcore.engine.inputs cimport (
     CHUNK,
@@ -34,15 +34,17 @@ from mlpcore.engine.inputs cimport (
 )
 from mlpcore.engine.kernels cimport (
     column_sums,
+    multiply,
+    penalty,
     row_times_transpose,
     small_gemm,
-    sum_squares,
     transpose,
 )
 from mlpcore.engine.losses cimport row_error
 from mlpcore.engine.network cimport (
     TILE,
     Layer,
+    activate_units,
     chunk_sums,
     fetch,
     forward,
@@ -110,11 +112,12 @@ cdef void _sum_losses(Plan* plan, Py_ssize_t rows) noexcept nogil:
 cdef void _penalise(Plan* plan, const Layer* layer, const real_t* theta, Py_ssize_t start,
                     Py_ssize_t stop) noexcept nogil:
     """The penalty of rows [start, stop) of W, TILE by TILE, so that its sum has one order."""
-    if not plan.track_loss or plan.rule.l2 == 0:
+    if not plan.track_loss or plan.rule.l2 == 0 and plan.rule.l1 == 0:
         return
     while start < stop:
-        plan.penalties[layer.tile + start // TILE] = plan.rule.l2 / 2 * sum_squares[real_t](
-            theta + layer.w + start * layer.ld, min(TILE, stop - start) * layer.ld)
+        plan.penalties[layer.tile + start // TILE] = penalty[real_t](
+            theta + layer.w + start * layer.ld, min(TILE, stop - start) * layer.ld, plan.rule.l2,
+            plan.rule.l1)
         start += TILE
 
 
@@ -222,8 +225,17 @@ cdef void backward(Plan* plan, const Layer* layer, const real_t* theta, real_t* 
         small_gemm[real_t](rows, below.width, layer.n_out, delta, layer.ld, 1,
                            <const real_t*> plan.transposed + layer.wt, layer.ld_in, NULL, 0,
                            delta_below, below.ld)
-    chain[real_t](below.activation, work + plan.batch * below.a + start * below.ld, delta_below,
-                  rows * below.ld)
+    _chain[real_t](plan, below, start * below.ld, rows * below.ld, work)
+
+
+cdef void _chain(Plan* plan, const Layer* layer, Py_ssize_t place, Py_ssize_t n,
+                 real_t* work) noexcept nogil:
+    """Errors of activations become errors of net inputs: n elements from a place on."""
+    cdef real_t* delta = work + plan.batch * layer.delta + place
+    if layer.slope:
+        multiply(delta, work + plan.batch * layer.slope + place, n)
+    else:
+        chain[real_t](layer.activation, work + plan.batch * layer.a + place, delta, n)
 
 
 cdef void update_weights(Plan* plan, const Layer* layer, real_t* theta, int thread,
@@ -248,11 +260,11 @@ cdef void _apply(Plan* plan, const Layer* layer, real_t* theta, const real_t* gr
     cdef real_t* state = <real_t*> plan.state + layer.w + start * layer.ld
     cdef Py_ssize_t i
     if layer.ld == layer.width:
-        update[real_t](plan.optimizer, &plan.rule, plan.rule.l2, w, gradient, state,
+        update[real_t](plan.optimizer, &plan.rule, True, w, gradient, state,
                        plan.state_stride, rows * layer.ld)
     else:
         for i in range(rows):
-            update[real_t](plan.optimizer, &plan.rule, plan.rule.l2, w + i * layer.ld,
+            update[real_t](plan.optimizer, &plan.rule, True, w + i * layer.ld,
                            gradient + i * layer.ld, state + i * layer.ld, plan.state_stride,
                            layer.width)
     _penalise(plan, layer, theta, start, start + rows)
@@ -308,14 +320,15 @@ cdef void update_biases(Plan* plan, const Layer* layer, real_t* theta, int threa
     cdef real_t* gradient = <real_t*> plan.gradient + thread * plan.gradient_size
     column_sums[real_t](<const real_t*> plan.work + plan.batch * layer.delta, rows, layer.ld,
                         gradient)
-    update[real_t](plan.optimizer, &plan.rule, 0, theta + layer.b, gradient,
+    update[real_t](plan.optimizer, &plan.rule, False, theta + layer.b, gradient,
                    <real_t*> plan.state + layer.b, plan.state_stride, layer.width)
 
 
 cdef void _wide_forward(Plan* plan, const Layer* layer, const real_t* theta, int thread,
                         Py_ssize_t rows) noexcept nogil:
     """All rows of the minibatch through my units of a wide layer."""
-    cdef real_t* z = <real_t*> plan.work + plan.batch * layer.a
+    cdef real_t* work = <real_t*> plan.work
+    cdef real_t* z = work + plan.batch * layer.a
     cdef const real_t* x = <const real_t*> plan.work + plan.batch * layer.x
     cdef Py_ssize_t piece = (layer.width // TILE + WIDE_PIECES - 1) // WIDE_PIECES * TILE
     cdef Py_ssize_t start, stop, end, i, j
@@ -327,9 +340,8 @@ cdef void _wide_forward(Plan* plan, const Layer* layer, const real_t* theta, int
                 z[i * layer.ld + j] = theta[layer.b + j]
         gemm[real_t](False, False, <int> rows, <int> (stop - start), layer.n_in, 1,
                      x, layer.ld_in, theta + layer.w + start, layer.ld, 1, z + start, layer.ld)
-        if layer.hidden:
-            for i in range(rows):
-                activate(layer.activation, z + i * layer.ld + start, stop - start)
+        for i in range(rows):
+            activate_units(layer, work, plan.batch, i * layer.ld + start, stop - start)
         start = stop
 
 
@@ -338,8 +350,8 @@ cdef void _wide_backward(Plan* plan, const Layer* layer, real_t* theta, int thre
     """Errors of my units of the layer below, then the step of the weights that led to them."""
     cdef const Layer* below = layer - 1
     cdef const real_t* delta = <const real_t*> plan.work + plan.batch * layer.delta
-    cdef real_t* delta_below = <real_t*> plan.work + plan.batch * below.delta
-    cdef const real_t* a = <const real_t*> plan.work + plan.batch * below.a
+    cdef real_t* work = <real_t*> plan.work
+    cdef real_t* delta_below = work + plan.batch * below.delta
     cdef Py_ssize_t piece = (layer.n_in + WIDE_PIECES * TILE - 1) // (WIDE_PIECES * TILE) * TILE
     cdef Py_ssize_t start, stop, end, i
     share(layer.n_in, piece, thread, plan.barrier.size, &start, &end)
@@ -349,8 +361,7 @@ cdef void _wide_backward(Plan* plan, const Layer* layer, real_t* theta, int thre
                      delta, layer.ld, theta + layer.w + start * layer.ld, layer.ld,
                      0, delta_below + start, below.ld)
         for i in range(rows):
-            chain[real_t](below.activation, a + i * below.ld + start,
-                          delta_below + i * below.ld + start, stop - start)
+            _chain(plan, below, i * below.ld + start, stop - start, work)
             if stop == layer.n_in:   # padding has no error, as in output_error
                 memset(delta_below + i * below.ld + stop, 0,
                        (below.width - stop) * sizeof(real_t))

@@ -2,12 +2,13 @@
 
 from mlpcore.engine.inputs cimport Input
 from mlpcore.engine.losses cimport TargetRows
-from mlpcore.engine.network cimport Network
+from mlpcore.engine.network cimport Layer, Network
 from mlpcore.engine.step cimport Plan
 from mlpcore.engine.team cimport Team
 
 cdef class Trainer:
     cdef Plan plan
+    cdef Layer* _layers       # the network's, with room for what only training needs
     cdef readonly Network network
     cdef readonly object state
     cdef Input _train, _valid

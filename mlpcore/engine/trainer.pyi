@@ -19,6 +19,7 @@ class Trainer:
         valid_weight: NDArray[np.float64] | None = None,
         optimizer: str = "sgd",
         learning_rate: float = 0.0,
+        l1: float = 0.0,
         l2: float = 0.0,
         average: bool = False,
         minibatch_size: int = 1,
@@ -27,6 +28,7 @@ class Trainer:
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
+        weight_decay: float = 0.0,
         track_loss: bool = False,
         n_threads: int = 1,
     ) -> Self: ...
@@ -48,6 +50,7 @@ def gradient(
     targets: NDArray[Any],
     *,
     sample_weight: NDArray[np.float64] | None = None,
+    l1: float = 0.0,
     l2: float = 0.0,
     average: bool = False,
     n_threads: int = 1,

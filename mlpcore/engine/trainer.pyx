@@ -6,19 +6,22 @@ import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 
 from mlpcore.engine.evaluation cimport evaluate_rows
 from mlpcore.engine.inputs cimport CHUNK, ENTRY, GROUP, Input
 from mlpcore.engine.losses cimport TargetRows
-from mlpcore.engine.network cimport BLOCK, Network
+from mlpcore.engine.network cimport BLOCK, Layer, Network
 from mlpcore.engine.online cimport fold, online_steps, suits, unfold
 from mlpcore.engine.step cimport DENSE_CHUNK, LIST_BYTES, Plan, prepare, step
 from mlpcore.engine.team cimport SECONDS_BETWEEN_SIGNALS, Team, barrier_stopped, clock
 from mlpcore.engine.typedefs cimport real_t
 
+from mlpcore.engine.activations import ACTIVATIONS, NETS
 from mlpcore.engine.kernels import place_of
 from mlpcore.engine.network import aligned_zeros
-from mlpcore.engine.optimizers import OPTIMIZERS
+from mlpcore.engine.optimizers import ADAMS, OPTIMIZERS
 from mlpcore.engine.team import single_threaded_blas
 
 # A thread more must bring this many multiplications a minibatch, or the barriers cost more.
@@ -48,15 +51,15 @@ cdef class Trainer:
     optimizer : str, default="sgd"
         See `mlpcore.engine.optimizers.OPTIMIZERS`.
     learning_rate : float, default=0.0
-    l2 : float, default=0.0
-        The gradient of each weight w gains ``l2 * w``; biases have no penalty.
+    l1, l2 : float, default=0.0
+        The gradient of each weight w gains ``l2 * w + l1 * sign(w)``; biases have no penalty.
     average : bool, default=False
         Divide a minibatch's gradient and penalty by its rows, or by the sum of their weights,
         instead of summing up, as scikit-learn does.
     minibatch_size : int, default=1
     keep_last : bool, default=False
         Train on a shorter last minibatch, too.
-    momentum, beta_1, beta_2, epsilon : float, defaults 0.9, 0.9, 0.999, 1e-8
+    momentum, beta_1, beta_2, epsilon, weight_decay : float, defaults 0.9, 0.9, 0.999, 1e-8, 0.0
         Of the optimizers that have them.
     track_loss : bool, default=False
         Let `epoch` return the loss.
@@ -75,10 +78,10 @@ cdef class Trainer:
 
     def __cinit__(self, Network network, Input train, targets, *, sample_weight=None,
                   Input valid=None, valid_targets=None, valid_weight=None, optimizer="sgd",
-                  double learning_rate=0.0, double l2=0.0, bint average=False,
+                  double learning_rate=0.0, double l1=0.0, double l2=0.0, bint average=False,
                   Py_ssize_t minibatch_size=1, bint keep_last=False, double momentum=0.9,
                   double beta_1=0.9, double beta_2=0.999, double epsilon=1e-8,
-                  bint track_loss=False, int n_threads=1):
+                  double weight_decay=0.0, bint track_loss=False, int n_threads=1):
         cdef Plan* plan = &self.plan
         cdef Py_ssize_t longest = 0
         cdef int i
@@ -107,7 +110,7 @@ cdef class Trainer:
             plan.strip = min(max(widest, DENSE_CHUNK), train.n_features)
         chunks = (network.layers[0].n_in + CHUNK - 1) // CHUNK
         self._buffers = {
-            "work": aligned_zeros(rows * network.full_width, network.dtype),
+            "work": aligned_zeros(rows * self._lay_out(), network.dtype),
             "transposed": aligned_zeros(network.transposed_size, network.dtype),
             "sums": aligned_zeros(chunks * network.layers[0].ld, network.dtype),
             "bounds": _bounds(train, chunks, minibatch_size, size),
@@ -120,11 +123,11 @@ cdef class Trainer:
             "losses": np.zeros(minibatch_size),
             "penalties": np.zeros(network.n_tiles),
         }
-        plan.layers, plan.n_layers, plan.loss = network.layers, network.n_layers, network.loss
+        plan.layers, plan.n_layers, plan.loss = self._layers, network.n_layers, network.loss
         plan.rule.learning_rate = plan.learning_rate = learning_rate
-        plan.rule.l2, plan.rule.scale = l2, 1
+        plan.rule.l1, plan.rule.l2, plan.rule.scale = l1, l2, 1
         plan.rule.momentum, plan.rule.beta_1, plan.rule.beta_2 = momentum, beta_1, beta_2
-        plan.rule.epsilon = epsilon
+        plan.rule.epsilon, plan.rule.weight_decay = epsilon, weight_decay
         plan.average, plan.track_loss = average, track_loss
         plan.state_stride = network.size
         plan.rows, plan.targets = train.rows, self._targets.targets
@@ -145,9 +148,29 @@ cdef class Trainer:
         plan.losses = <double*> _address(self._buffers["losses"])
         plan.penalties = <double*> _address(self._buffers["penalties"])
         plan.n_tiles = network.n_tiles
-        plan.is_sgd, plan.is_adam = optimizer == "sgd", optimizer == "adam"
+        plan.is_sgd, plan.is_adam = optimizer == "sgd", optimizer in ADAMS
         plan.entries = <char*> _address(self._buffers["entries"])
         plan.counts = <int*> _address(self._buffers["counts"])
+
+    def __dealloc__(self):
+        free(self._layers)
+
+    def _lay_out(self):
+        """Layers of one's own, with places for slopes; the width of a workspace for them."""
+        cdef Network network = self.network
+        cdef Py_ssize_t width = network.full_width
+        cdef Layer* layer
+        cdef int i
+        self._layers = <Layer*> malloc(network.n_layers * sizeof(Layer))
+        if self._layers is NULL:
+            raise MemoryError("no memory for the layers")
+        memcpy(self._layers, network.layers, network.n_layers * sizeof(Layer))
+        for i in range(network.n_layers - 1):
+            layer = &self._layers[i]
+            if ACTIVATIONS[layer.activation] in NETS:
+                layer.slope = width
+                width += layer.ld
+        return width
 
     @staticmethod
     def _worthwhile(Network network, Input train, minibatch_size, n_threads):
@@ -204,8 +227,8 @@ cdef class Trainer:
         Returns
         -------
         loss : float
-            Of the minibatches as they were met, with the penalty (half of ``l2`` times the sum of
-            squared weights) of the weights at that time: scikit-learn's loss curve. NaN if the loss
+            Of the minibatches as they were met, with the penalty (``l2 / 2 * sum(w**2) + l1 *
+            sum(abs(w))``) of the weights at that time: scikit-learn's loss curve. NaN if the loss
             is not tracked.
         """
         cdef Plan* plan = &self.plan
@@ -323,8 +346,8 @@ cdef Py_ssize_t _steps(Plan* plan, real_t* theta, int thread, const Py_ssize_t* 
     return position
 
 
-def gradient(Network network, Input X, targets, *, sample_weight=None, double l2=0.0,
-             bint average=False, int n_threads=1):
+def gradient(Network network, Input X, targets, *, sample_weight=None, double l1=0.0,
+             double l2=0.0, bint average=False, int n_threads=1):
     """Loss over all rows and its gradient by every parameter.
 
     Parameters
@@ -333,8 +356,9 @@ def gradient(Network network, Input X, targets, *, sample_weight=None, double l2
     X : Input
     targets, sample_weight : ndarray
         See `Trainer`.
-    l2 : float, default=0.0
-        The gradient of each weight w gains ``l2 * w``: that of ``l2 / 2 * sum(w**2)``.
+    l1, l2 : float, default=0.0
+        The gradient of each weight w gains ``l2 * w + l1 * sign(w)``: that of the penalty
+        ``l2 / 2 * sum(w**2) + l1 * sum(abs(w))``.
     average : bool, default=False
         The mean over the rows, or by their weights; of loss and penalty, too.
     n_threads : int, default=1
@@ -354,11 +378,15 @@ def gradient(Network network, Input X, targets, *, sample_weight=None, double l2
     with trainer:
         trainer.epoch(np.arange(X.rows.n_rows))
     loss, flat = trainer.plan.loss_sum, trainer.state
-    if l2:
-        for gradient, w in zip(network.views(flat)[0], network.coefs):
-            gradient += l2 * w
+    penalty = l2 / 2 * network.weights_squared() if l2 else 0.0
+    for part, w in zip(network.views(flat)[0], network.coefs):
+        if l2:
+            part += l2 * w
+        if l1:
+            part += l1 * np.sign(w)
+            penalty += l1 * float(np.abs(w).sum(dtype=np.float64))
     if average:
         total = X.rows.n_rows if sample_weight is None else sum(np.asarray(sample_weight).tolist())
-        loss = (loss + l2 / 2 * network.weights_squared()) / total
+        loss = (loss + penalty) / total
         flat /= total
     return loss, flat

@@ -3,7 +3,8 @@
 #ifndef MLP_TYPE
 
 /* Same order as ../losses.pyx. */
-#define LOSSES(X) X(binary_cross_entropy) X(cross_entropy) X(squared_error) X(poisson)
+#define LOSSES(X) X(binary_cross_entropy) X(cross_entropy) X(squared_error) X(poisson) \
+    X(absolute_error) X(huber) X(pinball)
 
 #define MLP_BODY "losses.h"
 #include "each.h"
@@ -90,6 +91,33 @@ NET(poisson) {
     REAL own = t > 0 ? t * MLP_NAME(logarithm)(t) : 0;
     return own - t * z - t + MLP_NAME(exponential)(z);
 }
+
+TERM(absolute_error) {
+    (void)p;
+    return o < t ? t - o : o - t;
+}
+SLOPE(absolute_error) {
+    (void)p;
+    return (REAL)(o > t) - (REAL)(o < t) + 0 * (o - t); /* NaN stays NaN */
+}
+NET(absolute_error) { return MLP_NAME(absolute_error_term)(z, t, p); }
+
+/* Huber 1964: squared up to p, straight from there on. */
+TERM(huber) {
+    REAL size = o < t ? t - o : o - t;
+    return size > p ? p * (size - p / 2) : size * size / 2;
+}
+SLOPE(huber) {
+    REAL d = o - t;
+    d = d > p ? p : d;
+    return d < -p ? -p : d;
+}
+NET(huber) { return MLP_NAME(huber_term)(z, t, p); }
+
+/* Koenker & Bassett 1978: least where a share p of the targets is below the output. */
+TERM(pinball) { return o < t ? p * (t - o) : (1 - p) * (o - t); }
+SLOPE(pinball) { return (1 - p) * (REAL)(o > t) - p * (REAL)(o < t) + 0 * (o - t); }
+NET(pinball) { return MLP_NAME(pinball_term)(z, t, p); }
 
 /* The sum of a function of n pairs. A whole vector at a time, of which what lies beyond the last
  * pair is neither read nor used. */

@@ -3,13 +3,14 @@
 #ifndef MLP_TYPE
 
 /* Same order as ../optimizers.pyx. */
-#define OPTIMIZERS(X) X(store) X(sgd) X(momentum) X(nesterov) X(adam)
+#define OPTIMIZERS(X) X(store) X(sgd) X(momentum) X(nesterov) X(adam) X(adamw)
 
 typedef struct {
     double learning_rate;
     double corrected_rate; /* Adam's: the learning rate, for moments that started from zero */
     double scale;          /* the gradient with its penalty is multiplied by this */
-    double l2;             /* the gradient of a weight w gains l2 * w */
+    double l2, l1;         /* the gradient of a weight w gains l2 * w + l1 * sign(w) */
+    double weight_decay;   /* AdamW's */
     double momentum, beta_1, beta_2, epsilon;
 } mlp_rule;
 
@@ -20,33 +21,44 @@ typedef struct {
 #else
 
 /* w: n parameters, whole vectors; g: their gradient; state: this rule's vectors, `stride` apart;
- * l2: that of the rule, or 0 for biases. */
-#define UPDATE(name)                                                                        \
-    MLP_KERNEL void MLP_NAME(name##_update)(const mlp_rule *rule, double l2, REAL *restrict w, \
-                                            const REAL *restrict g, REAL *restrict state,   \
-                                            ptrdiff_t stride, ptrdiff_t n)
+ * l2, l1 and weight_decay: the rule's, or 0 for biases. lasso is a constant, so that most go without
+ * what l1 costs. */
+#define UPDATE(name)                                                                         \
+    MLP_INLINE void MLP_NAME(name##_update)(const mlp_rule *rule, double l2, double l1,       \
+                                            double weight_decay, const int lasso,            \
+                                            REAL *restrict w, const REAL *restrict g,        \
+                                            REAL *restrict state, ptrdiff_t stride, ptrdiff_t n)
+#define UNUSED (void)state, (void)stride, (void)weight_decay
+
+/* x + size * sign(w), or x. */
+MLP_INLINE REAL MLP_NAME(pulled)(const int lasso, REAL x, REAL size, REAL w) {
+    if (!lasso) return x;
+    const REAL positive = w > 0 ? size : 0;
+    return x + (w < 0 ? -size : positive);
+}
 
 /* Add the gradient to what is there, for methods that need it whole, and leave w. */
 UPDATE(store) {
-    (void)rule, (void)stride, (void)l2, (void)w;
+    (void)rule, (void)l2, (void)l1, (void)lasso, (void)w, UNUSED;
     for (ptrdiff_t i = 0; i < n; i++) state[i] += g[i];
 }
 
 /* w - rate * (g + l2 * w). The small terms are added up first: 1 - rate * l2 would round in float. */
-#define STEP(i) (w[i] * decay + rate * g[i])
+#define STEP(i) MLP_NAME(pulled)(lasso, w[i] * decay + rate * g[i], shrink, w[i])
 #define STEPS                                                                               \
     const REAL rate = (REAL)-(rule->learning_rate * rule->scale);                           \
-    const REAL decay = (REAL)(-(rule->learning_rate * rule->scale) * l2)
+    const REAL decay = (REAL)(-(rule->learning_rate * rule->scale) * l2);                    \
+    const REAL shrink = (REAL)(-(rule->learning_rate * rule->scale) * l1)
 
 UPDATE(sgd) {
-    (void)state, (void)stride;
+    UNUSED;
     STEPS;
     for (ptrdiff_t i = 0; i < n; i++) w[i] = w[i] + STEP(i);
 }
 
 /* v = momentum * v + step; w + v. */
 UPDATE(momentum) {
-    (void)stride;
+    UNUSED;
     STEPS;
     const REAL kept = (REAL)rule->momentum;
     for (ptrdiff_t i = 0; i < n; i++) {
@@ -57,7 +69,7 @@ UPDATE(momentum) {
 
 /* The same, looking ahead (Nesterov 1983): w + momentum * v + step. */
 UPDATE(nesterov) {
-    (void)stride;
+    UNUSED;
     STEPS;
     const REAL kept = (REAL)rule->momentum;
     for (ptrdiff_t i = 0; i < n; i++) {
@@ -77,32 +89,63 @@ MLP_INLINE REAL MLP_NAME(root)(REAL x) {
 
 /* Kingma & Ba, "Adam", ICLR 2015, algorithm 1 in the order of its section 2, where epsilon is added
  * to the root of the uncorrected moment. */
-UPDATE(adam) {
+MLP_INLINE void MLP_NAME(moments)(const mlp_rule *rule, double l2, double l1, double weight_decay,
+                                  const int lasso, REAL *restrict w, const REAL *restrict g,
+                                  REAL *restrict m, REAL *restrict v, ptrdiff_t n) {
     const REAL scale = (REAL)rule->scale, decay = (REAL)(rule->scale * l2);
+    const REAL shrink = (REAL)(rule->scale * l1);
     const REAL beta_1 = (REAL)rule->beta_1, beta_2 = (REAL)rule->beta_2;
     const REAL rest_1 = (REAL)(1 - rule->beta_1), rest_2 = (REAL)(1 - rule->beta_2);
     const REAL rate = (REAL)rule->corrected_rate, epsilon = (REAL)rule->epsilon;
-    REAL *restrict m = state, *restrict v = state + stride;
+    const REAL lost = (REAL)(rule->learning_rate * weight_decay);
     for (ptrdiff_t i = 0; i < n; i++) {
-        const REAL gradient = scale * g[i] + decay * w[i];
+        const REAL gradient =
+            MLP_NAME(pulled)(lasso, scale * g[i] + decay * w[i], shrink, w[i]);
         m[i] = beta_1 * m[i] + rest_1 * gradient;
         v[i] = beta_2 * v[i] + rest_2 * (gradient * gradient);
-        w[i] -= rate * m[i] / (MLP_NAME(root)(v[i]) + epsilon);
+        w[i] -= rate * m[i] / (MLP_NAME(root)(v[i]) + epsilon) + lost * w[i];
     }
 }
+UPDATE(adam) {
+    (void)weight_decay;
+    MLP_NAME(moments)(rule, l2, l1, 0, lasso, w, g, state, state + stride, n);
+}
 
-MLP_KERNEL void MLP_NAME(update)(int kind, const mlp_rule *rule, double l2, REAL *w,
+/* With a decay of the weights that does not go through the moments: Loshchilov & Hutter, "Decoupled
+ * weight decay regularization", ICLR 2019, with the learning rate for its schedule. */
+UPDATE(adamw) {
+    MLP_NAME(moments)(rule, l2, l1, weight_decay, lasso, w, g, state, state + stride, n);
+}
+
+#define BOTH(name)                                                                             \
+    MLP_KERNEL void MLP_NAME(name##_plain)(const mlp_rule *rule, double l2, double l1,         \
+                                           double weight_decay, REAL *w, const REAL *g,        \
+                                           REAL *state, ptrdiff_t stride, ptrdiff_t n) {       \
+        MLP_NAME(name##_update)(rule, l2, l1, weight_decay, 0, w, g, state, stride, n);        \
+    }                                                                                          \
+    MLP_KERNEL void MLP_NAME(name##_lasso)(const mlp_rule *rule, double l2, double l1,         \
+                                           double weight_decay, REAL *w, const REAL *g,        \
+                                           REAL *state, ptrdiff_t stride, ptrdiff_t n) {       \
+        MLP_NAME(name##_update)(rule, l2, l1, weight_decay, 1, w, g, state, stride, n);        \
+    }
+OPTIMIZERS(BOTH)
+
+/* weights: not biases, which neither are penalised nor decay. */
+MLP_KERNEL void MLP_NAME(update)(int kind, const mlp_rule *rule, int weights, REAL *w,
                                  const REAL *g, REAL *state, ptrdiff_t stride, ptrdiff_t n) {
-    static void (*const table[])(const mlp_rule *, double, REAL *restrict, const REAL *restrict,
-                                 REAL *restrict, ptrdiff_t, ptrdiff_t) = {
-#define ENTRY(name) MLP_NAME(name##_update),
+    static void (*const table[][2])(const mlp_rule *, double, double, double, REAL *,
+                                    const REAL *, REAL *, ptrdiff_t, ptrdiff_t) = {
+#define ENTRY(name) {MLP_NAME(name##_plain), MLP_NAME(name##_lasso)},
         OPTIMIZERS(ENTRY)
 #undef ENTRY
     };
-    table[kind](rule, l2, w, g, state, stride, n);
+    const double l2 = weights ? rule->l2 : 0, l1 = weights ? rule->l1 : 0;
+    table[kind][l1 != 0](rule, l2, l1, weights ? rule->weight_decay : 0, w, g, state, stride, n);
 }
 
 #undef UPDATE
 #undef STEP
 #undef STEPS
+#undef UNUSED
+#undef BOTH
 #endif

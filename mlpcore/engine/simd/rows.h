@@ -49,6 +49,29 @@ MLP_KERNEL double MLP_NAME(sum_squares)(const REAL *a, ptrdiff_t n) {
     return total;
 }
 
+/* a := a * b, n of each. */
+MLP_KERNEL void MLP_NAME(multiply)(REAL *restrict a, const REAL *restrict b, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i++) a[i] *= b[i];
+}
+
+/* l2 / 2 times the sum of n squares and l1 times that of their roots; n is whole vectors. A run at a
+ * time in REAL, then double. */
+MLP_KERNEL double MLP_NAME(penalty)(const REAL *a, ptrdiff_t n, double l2, double l1) {
+    double squares = 0, sizes = 0;
+    for (ptrdiff_t from = 0; from < n; from += 64 * LANES) {
+        const ptrdiff_t end = n < from + 64 * LANES ? n : from + 64 * LANES;
+        REAL square[LANES] = {0}, size[LANES] = {0};
+        if (l2 != 0)
+            for (ptrdiff_t i = from; i < end; i += LANES)
+                for (int j = 0; j < LANES; j++) square[j] += a[i + j] * a[i + j];
+        if (l1 != 0)
+            for (ptrdiff_t i = from; i < end; i += LANES)
+                for (int j = 0; j < LANES; j++) size[j] += a[i + j] < 0 ? -a[i + j] : a[i + j];
+        for (int j = 0; j < LANES; j++) squares += square[j], sizes += size[j];
+    }
+    return l2 / 2 * squares + l1 * sizes;
+}
+
 /* Rows [from, to) of a (rows of lda) become columns [from, to) of out (rows of ldo). */
 MLP_KERNEL void MLP_NAME(transpose)(const REAL *a, ptrdiff_t lda, ptrdiff_t from, ptrdiff_t to,
                                     ptrdiff_t columns, REAL *out, ptrdiff_t ldo) {
