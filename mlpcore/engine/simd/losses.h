@@ -120,17 +120,19 @@ SLOPE(pinball) { return (1 - p) * (REAL)(o > t) - p * (REAL)(o < t) + 0 * (o - t
 NET(pinball) { return MLP_NAME(pinball_term)(z, t, p); }
 
 /* The sum of a function of n pairs. A whole vector at a time, of which what lies beyond the last
- * pair is neither read nor used. */
+ * pair is neither read nor used. A loop of as many steps as a vector has lanes must be kept from
+ * being unrolled, which comes before it can become a vector. */
 #define SUM(name, function)                                                                  \
     MLP_KERNEL double MLP_NAME(name)(const REAL *v, const REAL *t, int n, REAL p, REAL less) { \
         double sum = 0;                                                                      \
         for (int from = 0; from < n; from += LANES) {                                        \
-            REAL part[LANES];                                                                \
-            for (int j = 0; j < LANES; j++) {                                                \
-                const int there = from + j < n;                                              \
-                REAL x = there ? v[from + j] - less : 0, target = there ? t[from + j] : 0;   \
-                part[j] = MLP_NAME(function)(x, target, p);                                  \
+            REAL x[LANES], target[LANES], part[LANES];                                       \
+            _Pragma("GCC unroll 1") for (int j = 0; j < LANES; j++) {                        \
+                x[j] = from + j < n ? v[from + j] - less : 0;                                \
+                target[j] = from + j < n ? t[from + j] : 0;                                  \
             }                                                                                \
+            _Pragma("GCC unroll 1") for (int j = 0; j < LANES; j++)                          \
+                part[j] = MLP_NAME(function)(x[j], target[j], p);                            \
             for (int j = 0; j < LANES && from + j < n; j++) sum += part[j];                  \
         }                                                                                    \
         return sum;                                                                          \
