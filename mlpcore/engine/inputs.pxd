@@ -30,6 +30,8 @@ cdef enum:
     # Rows whose entries are turned about at a time, and the bytes of the largest such entry.
     GROUP = 1024
     ENTRY = 16
+    # Places behind the last entry that packing may write to.
+    SLACK = 16
     # Features that 16 bits can number.
     MOST_FEATURES = 65536
 

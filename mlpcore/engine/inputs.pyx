@@ -211,7 +211,8 @@ cdef class Input:
         cdef long block
         cdef uint16_t* indices = <uint16_t*> _address(index)
         cdef char* values = <char*> _address(value)
-        own_indices, own_values = np.empty(size * d, np.uint16), np.empty(size * d, value.dtype)
+        own_indices, own_values = np.empty(size * d + SLACK, np.uint16), \
+            np.empty(size * d + SLACK, value.dtype)
         cdef uint16_t* own_index = <uint16_t*> _address(own_indices)
         cdef char* own_value = <char*> _address(own_values)
         cdef double number = background

@@ -23,6 +23,7 @@ from mlpcore.engine.inputs cimport (
     FLOAT64,
     MOST_FEATURES,
     RECORDS,
+    SLACK,
     Input,
     Rows,
     fetch_row,
@@ -333,7 +334,7 @@ cdef class Room:
         self.capacity = rows
         self.skips = network.background is not None and first.n_in <= MOST_FEATURES
         self.background = network.background if self.skips else 0.0
-        entries = rows * first.n_in if self.skips else 0
+        entries = rows * first.n_in + SLACK if self.skips else 0
         chunks = (first.n_in + CHUNK - 1) // CHUNK
         self._arrays = (
             aligned_zeros(rows * network.forward_width, dtype),
