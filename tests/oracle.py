@@ -89,6 +89,24 @@ def gradient(layers, X, t, unit="logistic", l2=0.0):
     return gradients
 
 
+def philox(c0, c1, c2, c3, key):
+    """The four words of Philox4x32-10: one more round than there are new keys."""
+    key_0, key_1, low = key & 0xFFFFFFFF, key >> 32, 0xFFFFFFFF
+    for _ in range(10):
+        a, b = 0xD2511F53 * c0, 0xCD9E8D57 * c2
+        c0, c1, c2, c3 = (b >> 32) ^ c1 ^ key_0, b & low, (a >> 32) ^ c3 ^ key_1, a & low
+        key_0, key_1 = (key_0 + 0x9E3779B9) & low, (key_1 + 0xBB67AE85) & low
+    return np.array([c0, c1, c2, c3], np.uint32)
+
+
+def dropout_factors(seed, epoch, row, layer, rate, n):
+    """What the units of a layer are multiplied by: each has a word, which must reach a number."""
+    layer ^= (row >> 32 << 16) & 0xFFFFFFFF
+    words = [philox(k, row & 0xFFFFFFFF, epoch, layer, seed) for k in range((n + 3) // 4)]
+    kept = np.concatenate([*words, []])[:n] >= int(rate * 2**32)
+    return np.where(kept, 1 / (1 - rate), 0.0)
+
+
 def train(X, y, X_valid=None, y_valid=None, *, hidden, l2, epochs, eta, shuffle=True,
           minibatch_size, seed):  # fmt: skip
     """Layers and history after some epochs; y are class numbers, of which the largest occurs."""

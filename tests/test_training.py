@@ -21,6 +21,8 @@ NETWORKS = {
 }
 ROWS = 75
 
+# Cut to the number of hidden layers.
+DROPOUT = (0.3, 0.5, 0.2)
 # The network's options and the trainer's.
 WAYS = {
     "softmax, momentum": ({"loss": "cross_entropy"}, {"optimizer": "momentum"}),
@@ -41,6 +43,23 @@ WAYS = {
         {"loss": "pinball", "loss_parameter": 0.2, "activation": "silu"},
         {"optimizer": "adam", "l1": 0.1, "l2": 0.1},
     ),
+    "dropout": (
+        {"activation": "relu"},
+        {"dropout": DROPOUT, "seed": 9, "optimizer": "momentum", "average": True},
+    ),
+    "dropout of inputs and hidden units": (
+        {"activation": "tanh", "loss": "squared_error"},
+        {"dropout": (0.2, *DROPOUT), "seed": 9, "optimizer": "adam"},
+    ),
+    "clipped gradient": (
+        {"activation": "tanh"},
+        {"clip_norm": 0.01, "l1": 0.1, "l2": 0.1, "optimizer": "nesterov", "average": True},
+    ),
+    "max-norm, clipped gradient": (
+        {"loss": "cross_entropy"},
+        {"max_norm": 0.9, "clip_norm": 1.0, "dropout": DROPOUT, "optimizer": "adamw"},
+    ),
+    "max-norm": ({"loss": "squared_error"}, {"max_norm": 0.8, "l2": 0.1}),
     "huber, softplus outputs": (
         {"loss": "huber", "output": "softplus", "activation": "softplus"},
         {"optimizer": "adam"},
@@ -69,6 +88,10 @@ def problem(name, dtype, options, *, labels=False):
 def train(name, dtype, options, settings, n_threads, *, labels=False, weighted=False, epochs=2):
     """Losses, parameters and state after some epochs, and the threads that were at work."""
     network, X, targets, batch = problem(name, dtype, options, labels=labels)
+    if "dropout" in settings:
+        inputs = len(settings["dropout"]) - len(DROPOUT)
+        rates = settings["dropout"][: inputs + network.n_layers - 1]
+        settings = {**settings, "dropout": rates}
     weight = np.random.default_rng(8).uniform(0, 2, ROWS) if weighted else None
     trainer = Trainer(
         network, X, targets, sample_weight=weight, valid=X, valid_targets=targets,

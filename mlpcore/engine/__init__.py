@@ -3,13 +3,13 @@
 From the outside in; each module uses only those below it:
 
 - `trainer`: epochs of minibatches, and the gradient of all rows
-- `evaluation`, `online`, `step`: loss and hits of many rows; minibatches of one row; a step over a
-  minibatch in two phases
+- `evaluation`, `online`, `norms`, `step`: loss and hits of many rows; minibatches of one row; what
+  needs a whole gradient or a whole unit; a step over a minibatch in two phases
 - `network`: layers, parameters, the way forward
 - `inputs`: what the first layer reads; rows in the form that the caller has them
 - `team`: threads, barriers, and BLAS held at one thread
-- `activations`, `losses`, `optimizers`: names and entry points; the functions themselves are the
-  headers of the same names in `simd/`, and that is where a new one goes
+- `activations`, `losses`, `optimizers`, `dropout`: names and entry points; the functions
+  themselves are the headers of the same names in `simd/`, and that is where a new one goes
 - `kernels`: the engine's own loops over matrices in the cache
 - `blas`: the one place that calls BLAS, row-major
 - `typedefs`: the fused type of all of them

@@ -22,6 +22,10 @@ cdef extern from "simd/rows.h" nogil:
     void multiply_f64 "MLP_PICK(multiply, f64)" (double*, const double*, Py_ssize_t)
     double penalty_f32 "MLP_PICK(penalty, f32)" (const float*, Py_ssize_t, double, double)
     double penalty_f64 "MLP_PICK(penalty, f64)" (const double*, Py_ssize_t, double, double)
+    void cap_columns_f32 "MLP_PICK(cap_columns, f32)" (
+        float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double)
+    void cap_columns_f64 "MLP_PICK(cap_columns, f64)" (
+        double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double)
     void transpose_f32 "MLP_PICK(transpose, f32)" (
         const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, float*, Py_ssize_t)
     void transpose_f64 "MLP_PICK(transpose, f64)" (
@@ -74,6 +78,14 @@ cdef double penalty(const real_t* a, Py_ssize_t n, double l2, double l1) noexcep
         return penalty_f32(a, n, l2, l1)
     else:
         return penalty_f64(a, n, l2, l1)
+
+
+cdef void cap_columns(real_t* a, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t start, Py_ssize_t stop,
+                      double most) noexcept nogil:
+    if real_t is float:
+        cap_columns_f32(a, ld, rows, start, stop, most)
+    else:
+        cap_columns_f64(a, ld, rows, start, stop, most)
 
 
 cdef void transpose(const real_t* a, Py_ssize_t lda, Py_ssize_t start, Py_ssize_t stop,

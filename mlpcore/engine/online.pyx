@@ -40,6 +40,7 @@ cdef double SMALLEST_SCALE = 1e-3
 cdef bint suits(const Plan* plan) noexcept nogil:
     return (plan.batch == 1 and plan.rows.kind == RECORDS and plan.is_sgd
             and plan.rates is NULL and not plan.track_loss
+            and plan.rates_of_dropout is NULL and plan.clip_norm == 0 and plan.max_norm == 0
             and not (plan.average and plan.targets.weights is not NULL)
             and plan.rule.l1 == 0 and plan.rule.learning_rate * plan.rule.l2 < 1)
 

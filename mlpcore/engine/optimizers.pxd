@@ -9,6 +9,10 @@ cdef extern from "simd/optimizers.h" nogil:
         double l2, l1, weight_decay
         double momentum, beta_1, beta_2, epsilon
 
+# The place of `store`, the rule that only keeps the gradient.
+cdef enum:
+    STORE = 0
+
 # One step of n parameters w, given their gradient g; `stride` parts this rule's state vectors.
 # Biases (not weights) are neither penalised nor do they decay.
 cdef void update(int kind, const Rule* rule, bint weights, real_t* w, const real_t* g,

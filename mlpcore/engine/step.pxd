@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int64_t
 
+from mlpcore.engine.dropout cimport Dropout
 from mlpcore.engine.inputs cimport Rows
 from mlpcore.engine.losses cimport Loss, Targets
 from mlpcore.engine.network cimport Layer
@@ -62,6 +63,16 @@ cdef struct Plan:
     double* penalties
     Py_ssize_t n_tiles
     double loss_sum, loss_curve
+    # Dropout: the rates of what each layer reads (NULL for none), the seed, and where `rows` are
+    # records and are dropped from, the records that they are made of.
+    const double* rates_of_dropout
+    Dropout dropout
+    const Rows* undropped
+    # Where a gradient is clipped, all of it, and the sum of squares of each TILE and of the biases of
+    # each layer.
+    double clip_norm, max_norm
+    void* whole
+    double* squares
     # Online learning: W = scale * V + 1 u.T, and in `lazy` u and the column sums of V.
     double scale
     void* lazy
@@ -71,6 +82,10 @@ cdef void prepare(Plan* plan, const real_t* theta, int thread) noexcept nogil
 # The rows that `order` lists, `rows` of them; n_next more come after them.
 cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, Py_ssize_t rows,
                Py_ssize_t n_next) noexcept nogil
+
+# The optimiser's step on some rows of W, of which the gradient is given.
+cdef void apply_rule(Plan* plan, const Rule* rule, const Layer* layer, real_t* theta,
+                     const real_t* gradient, Py_ssize_t start, Py_ssize_t rows) noexcept nogil
 
 # Parts of a step, for steps of other kinds.
 cdef void start_minibatch(Plan* plan, const Py_ssize_t* order, Py_ssize_t rows) noexcept nogil

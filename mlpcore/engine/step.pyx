@@ -22,6 +22,7 @@ from libc.string cimport memset
 
 from mlpcore.engine.activations cimport chain
 from mlpcore.engine.blas cimport gemm
+from mlpcore.engine.dropout cimport drop_entries, drop_units
 from mlpcore.engine.inputs cimport (
     CHUNK,
     ENTRY,
@@ -51,7 +52,7 @@ from mlpcore.engine.network cimport (
     forward_first,
     start_of_sums,
 )
-from mlpcore.engine.optimizers cimport corrected_rate, update
+from mlpcore.engine.optimizers cimport STORE, Rule, corrected_rate, update
 from mlpcore.engine.team cimport barrier_wait, share
 from mlpcore.engine.typedefs cimport real_t
 
@@ -136,11 +137,17 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, P
     if thread == 0:
         start_minibatch(plan, order, rows)
     share(rows, TILE, thread, plan.barrier.size, &start, &stop)
-    if first.wide and plan.rows.kind != RECORDS:
+    if plan.undropped is not NULL:
+        _drop_records[real_t](plan, order, start, stop, work)
+    if plan.rows.kind != RECORDS and (first.wide or _drops(plan, 0)):
         fetch(first, &plan.rows, order, start, stop - start, work, start)
-        barrier_wait(plan.barrier)
-        _wide_forward(plan, first, theta, thread, rows)
-        shared = True
+        _drop(plan, 0, order, start, stop, work)
+        if first.wide:
+            barrier_wait(plan.barrier)
+            _wide_forward(plan, first, theta, thread, rows)
+            shared = True
+        else:
+            forward(first, theta, work, plan.batch, start, stop - start)
     else:
         start_of_sums[real_t](first, theta, &plan.rows, <real_t*> plan.sums, sums)
         forward_first[real_t](first, theta, &plan.rows, order, start, stop - start,
@@ -148,6 +155,11 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, P
                               plan.cursor + thread * plan.cursor_size, work, plan.batch, start)
     for j in range(1, plan.n_layers):
         layer = &plan.layers[j]
+        if _drops(plan, j):
+            if shared:
+                barrier_wait(plan.barrier)
+            shared = False
+            _drop(plan, j, order, start, stop, work)
         if layer.wide:
             barrier_wait(plan.barrier)
             _wide_forward(plan, layer, theta, thread, rows)
@@ -192,6 +204,37 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, P
         if j % plan.barrier.size == thread:
             update_biases(plan, &plan.layers[j], theta, thread, rows)
     barrier_wait(plan.barrier)
+
+
+cdef bint _drops(const Plan* plan, int j) noexcept nogil:
+    """Whether dropout takes something from what layer j reads."""
+    return plan.rates_of_dropout is not NULL and plan.rates_of_dropout[j] > 0
+
+
+cdef void _drop(Plan* plan, int j, const Py_ssize_t* order, Py_ssize_t start, Py_ssize_t stop,
+                real_t* work) noexcept nogil:
+    """Dropout in my rows of what layer j reads, and in the slopes that errors pass back by."""
+    cdef const Layer* layer = &plan.layers[j]
+    cdef real_t* x = work + plan.batch * layer.x
+    cdef real_t* slope = NULL
+    cdef Py_ssize_t i
+    if not _drops(plan, j):
+        return
+    if j > 0:
+        slope = work + plan.batch * plan.layers[j - 1].slope
+    for i in range(start, stop):
+        drop_units[real_t](&plan.dropout, order[i], j, plan.rates_of_dropout[j],
+                           x + i * layer.ld_in, NULL if j == 0 else slope + i * layer.ld_in,
+                           layer.n_in)
+
+
+cdef void _drop_records(Plan* plan, const Py_ssize_t* order, Py_ssize_t start, Py_ssize_t stop,
+                        real_t* tag) noexcept nogil:
+    """The same for inputs that are records: into a copy of their values."""
+    cdef Py_ssize_t i
+    for i in range(start, stop):
+        drop_entries[real_t](&plan.dropout, order[i], plan.rates_of_dropout[0],
+                             &plan.undropped.records, <real_t*> plan.rows.records.value)
 
 
 cdef void output_errors(Plan* plan, real_t* work, int thread, const Py_ssize_t* order,
@@ -255,19 +298,43 @@ cdef void update_weights(Plan* plan, const Layer* layer, real_t* theta, int thre
 
 cdef void _apply(Plan* plan, const Layer* layer, real_t* theta, const real_t* gradient,
                  Py_ssize_t start, Py_ssize_t rows) noexcept nogil:
+    """What becomes of the gradient of some rows of W: the optimiser's step, or it is collected."""
+    if plan.whole is NULL:
+        apply_rule(plan, &plan.rule, layer, theta, gradient, start, rows)
+        _penalise(plan, layer, theta, start, start + rows)
+    else:
+        _collect(plan, layer, theta, gradient, start, rows)
+
+
+cdef void _collect(Plan* plan, const Layer* layer, const real_t* theta, const real_t* gradient,
+                   Py_ssize_t start, Py_ssize_t rows) noexcept nogil:
+    """Keep a gradient with its penalty, and its squares TILE by TILE, for `norms`."""
+    cdef real_t* whole = <real_t*> plan.whole + layer.w + start * layer.ld
+    cdef Py_ssize_t i
+    memset(whole, 0, rows * layer.ld * sizeof(real_t))
+    for i in range(rows):
+        update[real_t](STORE, &plan.rule, True, <real_t*> theta + layer.w + (start + i) * layer.ld,
+                       gradient + i * layer.ld, whole + i * layer.ld, 0, layer.width)
+    i = 0
+    while i < rows:
+        plan.squares[layer.tile + (start + i) // TILE] = penalty[real_t](
+            whole + i * layer.ld, min(TILE, rows - i) * layer.ld, 2, 0)
+        i += TILE
+
+
+cdef void apply_rule(Plan* plan, const Rule* rule, const Layer* layer, real_t* theta,
+                     const real_t* gradient, Py_ssize_t start, Py_ssize_t rows) noexcept nogil:
     """The optimiser's step on some rows of W, without what parts them beyond whole lines."""
     cdef real_t* w = theta + layer.w + start * layer.ld
     cdef real_t* state = <real_t*> plan.state + layer.w + start * layer.ld
     cdef Py_ssize_t i
     if layer.ld == layer.width:
-        update[real_t](plan.optimizer, &plan.rule, True, w, gradient, state,
-                       plan.state_stride, rows * layer.ld)
+        update[real_t](plan.optimizer, rule, True, w, gradient, state, plan.state_stride,
+                       rows * layer.ld)
     else:
         for i in range(rows):
-            update[real_t](plan.optimizer, &plan.rule, True, w + i * layer.ld,
-                           gradient + i * layer.ld, state + i * layer.ld, plan.state_stride,
-                           layer.width)
-    _penalise(plan, layer, theta, start, start + rows)
+            update[real_t](plan.optimizer, rule, True, w + i * layer.ld, gradient + i * layer.ld,
+                           state + i * layer.ld, plan.state_stride, layer.width)
 
 
 cdef void _update_from_records(Plan* plan, const Layer* layer, real_t* theta, int thread,
@@ -318,10 +385,16 @@ cdef void update_biases(Plan* plan, const Layer* layer, real_t* theta, int threa
                         Py_ssize_t rows) noexcept nogil:
     """Gradient and step of the biases: sums over the rows, and no penalty."""
     cdef real_t* gradient = <real_t*> plan.gradient + thread * plan.gradient_size
+    cdef real_t* whole = <real_t*> plan.whole + layer.b
     column_sums[real_t](<const real_t*> plan.work + plan.batch * layer.delta, rows, layer.ld,
                         gradient)
-    update[real_t](plan.optimizer, &plan.rule, False, theta + layer.b, gradient,
-                   <real_t*> plan.state + layer.b, plan.state_stride, layer.width)
+    if plan.whole is NULL:
+        update[real_t](plan.optimizer, &plan.rule, False, theta + layer.b, gradient,
+                       <real_t*> plan.state + layer.b, plan.state_stride, layer.width)
+        return
+    memset(whole, 0, layer.ld * sizeof(real_t))
+    update[real_t](STORE, &plan.rule, False, theta + layer.b, gradient, whole, 0, layer.width)
+    plan.squares[plan.n_tiles + (layer - plan.layers)] = penalty[real_t](whole, layer.ld, 2, 0)
 
 
 cdef void _wide_forward(Plan* plan, const Layer* layer, const real_t* theta, int thread,

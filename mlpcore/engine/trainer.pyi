@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -29,6 +30,10 @@ class Trainer:
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         weight_decay: float = 0.0,
+        dropout: Sequence[float] = (),
+        seed: int = 0,
+        clip_norm: float = 0.0,
+        max_norm: float = 0.0,
         track_loss: bool = False,
         n_threads: int = 1,
     ) -> Self: ...
@@ -40,6 +45,7 @@ class Trainer:
     def __exit__(self, *_: object) -> None: ...
     learning_rate: float
     step_count: int
+    epoch_count: int
     def epoch(self, order: NDArray[np.intp], rates: NDArray[np.float64] | None = None) -> float: ...
     def evaluate(self) -> tuple[float, int, int]: ...
     def valid_loss(self) -> float: ...

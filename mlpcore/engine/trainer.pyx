@@ -5,7 +5,7 @@ import contextlib
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
@@ -13,6 +13,7 @@ from mlpcore.engine.evaluation cimport evaluate_rows
 from mlpcore.engine.inputs cimport CHUNK, ENTRY, GROUP, Input
 from mlpcore.engine.losses cimport TargetRows
 from mlpcore.engine.network cimport BLOCK, Layer, Network
+from mlpcore.engine.norms cimport finish
 from mlpcore.engine.online cimport fold, online_steps, suits, unfold
 from mlpcore.engine.step cimport DENSE_CHUNK, LIST_BYTES, Plan, prepare, step
 from mlpcore.engine.team cimport SECONDS_BETWEEN_SIGNALS, Team, barrier_stopped, clock
@@ -61,6 +62,17 @@ cdef class Trainer:
         Train on a shorter last minibatch, too.
     momentum, beta_1, beta_2, epsilon, weight_decay : float, defaults 0.9, 0.9, 0.999, 1e-8, 0.0
         Of the optimizers that have them.
+    dropout : sequence of float, default=()
+        Of each hidden layer the share of units that are zero in a minibatch, while the others are
+        multiplied by 1 / (1 - share); one number more, in front, for the inputs. Sparse inputs can
+        be dropped from only if their background is 0.
+    seed : int, default=0
+        Together with `epoch_count`, the row and the unit it says what is dropped, whatever the
+        threads and the order of the rows.
+    clip_norm : float, default=0.0
+        Above 0, a minibatch's gradient, with its penalty, is scaled to at most this 2-norm.
+    max_norm : float, default=0.0
+        Above 0, after each step the weights that lead into a unit are, to at most this 2-norm.
     track_loss : bool, default=False
         Let `epoch` return the loss.
     n_threads : int, default=1
@@ -71,8 +83,10 @@ cdef class Trainer:
     state : ndarray
         The optimiser's vectors, each laid out as ``network.parameters``.
     step_count : int
-        Minibatches in all epochs. Together with `state`, the network's parameters and what orders
-        the rows it is all that another trainer needs to go on.
+        Minibatches in all epochs. Together with `epoch_count`, `state`, the network's parameters and
+        what orders the rows it is all that another trainer needs to go on.
+    epoch_count : int
+        Epochs so far, which dropout depends on.
     learning_rate : float
     """
 
@@ -81,7 +95,8 @@ cdef class Trainer:
                   double learning_rate=0.0, double l1=0.0, double l2=0.0, bint average=False,
                   Py_ssize_t minibatch_size=1, bint keep_last=False, double momentum=0.9,
                   double beta_1=0.9, double beta_2=0.999, double epsilon=1e-8,
-                  double weight_decay=0.0, bint track_loss=False, int n_threads=1):
+                  double weight_decay=0.0, dropout=(), seed=0, double clip_norm=0.0,
+                  double max_norm=0.0, bint track_loss=False, int n_threads=1):
         cdef Plan* plan = &self.plan
         cdef Py_ssize_t longest = 0
         cdef int i
@@ -108,9 +123,13 @@ cdef class Trainer:
             plan.slots = min(minibatch_size, GROUP)
             widest = LIST_BYTES // (plan.slots * ENTRY) // DENSE_CHUNK * DENSE_CHUNK
             plan.strip = min(max(widest, DENSE_CHUNK), train.n_features)
+        rates = self._rates_of_dropout(dropout)
         chunks = (network.layers[0].n_in + CHUNK - 1) // CHUNK
         self._buffers = {
-            "work": aligned_zeros(rows * self._lay_out(), network.dtype),
+            "rates": rates,
+            "whole": aligned_zeros(network.size if clip_norm > 0 else 0, network.dtype),
+            "squares": np.zeros(network.n_tiles + network.n_layers),
+            "work": aligned_zeros(rows * self._lay_out(rates), network.dtype),
             "transposed": aligned_zeros(network.transposed_size, network.dtype),
             "sums": aligned_zeros(chunks * network.layers[0].ld, network.dtype),
             "bounds": _bounds(train, chunks, minibatch_size, size),
@@ -131,6 +150,8 @@ cdef class Trainer:
         plan.average, plan.track_loss = average, track_loss
         plan.state_stride = network.size
         plan.rows, plan.targets = train.rows, self._targets.targets
+        plan.dropout.seed = seed
+        plan.clip_norm, plan.max_norm = max(0.0, clip_norm), max(0.0, max_norm)
         plan.batch = minibatch_size
         plan.barrier = self._team.barrier
         plan.forward_width = network.forward_width
@@ -148,6 +169,12 @@ cdef class Trainer:
         plan.losses = <double*> _address(self._buffers["losses"])
         plan.penalties = <double*> _address(self._buffers["penalties"])
         plan.n_tiles = network.n_tiles
+        plan.squares = <double*> _address(self._buffers["squares"])
+        if clip_norm > 0:
+            plan.whole = _address(self._buffers["whole"])
+        if rates.any():
+            plan.rates_of_dropout = <double*> _address(rates)
+        self._drop_inputs(train, rates)
         plan.is_sgd, plan.is_adam = optimizer == "sgd", optimizer in ADAMS
         plan.entries = <char*> _address(self._buffers["entries"])
         plan.counts = <int*> _address(self._buffers["counts"])
@@ -155,7 +182,33 @@ cdef class Trainer:
     def __dealloc__(self):
         free(self._layers)
 
-    def _lay_out(self):
+    def _rates_of_dropout(self, dropout):
+        """Rates of what each layer reads, or ValueError."""
+        n_hidden = self.network.n_layers - 1
+        rates = np.array([0.0] * (len(dropout) <= n_hidden) + list(dropout), np.float64)
+        if len(dropout) not in (0, n_hidden, n_hidden + 1) or not np.all((0 <= rates) & (rates < 1)):
+            raise ValueError(
+                f"dropout must be a number from 0 to below 1 for each of the {n_hidden} hidden "
+                f"layers, and one in front for the inputs if at all; got {dropout}"
+            )
+        return rates if len(dropout) else np.zeros(n_hidden + 1)
+
+    def _drop_inputs(self, Input train, rates):
+        """Room for what remains of records, which stay in place themselves."""
+        if rates[0] == 0 or train.path == "dense":
+            return
+        if train.background != 0:
+            raise ValueError(
+                f"inputs can be dropped from only where the background is 0; it is "
+                f"{train.background}. Use path='dense'."
+            )
+        values = aligned_zeros(max(1, train.rows.records.start[train.rows.n_rows]), train.dtype)
+        self._buffers["values"] = values
+        self.plan.rows.records.value = _address(values)
+        self.plan.rows.records.coded = 0
+        self.plan.undropped = &self._train.rows
+
+    def _lay_out(self, rates):
         """Layers of one's own, with places for slopes; the width of a workspace for them."""
         cdef Network network = self.network
         cdef Py_ssize_t width = network.full_width
@@ -167,7 +220,8 @@ cdef class Trainer:
         memcpy(self._layers, network.layers, network.n_layers * sizeof(Layer))
         for i in range(network.n_layers - 1):
             layer = &self._layers[i]
-            if ACTIVATIONS[layer.activation] in NETS:
+            # Activations that were dropped do not tell their slopes, either.
+            if ACTIVATIONS[layer.activation] in NETS or rates[i + 1] > 0:
                 layer.slope = width
                 width += layer.ld
         return width
@@ -201,6 +255,14 @@ cdef class Trainer:
     @learning_rate.setter
     def learning_rate(self, double rate):
         self.plan.learning_rate = rate
+
+    @property
+    def epoch_count(self):
+        return self.plan.dropout.epoch
+
+    @epoch_count.setter
+    def epoch_count(self, uint32_t count):
+        self.plan.dropout.epoch = count
 
     @property
     def step_count(self):
@@ -249,6 +311,7 @@ cdef class Trainer:
             self._team.run(lambda thread: _epoch[float](self, NULL, thread, order[:n]))
         else:
             self._team.run(lambda thread: _epoch[double](self, NULL, thread, order[:n]))
+        plan.dropout.epoch += 1
         return plan.loss_curve / n if plan.track_loss and n else np.nan
 
     def evaluate(self):
@@ -340,6 +403,8 @@ cdef Py_ssize_t _steps(Plan* plan, real_t* theta, int thread, const Py_ssize_t* 
     while position < n and not barrier_stopped(plan.barrier):
         rows = min(plan.batch, n - position)
         step(plan, theta, thread, order + position, rows, min(plan.batch, n - position - rows))
+        if plan.clip_norm > 0 or plan.max_norm > 0:
+            finish(plan, theta, thread)
         position += rows
         if thread == 0 and clock() > deadline:
             break

@@ -37,10 +37,13 @@ MLP_INLINE REAL MLP_NAME(pulled)(const int lasso, REAL x, REAL size, REAL w) {
     return x + (w < 0 ? -size : positive);
 }
 
-/* Add the gradient to what is there, for methods that need it whole, and leave w. */
+/* Add the gradient with its penalty to what is there, for methods that need it whole, and leave w. */
 UPDATE(store) {
-    (void)rule, (void)l2, (void)l1, (void)lasso, (void)w, UNUSED;
-    for (ptrdiff_t i = 0; i < n; i++) state[i] += g[i];
+    UNUSED;
+    const REAL scale = (REAL)rule->scale, decay = (REAL)(rule->scale * l2);
+    const REAL shrink = (REAL)(rule->scale * l1);
+    for (ptrdiff_t i = 0; i < n; i++)
+        state[i] += MLP_NAME(pulled)(lasso, scale * g[i] + decay * w[i], shrink, w[i]);
 }
 
 /* w - rate * (g + l2 * w). The small terms are added up first: 1 - rate * l2 would round in float. */

@@ -72,6 +72,26 @@ MLP_KERNEL double MLP_NAME(penalty)(const REAL *a, ptrdiff_t n, double l2, doubl
     return l2 / 2 * squares + l1 * sizes;
 }
 
+/* Columns [from, to) of a (rows of ld), whole vectors, each scaled to a norm of at most `most`. */
+MLP_KERNEL void MLP_NAME(cap_columns)(REAL *a, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t from,
+                                      ptrdiff_t to, double most) {
+    for (ptrdiff_t j = from; j < to; j += LANES) {
+        V sum = (V){0};
+        REAL factor[LANES], above = 0;
+        for (ptrdiff_t i = 0; i < rows; i++) {
+            V x = *(const V *)(a + i * ld + j);
+            sum += x * x;
+        }
+        for (int k = 0; k < LANES; k++) {
+            const double norm = sqrt((double)sum[k]);
+            factor[k] = norm > most ? (REAL)(most / norm) : 1;
+            above += factor[k] != 1;
+        }
+        for (ptrdiff_t i = 0; i < (above ? rows : 0); i++)
+            for (int k = 0; k < LANES; k++) a[i * ld + j + k] *= factor[k];
+    }
+}
+
 /* Rows [from, to) of a (rows of lda) become columns [from, to) of out (rows of ldo). */
 MLP_KERNEL void MLP_NAME(transpose)(const REAL *a, ptrdiff_t lda, ptrdiff_t from, ptrdiff_t to,
                                     ptrdiff_t columns, REAL *out, ptrdiff_t ldo) {

@@ -6,20 +6,10 @@
  * panel or group they fall into, so the result has the same bits however the work is dealt out. */
 #ifndef MLP_TYPE
 
-#include <stdint.h>
+#include "records.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
-
-/* Compressed rows: entries start[i] to start[i + 1] of index (ascending) and value belong to row i. */
-typedef struct {
-    const int64_t *start;
-    const void *index; /* uint16_t, or int32_t where there are too many features */
-    const void *value; /* real numbers, or bytes that stand for table[byte] */
-    const void *table;
-    int wide_index;
-    int coded;
-} mlp_records;
 
 #define MLP_BODY "sparse.h"
 #include "each.h"

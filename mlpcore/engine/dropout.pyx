@@ -1,0 +1,77 @@
+"""Dropout; the loops are in simd/dropout.h.
+
+Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15, 2014;
+with the factor at training time, so that prediction knows nothing of it.
+"""
+
+import numpy as np
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from mlpcore.engine.inputs cimport Records
+from mlpcore.engine.typedefs cimport real_t
+
+
+cdef extern from "simd/dropout.h" nogil:
+    void drop_units_f32 "MLP_PICK(drop_units, f32)" (
+        const Dropout*, int64_t, int, double, float*, float*, Py_ssize_t)
+    void drop_units_f64 "MLP_PICK(drop_units, f64)" (
+        const Dropout*, int64_t, int, double, double*, double*, Py_ssize_t)
+    void drop_entries_f32 "MLP_PICK(drop_entries, f32)" (
+        const Dropout*, int64_t, double, const Records*, float*)
+    void drop_entries_f64 "MLP_PICK(drop_entries, f64)" (
+        const Dropout*, int64_t, double, const Records*, double*)
+
+
+cdef void drop_units(const Dropout* dropout, int64_t row, int layer, double rate, real_t* a,
+                     real_t* slope, Py_ssize_t n) noexcept nogil:
+    if real_t is float:
+        drop_units_f32(dropout, row, layer, rate, a, slope, n)
+    else:
+        drop_units_f64(dropout, row, layer, rate, a, slope, n)
+
+
+cdef void drop_entries(const Dropout* dropout, int64_t row, double rate, const Records* records,
+                       real_t* value) noexcept nogil:
+    if real_t is float:
+        drop_entries_f32(dropout, row, rate, records, value)
+    else:
+        drop_entries_f64(dropout, row, rate, records, value)
+
+
+cdef _factors(const Dropout* dropout, int64_t row, int layer, double rate, real_t[::1] a):
+    if a.shape[0]:
+        drop_units[real_t](dropout, row, layer, rate, &a[0], NULL, a.shape[0])
+
+
+def factors(uint64_t seed, uint32_t epoch, int64_t row, int layer, double rate, n, dtype="float64"):
+    """What the units of one layer are multiplied by for one row in one epoch.
+
+    Parameters
+    ----------
+    seed : int
+    epoch : int
+        From 0.
+    row : int
+        Its number among the training rows.
+    layer : int
+        0 for the inputs, 1 for the first hidden layer.
+    rate : float
+        The share that becomes zero.
+    n : int
+        Units of the layer.
+    dtype : {"float32", "float64"}, default="float64"
+
+    Returns
+    -------
+    factors : ndarray, shape (n,)
+        0 or 1 / (1 - rate).
+    """
+    cdef Dropout dropout
+    dropout.seed, dropout.epoch = seed, epoch
+    out = np.ones(n, dtype)
+    if out.dtype == np.float32:
+        _factors[float](&dropout, row, layer, rate, out)
+    else:
+        _factors[double](&dropout, row, layer, rate, out)
+    return out
