@@ -182,6 +182,15 @@ def test_the_way_is_chosen_by_counting():
             model.set_params(input_path="auto")
 
 
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_rows_that_prove_too_full_while_they_are_packed(n_threads):
+    """Whichever thread notices, and whatever the others are counting at that time."""
+    X = np.random.default_rng(1).random((1800, 64)).astype(np.float32)
+    X[X < 0.51] = 0
+    for _ in range(100):
+        assert Input(X, "float32", path="auto", n_threads=n_threads).path == "dense"
+
+
 def test_density_is_the_share_that_differs_from_the_background():
     X = rows(500, 40, -3.0, 0.1)[0]
     source = Input(X, "float64", path="auto")

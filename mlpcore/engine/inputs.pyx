@@ -16,6 +16,7 @@ from mlpcore.engine.team cimport (
     barrier_await_turn,
     barrier_end_turn,
     barrier_stop,
+    barrier_stopped,
     barrier_take,
 )
 from mlpcore.engine.typedefs cimport real_t
@@ -173,11 +174,12 @@ cdef class Input:
                 value = np.empty(capacity, np.uint8 if coded else dtype)
                 team.run(lambda thread: self._pack_blocks(team, dtype, background, start, index,
                                                           value))
-                found = start[n]
-                if found >= 0:
+                fits = not barrier_stopped(team.barrier)
+                if fits:
                     break
-        if found < 0:
+        if not fits:
             return
+        found = start[n]
         self.density = found / (n * d)
         index.resize(found, refcheck=False)
         value.resize(found, refcheck=False)
@@ -202,8 +204,8 @@ cdef class Input:
 
     def _pack_blocks(self, Team team, dtype, background, int64_t[::1] start, index, value):
         """Pack blocks of rows until none is left, each into memory of this thread's own first: the
-        place of a block is known when those before it have been counted. start[-1] = -1 if they
-        do not fit."""
+        place of a block is known when those before it have been counted. If they do not fit, all
+        are stopped."""
         cdef Py_ssize_t n = self.rows.n_rows, d = self.rows.n_features
         cdef Py_ssize_t size = max(1, PACKED // d), size_of = value.itemsize
         cdef int64_t capacity = len(index), at, found
@@ -233,7 +235,6 @@ cdef class Input:
                     break
                 at = start[first]
                 if at + found > capacity:
-                    start[n] = -1
                     barrier_stop(team.barrier)
                     break
                 for i in range(first, stop):
