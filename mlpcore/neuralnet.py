@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import json
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -12,7 +10,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from mlpcore._files import load_npz, save_npz
+from mlpcore._estimator import Estimator
+from mlpcore._persistence import load_model, save_model
 from mlpcore._progress import Progress
 from mlpcore._validation import (
     NotFittedError,
@@ -35,13 +34,10 @@ from mlpcore.engine.trainer import Trainer
 
 History = dict[str, list[float]]
 
-_FORMAT = "mlpcore.NeuralNetMLP"
-_FORMAT_VERSION = 1
-
 _AS_IT_IS = (1.0, 0.0)  # scale and offset
 
 
-class NeuralNetMLP:
+class NeuralNetMLP(Estimator):
     """Multi-layer perceptron classifier: logistic units, stochastic gradient descent.
 
     The class of the textbook [1]_, chapter 12, with the same parameters, results and history, on a
@@ -386,35 +382,8 @@ class NeuralNetMLP:
         OSError
             If the file cannot be written.
         """
-        network = self._fitted()
-        parameters = self.get_params()
-        del parameters["callback"]  # a function, which is for the next fit to bring
-        parameters["dtype"] = None if self.dtype is None else np.dtype(self.dtype).name
-        about = {
-            "format": _FORMAT,
-            "version": _FORMAT_VERSION,
-            "parameters": parameters,
-            "history": self.eval_,
-            "n_iter": self.n_iter_,
-            "background": network.background,
-            "scale": self._scale,
-        }
-        arrays = {"classes": self.classes_}
-        if self.classes_.dtype == object:
-            about["classes"] = self.classes_.tolist()
-            del arrays["classes"]
-        for i in range(network.n_layers):
-            arrays[f"coef_{i}"] = self.coefs_[i]
-            arrays[f"intercept_{i}"] = self.intercepts_[i]
-        try:
-            text = json.dumps(about, default=_as_plain)
-            if json.loads(text).get("classes") != about.get("classes"):
-                raise TypeError("class labels of a kind that JSON does not keep")
-        except TypeError as error:
-            raise TypeError(
-                f"cannot save {error}. Use numbers or text, or pickle the model instead."
-            ) from None
-        save_npz(path, about=text, **arrays)
+        self._fitted()
+        save_model(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> NeuralNetMLP:
@@ -437,108 +406,7 @@ class NeuralNetMLP:
         OSError
             If the file cannot be read.
         """
-        name = os.fsdecode(path)
-        arrays = load_npz(path)
-        try:
-            about = json.loads(str(arrays["about"][()]))
-            known = about["format"] == _FORMAT
-            file_version = about["version"]
-        except (KeyError, IndexError, TypeError, ValueError, RecursionError):
-            known = False
-        if not known:
-            raise ValueError(
-                f"{name}: expected a model saved by NeuralNetMLP.save; got arrays "
-                f"{', '.join(list(arrays)[:5])}. Load such a file with load_npz."
-            )
-        if file_version != _FORMAT_VERSION:
-            raise ValueError(
-                f"{name}: expected model format {_FORMAT_VERSION}; got format {file_version!r}. "
-                "Install the version of mlpcore that wrote it, or a newer one."
-            )
-        try:
-            return cls._restore(about, arrays)
-        except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
-            raise ValueError(f"{name}: not a complete model: {error}. Save it again.") from error
-
-    @classmethod
-    def _restore(cls, about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> NeuralNetMLP:
-        """A model from the content of its file, which may be wrong in any way."""
-        model = cls(**about["parameters"])
-        n_layers = sum(key.startswith("coef_") for key in arrays)
-        coefs = [arrays[f"coef_{i}"] for i in range(n_layers)]
-        intercepts = [arrays[f"intercept_{i}"] for i in range(n_layers)]
-        classes = arrays.get("classes")
-        if classes is None:
-            classes = np.empty(len(about["classes"]), object)
-            classes[:] = about["classes"]
-        units = [len(coefs[0]), *(len(intercept) for intercept in intercepts)]
-        for i, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
-            if coef.shape != (units[i], units[i + 1]) or intercept.shape != (units[i + 1],):
-                raise ValueError(f"layer {i} has weights {coef.shape}, biases {intercept.shape}")
-            if coef.dtype != coefs[0].dtype or intercept.dtype != coef.dtype:
-                raise ValueError(f"layer {i} mixes dtypes")
-        if len(set(classes.tolist())) < len(classes):
-            raise ValueError("two classes are the same")
-        if check_dtype(coefs[0].dtype) is None or classes.shape != (units[-1],) or min(units) < 1:
-            raise ValueError(f"{units[-1]} output units for {classes.shape} classes")
-        background = about["background"]
-        if background is not None:
-            background = check_float(background, "background", low=-math.inf)
-        history = {
-            key: [float(figure) for figure in about["history"][key]]
-            for key in ("cost", "train_acc", "valid_acc")
-        }
-        model.__setstate__(
-            {
-                "classes_": classes,
-                "n_features_in_": units[0],
-                "eval_": history,
-                "n_iter_": check_int(about["n_iter"], "n_iter", low=0),
-                "_scale": check_scale(about["scale"]),
-                "input_path_": "dense" if background is None else "sparse",
-                "_layers": (coefs, intercepts, background),
-            }
-        )
-        return model
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Get the parameters, as scikit-learn's tools do.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Without effect: there are no parameters of parameters.
-
-        Returns
-        -------
-        parameters : dict
-        """
-        return {name: getattr(self, name) for name in _parameter_names(type(self))}
-
-    def set_params(self, **parameters: Any) -> NeuralNetMLP:
-        """Set parameters by name; they take effect in the next `fit`.
-
-        Parameters
-        ----------
-        **parameters
-            As in the constructor.
-
-        Returns
-        -------
-        self : NeuralNetMLP
-
-        Raises
-        ------
-        ValueError
-            If there is no such parameter. Nothing is set then.
-        """
-        names = _parameter_names(type(self))
-        for name in parameters:
-            if name not in names:
-                raise ValueError(f"no parameter {name!r}; the parameters are {', '.join(names)}.")
-        for name, value in parameters.items():
-            setattr(self, name, value)
-        return self
+        return load_model(cls, path)
 
     @property
     def coefs_(self) -> tuple[NDArray[Any], ...]:
@@ -659,36 +527,6 @@ class NeuralNetMLP:
             network.background = background
             self._network = network
 
-    def __repr__(self) -> str:
-        defaults = inspect.signature(type(self).__init__).parameters
-        changed = [
-            f"{name}={value!r}"
-            for name, value in self.get_params().items()
-            if repr(value) != repr(defaults[name].default)
-        ]
-        return f"{type(self).__name__}({', '.join(changed)})"
-
-    # What scikit-learn's tools ask of an estimator that does not derive from their base class.
-    _estimator_type = "classifier"
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return "_network" in self.__dict__
-
-    def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
-
-        return Tags(
-            estimator_type="classifier",
-            target_tags=TargetTags(required=True),
-            classifier_tags=ClassifierTags(),
-            input_tags=InputTags(sparse=True),
-        )
-
-
-def _parameter_names(cls: type) -> list[str]:
-    """The constructor's parameters, in order."""
-    return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]  # type: ignore[misc]
-
 
 def _scaled(rows: Any, scale: tuple[float, float]) -> Any:
     """Rows times scale plus offset, where the engine does not do that itself while reading."""
@@ -710,10 +548,3 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     view = array.view()
     view.flags.writeable = False
     return view
-
-
-def _as_plain(value: Any) -> Any:
-    """NumPy's numbers and arrays for JSON."""
-    if isinstance(value, (np.generic, np.ndarray)):
-        return value.tolist()
-    raise TypeError(f"{value!r}")

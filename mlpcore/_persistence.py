@@ -1,0 +1,155 @@
+"""Fitted models in files: arrays and text, of which nothing is believed unchecked."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcore._files import load_npz, save_npz
+from mlpcore._validation import check_dtype, check_float, check_int, check_scale
+
+if TYPE_CHECKING:
+    from mlpcore.neuralnet import NeuralNetMLP
+
+_FORMAT = "mlpcore.NeuralNetMLP"
+_VERSION = 1
+
+
+def save_model(model: NeuralNetMLP, path: str | os.PathLike[str]) -> None:
+    """Save a fitted model; `NeuralNetMLP.save` has the details.
+
+    Parameters
+    ----------
+    model : NeuralNetMLP
+        Fitted.
+    path : str or PathLike
+
+    Raises
+    ------
+    TypeError
+        If class labels or parameters are things that only a pickle could hold.
+    OSError
+        If the file cannot be written.
+    """
+    parameters = model.get_params()
+    del parameters["callback"]  # a function, which is for the next fit to bring
+    parameters["dtype"] = None if model.dtype is None else np.dtype(model.dtype).name
+    coefs, intercepts, background = model.__getstate__()["_layers"]
+    about = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "parameters": parameters,
+        "history": model.eval_,
+        "n_iter": model.n_iter_,
+        "background": background,
+        "scale": model._scale,
+    }
+    arrays = {"classes": model.classes_}
+    if model.classes_.dtype == object:
+        about["classes"] = model.classes_.tolist()
+        del arrays["classes"]
+    for i, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
+        arrays[f"coef_{i}"], arrays[f"intercept_{i}"] = coef, intercept
+    try:
+        text = json.dumps(about, default=_as_plain)
+        if json.loads(text).get("classes") != about.get("classes"):
+            raise TypeError("class labels of a kind that JSON does not keep")
+    except TypeError as error:
+        raise TypeError(
+            f"cannot save {error}. Use numbers or text, or pickle the model instead."
+        ) from None
+    save_npz(path, about=text, **arrays)
+
+
+def load_model(cls: type[NeuralNetMLP], path: str | os.PathLike[str]) -> NeuralNetMLP:
+    """Load a model that `save_model` wrote. Nothing in the file is executed.
+
+    Parameters
+    ----------
+    cls : type
+        Of the model.
+    path : str or PathLike
+
+    Returns
+    -------
+    model : NeuralNetMLP
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, holds something else, or is of a newer format.
+    OSError
+        If the file cannot be read.
+    """
+    name = os.fsdecode(path)
+    arrays = load_npz(path)
+    try:
+        about = json.loads(str(arrays["about"][()]))
+        known = about["format"] == _FORMAT
+        file_version = about["version"]
+    except (KeyError, IndexError, TypeError, ValueError, RecursionError):
+        known = False
+    if not known:
+        raise ValueError(
+            f"{name}: expected a model saved by NeuralNetMLP.save; got arrays "
+            f"{', '.join(list(arrays)[:5])}. Load such a file with load_npz."
+        )
+    if file_version != _VERSION:
+        raise ValueError(
+            f"{name}: expected model format {_VERSION}; got format {file_version!r}. "
+            "Install the version of mlpcore that wrote it, or a newer one."
+        )
+    try:
+        model = cls(**about["parameters"])
+        model.__setstate__(_learned(about, arrays))
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name}: not a complete model: {error}. Save it again.") from error
+    return model
+
+
+def _learned(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    """What `fit` learned, from the content of a file, which may be wrong in any way."""
+    n_layers = sum(key.startswith("coef_") for key in arrays)
+    coefs = [arrays[f"coef_{i}"] for i in range(n_layers)]
+    intercepts = [arrays[f"intercept_{i}"] for i in range(n_layers)]
+    classes = arrays.get("classes")
+    if classes is None:
+        classes = np.empty(len(about["classes"]), object)
+        classes[:] = about["classes"]
+    units = [len(coefs[0]), *(len(intercept) for intercept in intercepts)]
+    for i, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
+        if coef.shape != (units[i], units[i + 1]) or intercept.shape != (units[i + 1],):
+            raise ValueError(f"layer {i} has weights {coef.shape}, biases {intercept.shape}")
+        if coef.dtype != coefs[0].dtype or intercept.dtype != coef.dtype:
+            raise ValueError(f"layer {i} mixes dtypes")
+    if len(set(classes.tolist())) < len(classes):
+        raise ValueError("two classes are the same")
+    if check_dtype(coefs[0].dtype) is None or classes.shape != (units[-1],) or min(units) < 1:
+        raise ValueError(f"{units[-1]} output units for {classes.shape} classes")
+    background = about["background"]
+    if background is not None:
+        background = check_float(background, "background", low=-math.inf)
+    return {
+        "classes_": classes,
+        "n_features_in_": units[0],
+        "eval_": {
+            key: [float(figure) for figure in about["history"][key]]
+            for key in ("cost", "train_acc", "valid_acc")
+        },
+        "n_iter_": check_int(about["n_iter"], "n_iter", low=0),
+        "_scale": check_scale(about["scale"]),
+        "input_path_": "dense" if background is None else "sparse",
+        "_layers": (coefs, intercepts, background),
+    }
+
+
+def _as_plain(value: Any) -> Any:
+    """NumPy's numbers and arrays for JSON."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise TypeError(f"{value!r}")
