@@ -42,7 +42,9 @@ _PLAIN_KINDS = "biufcSUMm"
 
 
 @contextlib.contextmanager
-def atomic_write(path: StrPath) -> Iterator[BinaryIO]:
+def atomic_write(
+    path: StrPath, *, temporary: StrPath | None = None, previous: StrPath | None = None
+) -> Iterator[BinaryIO]:
     """Open a file for writing that appears under its name only when it is complete.
 
     The bytes go to a temporary file in the same folder, which takes the place of `path`
@@ -53,6 +55,11 @@ def atomic_write(path: StrPath) -> Iterator[BinaryIO]:
     ----------
     path : str or PathLike
         The file to write. Of a symbolic link, the file that it points to is replaced.
+    temporary : str or PathLike, optional
+        Where the bytes go at first, in the same folder; what is there is lost. For callers who
+        know that nobody else writes there at the time. By default, a name that nobody else has.
+    previous : str or PathLike, optional
+        The name, in the same folder, that the old content keeps.
 
     Yields
     ------
@@ -67,7 +74,8 @@ def atomic_write(path: StrPath) -> Iterator[BinaryIO]:
     Notes
     -----
     As with `open`, a new file gets the permissions that the umask leaves and an old one
-    keeps its own. After ``kill -9`` a file ``.mlpcore-*.tmp`` may stay behind.
+    keeps its own. After ``kill -9`` the temporary file may stay behind, by default
+    ``.mlpcore-*.tmp``.
     """
     target = os.path.realpath(path)
     mode = None
@@ -81,7 +89,12 @@ def atomic_write(path: StrPath) -> Iterator[BinaryIO]:
         if not os.access(target, os.W_OK):
             raise PermissionError(errno.EACCES, "is read-only and stays as it is", target)
     folder = os.path.dirname(target)
-    temporary = os.path.join(folder, f".mlpcore-{os.urandom(8).hex()}.tmp")
+    if temporary is None:
+        temporary = os.path.join(folder, f".mlpcore-{os.urandom(8).hex()}.tmp")
+    else:
+        # Not opened as it is: it may be a link to somewhere else.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
     file = open(temporary, "xb")
     try:
         with file:
@@ -90,6 +103,8 @@ def atomic_write(path: StrPath) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        if previous is not None and mode is not None:
+            _keep(target, previous)
         os.replace(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -103,6 +118,20 @@ def atomic_write(path: StrPath) -> Iterator[BinaryIO]:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _keep(path: str, previous: StrPath) -> None:
+    """Give a file a second name, taking that from what had it before."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(previous)
+    try:
+        os.link(path, previous)
+    except FileNotFoundError:
+        return  # deleted in the meantime
+    except OSError:  # a file system without hard links
+        import shutil
+
+        shutil.copyfile(path, previous)
 
 
 def open_regular(path: str, error: type[ValueError] = ValueError) -> BufferedReader:

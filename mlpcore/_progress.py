@@ -26,10 +26,12 @@ class Progress:
         "auto" shows a bar on a terminal or in a notebook, where tqdm is installed, and nothing
         elsewhere. True shows the same bar, and a line for each epoch where there can be none.
     epochs : int
-        How many are to come.
+        How many there are in all.
+    start : int, default=0
+        How many of them are over already.
     """
 
-    def __init__(self, mode: bool | str, epochs: int) -> None:
+    def __init__(self, mode: bool | str, epochs: int, start: int = 0) -> None:
         self._epochs = epochs
         self._bar: Any = None
         self._lines = mode is True
@@ -38,7 +40,7 @@ class Progress:
                 from tqdm.auto import tqdm
             except ImportError:
                 return
-            self._bar = tqdm(total=epochs, unit="epoch")
+            self._bar = tqdm(total=epochs, initial=start, unit="epoch")
             self._lines = False
 
     def __enter__(self) -> Progress:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -10,9 +10,12 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from mlpcore._checkpoint import Checkpoint, fingerprint
 from mlpcore._estimator import Estimator
 from mlpcore._persistence import load_model, save_model
 from mlpcore._progress import Progress
+from mlpcore._signals import exit_on_sigterm
+from mlpcore._training import History, Run
 from mlpcore._validation import (
     NotFittedError,
     check_dtype,
@@ -32,9 +35,13 @@ from mlpcore.engine.network import Network
 from mlpcore.engine.team import available_threads
 from mlpcore.engine.trainer import Trainer
 
-History = dict[str, list[float]]
-
 _AS_IT_IS = (1.0, 0.0)  # scale and offset
+
+# Parameters that stay the same on a run's way, beside `dtype` and `input_path`: of those counts
+# what they came to.
+_FIXED = (
+    "n_hidden", "l2", "eta", "shuffle", "minibatch_size", "seed", "input_scale", "eval_every",
+)  # fmt: skip
 
 
 class NeuralNetMLP(Estimator):
@@ -175,8 +182,11 @@ class NeuralNetMLP(Estimator):
         y_train: ArrayLike,
         X_valid: ArrayLike | None = None,
         y_valid: ArrayLike | None = None,
+        *,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int = 1,
     ) -> NeuralNetMLP:
-        """Learn from labelled rows, from the beginning.
+        """Learn from labelled rows, from the beginning or from where a checkpoint stands.
 
         Parameters
         ----------
@@ -188,6 +198,15 @@ class NeuralNetMLP(Estimator):
             more.
         X_valid, y_valid : array_like, optional
             The same for validation; only the accuracy on them is computed.
+        checkpoint : str or PathLike, optional
+            A file that keeps the run: written before the first epoch and then after every
+            `checkpoint_every`, after the last, and when training is interrupted. Where it exists,
+            training goes on from it, and ends with the bits, history included, of a run that was
+            never interrupted (on the same kind of processor); with larger `epochs`, of a run that
+            was that long from the beginning. The checkpoint before it stays under the same name
+            with ``.previous`` at the end.
+        checkpoint_every : int, default=1
+            Epochs from one checkpoint to the next.
 
         Returns
         -------
@@ -196,14 +215,20 @@ class NeuralNetMLP(Estimator):
         Raises
         ------
         TypeError, ValueError
-            If a parameter or an array is not as described.
+            If a parameter or an array is not as described; if the checkpoint is damaged, or of
+            other data or parameters. Only `epochs`, `n_threads`, `progress` and `callback` may
+            differ. The model stays as it was.
+        OSError
+            If the checkpoint cannot be read or written, or another run is using it.
         FloatingPointError
             If the cost is no longer finite.
-        KeyboardInterrupt
-            On Ctrl-C, within a fraction of a second. After this as after any other exception in
+        KeyboardInterrupt, SystemExit
+            On Ctrl-C, and on SIGTERM in the main thread of a program that does not handle it
+            itself, within a fraction of a second. After these as after any other exception in
             training, weights and history are those of the last finished epoch.
         """
         settings = self._check_parameters()
+        checkpoint_every = check_int(checkpoint_every, "checkpoint_every", low=1)
         dtype = check_dtype(self.dtype)
         scale = settings["input_scale"]
         X = _scaled(check_rows(X_train, "X_train", dtype=dtype), scale)
@@ -236,54 +261,53 @@ class NeuralNetMLP(Estimator):
             minibatch_size=settings["minibatch_size"],
             n_threads=settings["n_threads"],
         )
-        history: History = {"cost": [], "train_acc": [], "valid_acc": []}
-        # At once, so that Ctrl-C leaves either the old model or this one.
-        self.__dict__.update(
-            _network=network,
-            classes_=classes,
-            n_features_in_=n_features,
-            input_path_=train_input.path,
-            _scale=scale,
-            eval_=history,
-            n_iter_=0,
-        )
-        # What the last finished epoch left; replaced at once, too.
-        done = 0, network.parameters.copy(), [0, 0, 0]
-        try:
-            with trainer, Progress(self.progress, settings["epochs"]) as progress:
-                for epoch in range(1, settings["epochs"] + 1):
-                    order = np.arange(n_samples)
-                    if self.shuffle:
-                        rng.shuffle(order)
-                    trainer.epoch(order)
-                    penalty = settings["l2"] * network.weights_squared()
-                    figures = {}
-                    if epoch % settings["eval_every"] == 0 or epoch == settings["epochs"]:
-                        loss, train_hits, valid_hits = trainer.evaluate()
-                        figures = {"cost": loss + penalty, "train_acc": train_hits / n_samples}
-                        if valid is not None:
-                            figures["valid_acc"] = valid_hits / valid.shape[0]
-                    if not math.isfinite(figures.get("cost", penalty)):
-                        raise FloatingPointError(
-                            f"the cost is not finite after epoch {epoch}; lower eta "
-                            f"({self.eta:g}) or scale X_train. The model is as it was after epoch "
-                            f"{epoch - 1}."
-                        )
-                    for name, figure in figures.items():
-                        history[name].append(figure)
-                    done = epoch, network.parameters.copy(), [len(x) for x in history.values()]
-                    self.n_iter_ = epoch
-                    progress.update(epoch, figures)
-                    if self.callback is not None and self.callback(epoch, history):
-                        break
-        except BaseException:
-            self.n_iter_, network.parameters[:], lengths = done
-            for values, length in zip(history.values(), lengths, strict=True):
-                del values[length:]
-            raise
-        finally:
-            network.background = train_input.background
+        run = Run(trainer, rng, n_samples, 0 if valid is None else valid.shape[0], settings)
+        with (
+            exit_on_sigterm(),
+            contextlib.nullcontext() if checkpoint is None else Checkpoint(checkpoint) as file,
+        ):
+            if file is not None:
+                identity = {
+                    **{name: settings[name] for name in _FIXED},
+                    "dtype": dtype.name,
+                    "input_path": train_input.path,
+                    "X_train": fingerprint(X),
+                    "y_train": fingerprint(labels),
+                    "classes": fingerprint(classes),
+                    "X_valid": fingerprint(valid),
+                    "y_valid": fingerprint(valid_labels),
+                }
+                run.attach(file, identity)
+            # At once, so that Ctrl-C leaves either the old model or this one.
+            self.__dict__.update(
+                _network=network,
+                classes_=classes,
+                n_features_in_=n_features,
+                input_path_=train_input.path,
+                _scale=scale,
+                eval_=run.history,
+                n_iter_=run.epoch,
+            )
+            try:
+                self._train(run, trainer, settings["epochs"], checkpoint_every)
+            except BaseException as error:
+                run.give_up(error)
+                self.n_iter_ = run.epoch
+                raise
+            finally:
+                network.background = train_input.background
         return self
+
+    def _train(self, run: Run, trainer: Trainer, epochs: int, checkpoint_every: int) -> None:
+        with trainer, Progress(self.progress, epochs, run.epoch) as progress:
+            for epoch, figures in run.epochs():
+                self.n_iter_ = epoch
+                progress.update(epoch, figures)
+                if epoch % checkpoint_every == 0:
+                    run.save()
+                if self.callback is not None and self.callback(epoch, run.history):
+                    break
+            run.save()
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict the class of each row: that of the output unit with the largest net input.
@@ -475,6 +499,7 @@ class NeuralNetMLP(Estimator):
             ),
             "minibatch_size": check_int(self.minibatch_size, "minibatch_size", low=1),
             "eval_every": check_int(self.eval_every, "eval_every", low=1),
+            "shuffle": bool(self.shuffle),
             "seed": check_seed(self.seed),
             "n_threads": self._check_threads(),
         }  # fmt: skip

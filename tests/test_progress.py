@@ -104,9 +104,9 @@ def test_a_log_file_gets_a_line_for_each_epoch_if_asked(tmp_path):
         assert float(match[4]) == pytest.approx(100 * valid, abs=0.005)
 
 
-def fit(**keywords):
+def fit(checkpoint=None, **keywords):
     keywords = {"epochs": 3, "minibatch_size": 50, "seed": 1, "progress": True} | keywords
-    return NeuralNetMLP(5, **keywords).fit(X, Y)
+    return NeuralNetMLP(5, **keywords).fit(X, Y, checkpoint=checkpoint)
 
 
 def test_without_validation_data_a_line_has_no_validation_accuracy(capsys):
@@ -183,8 +183,8 @@ def test_notebooks_get_a_bar(monkeypatch):
     bars = []
 
     class Bar:
-        def __init__(self, *, total, unit):
-            self.state = [total, unit, 0, None, False]
+        def __init__(self, *, total, initial, unit):
+            self.state = [total, unit, initial, None, False]
             bars.append(self)
 
         def set_postfix(self, figures, refresh):
@@ -203,3 +203,7 @@ def test_notebooks_get_a_bar(monkeypatch):
     (bar,) = bars
     figures = {"cost": f"{nn.eval_['cost'][-1]:.2f}", "train": f"{nn.eval_['train_acc'][-1]:.2%}"}
     assert bar.state == [3, "epoch", 3, figures, True]
+    # What a checkpoint has already is there from the beginning.
+    fit(progress="auto", checkpoint="run.ckpt")
+    fit(progress="auto", checkpoint="run.ckpt", epochs=5)
+    assert bars[2].state[:3] == [5, "epoch", 5]

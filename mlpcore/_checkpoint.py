@@ -1,0 +1,481 @@
+"""Checkpoints: all that the next epoch depends on, in one file that is whole or not there.
+
+Its bytes, in this order:
+
+==========  ==================================================================================
+8           ``mlpckpt`` and the format's version, ``1``
+8           length of the text, little-endian
+the text    JSON: ``about``, whatever the run says of itself, and ``arrays``, a list of name,
+            dtype and shape of each array
+the arrays  their elements in that order, little-endian, in C order, nothing between
+32          SHA-256 of all that comes before
+==========  ==================================================================================
+
+Nothing of it is executed, and no memory is asked for that the file's own length does not bear
+out. While a run uses ``run.ckpt`` it holds a lock on ``run.ckpt.lock``, so that no two runs write
+one checkpoint; the one before is ``run.ckpt.previous``, and ``run.ckpt.tmp`` is one that is being
+written, or was when the process got killed: the next run removes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from typing import IO, TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from mlpcore._files import PIECE, atomic_write, fill, open_regular
+from mlpcore._validation import check_float, check_int
+
+if TYPE_CHECKING:
+    from mlpcore.engine.network import Network
+
+_MAGIC = b"mlpckpt"
+_VERSION = b"1"
+_HEAD = 16
+_CHECKSUM = 32
+
+_DTYPES = ("float32", "float64", "int64", "uint32", "uint8")
+
+_PLAIN_LABELS = (str, bytes, int, float, np.generic, type(None))
+
+About = dict[str, Any]
+Arrays = dict[str, NDArray[Any]]
+
+
+class Checkpoint:
+    """The checkpoint of one run, as a context manager: nobody else can use it meanwhile.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        There may be no such file yet.
+    """
+
+    _lock: IO[bytes] | None = None
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fsdecode(path)
+        target = os.path.realpath(self.path)
+        self.previous = f"{target}.previous"
+        self._temporary = f"{target}.tmp"
+        self._lock_name = f"{target}.lock"
+
+    def __enter__(self) -> Self:
+        """Take the file.
+
+        Raises
+        ------
+        OSError
+            If another run has it, or its folder is not there or must not be written to.
+        """
+        try:
+            self._take_lock()
+            # What a process that got killed left behind.
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._temporary)
+            return self
+        except BlockingIOError as error:
+            self._close()
+            raise BlockingIOError(
+                error.errno,
+                "this checkpoint is in use by another run; wait for its end, or give each run a "
+                "checkpoint of its own",
+                self.path,
+            ) from None
+        except OSError as error:
+            self._close()
+            raise self._cannot_write(error) from error
+        except BaseException:
+            self._close()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            os.unlink(self._lock_name)
+        self._close()
+
+    def __del__(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+
+    def _close(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+
+    def _take_lock(self) -> None:
+        """Lock the file beside the checkpoint until it is closed, or the process ends."""
+        import fcntl
+
+        while True:
+            # Known to __del__ at once, so that no interrupt leaves the lock behind.
+            self._lock = open(self._lock_name, "ab")
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # The owner before may have removed the file between the two lines above.
+                if os.path.samestat(os.fstat(self._lock.fileno()), os.stat(self._lock_name)):
+                    return
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
+                    return  # a file system without locks
+                raise
+            self._close()
+
+    def read(self) -> tuple[About, Arrays] | None:
+        """What the file holds.
+
+        Returns
+        -------
+        about, arrays : dict, or None in place of both where there is no file yet
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged or something else. The message names the checkpoint before it,
+            if that is whole.
+        OSError
+            If it cannot be read.
+        """
+        try:
+            return read_checkpoint(self.path)
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise ValueError(f"{error} {self._way_out()}") from None
+
+    def _way_out(self) -> str:
+        try:
+            about, _ = read_checkpoint(self.previous)
+        except (OSError, ValueError):
+            return "There is no whole checkpoint before it. Move it away to begin anew."
+        return (
+            f"The checkpoint before it, {self.previous}, is whole and of epoch "
+            f"{about.get('epoch')}: rename it to {self.path} to go on from there."
+        )
+
+    def write(self, about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Replace the content; the old one moves to the name `previous`.
+
+        Parameters
+        ----------
+        about : dict
+            Plain values for JSON, ``"epoch"`` among them.
+        arrays : dict of ndarray
+            Of float32, float64, int64, uint32 or uint8.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written, for want of room for example. The old content is whole then.
+        """
+        try:
+            with atomic_write(self.path, temporary=self._temporary, previous=self.previous) as file:
+                _write(file, about, arrays)
+        except OSError as error:
+            raise self._cannot_write(error, about["epoch"]) from error
+
+    def _cannot_write(self, error: OSError, epoch: int | None = None) -> OSError:
+        """The same error in the user's terms."""
+        what = "" if epoch is None else f" of epoch {epoch}"
+        return OSError(
+            error.errno or errno.EIO,
+            f"the checkpoint{what} could not be written ({error.strerror or error}); an older one "
+            "is as it was. Make room or the folder writable, and fit again to go on from there",
+            self.path,
+        )
+
+
+def _write(file: IO[bytes], about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    import hashlib
+
+    parts = [
+        np.ascontiguousarray(array, array.dtype.newbyteorder("<")) for array in arrays.values()
+    ]
+    shapes = [[name, array.dtype.name, array.shape] for name, array in arrays.items()]
+    text = json.dumps({"about": about, "arrays": shapes}, allow_nan=False).encode()
+    digest = hashlib.sha256()
+    head = _MAGIC + _VERSION + len(text).to_bytes(8, "little")
+    bodies: list[Any] = [part.reshape(-1).view(np.uint8) for part in parts]
+    for piece in (head, text, *bodies):
+        digest.update(piece)
+        file.write(piece)
+    file.write(digest.digest())
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> tuple[About, Arrays]:
+    """Read a checkpoint, from whomever it comes.
+
+    Parameters
+    ----------
+    path : str or PathLike
+
+    Returns
+    -------
+    about : dict
+        Anything that JSON can say: to be checked by who uses it.
+    arrays : dict of ndarray
+        Likewise of any names and shapes, float32, float64, int64, uint32 or uint8.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, something else, or of a newer format.
+    OSError
+        If it cannot be read.
+    """
+    name = os.fsdecode(path)
+    with open_regular(name) as file:
+        size = os.fstat(file.fileno()).st_size
+        version = _check_sum(name, file, size)
+        if version != _VERSION:
+            raise ValueError(
+                f"{name}: expected checkpoint format {_VERSION.decode()}; got format {version!r}. "
+                "Go on with the version of mlpcore that wrote it, or a newer one."
+            )
+        try:
+            return _content(file, size)
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"{name}: not a complete checkpoint: {error}.") from error
+
+
+def _check_sum(name: str, file: IO[bytes], size: int) -> bytes:
+    """Raise ValueError unless the checksum fits; the format's version. Back to the beginning."""
+    import hashlib
+
+    head = file.read(_HEAD)
+    if not head.startswith(_MAGIC):
+        raise ValueError(
+            f"{name}: expected a checkpoint; it does not begin like one, so it is damaged or "
+            "something else."
+        )
+    digest = hashlib.sha256(head)
+    left = size - _HEAD - _CHECKSUM
+    while left > 0 and (piece := file.read(min(PIECE, left))):
+        digest.update(piece)
+        left -= len(piece)
+    if left != 0 or file.read(_CHECKSUM + 1) != digest.digest():
+        raise ValueError(
+            f"{name}: expected a whole checkpoint; its checksum does not fit, so it is damaged or "
+            "cut short."
+        )
+    file.seek(0)
+    return head[len(_MAGIC) :][:1]
+
+
+def _content(file: IO[bytes], size: int) -> tuple[About, Arrays]:
+    """The content of a file whose checksum fits, which may be wrong in any other way."""
+    length = int.from_bytes(file.read(_HEAD)[-8:], "little")
+    room = size - _HEAD - _CHECKSUM - length
+    if room < 0:
+        raise ValueError(f"a text of {length} bytes is longer than the file")
+    content = json.loads(file.read(length))
+    about, listed = content["about"], content["arrays"]
+    if not isinstance(about, dict) or not isinstance(listed, list):
+        raise ValueError("its text says something else")
+    shapes = {}
+    for name, dtype, shape in listed:
+        if dtype not in _DTYPES or name in shapes:
+            raise ValueError(f"array {name!r} of {dtype!r} is unknown, or there twice")
+        plain = tuple(check_int(n, "a length", low=0) for n in shape)
+        shapes[name] = np.dtype(dtype).newbyteorder("<"), plain
+    if sum(math.prod(shape) * dtype.itemsize for dtype, shape in shapes.values()) != room:
+        raise ValueError(f"its arrays do not take {room} bytes")
+    arrays = {}
+    for name, (dtype, shape) in shapes.items():
+        array = np.empty(shape, dtype)
+        fill(array, _pieces(file, array.nbytes))
+        arrays[name] = array.astype(dtype.newbyteorder("="), copy=False)
+    return about, arrays
+
+
+def _pieces(file: IO[bytes], length: int) -> Iterator[bytes]:
+    """The next bytes of a file that has them."""
+    for start in range(0, length, PIECE):
+        yield file.read(min(PIECE, length - start))
+
+
+def check_same(path: str, saved: Any, mine: Mapping[str, Any]) -> None:
+    """Raise ValueError, naming all that differs, unless a checkpoint is of the same run.
+
+    Parameters
+    ----------
+    path : str
+        The checkpoint's name, for the message.
+    saved : dict
+        What the checkpoint says of its run: parameters and fingerprints by name.
+    mine : dict
+        The same of this run.
+    """
+    if not isinstance(saved, dict):
+        raise ValueError(f"{path}: not a complete checkpoint: no parameters.")
+    mine = json.loads(json.dumps(mine))
+    both = {name: (saved.get(name), mine.get(name)) for name in {**saved, **mine}}
+    different = [
+        f"{name} was {_shorten(before)} and is {_shorten(now)}"
+        for name, (before, now) in both.items()
+        if before != now
+    ]
+    if different:
+        raise ValueError(
+            f"{path}: expected a checkpoint of the same run; {'; '.join(different)}. Fit with the "
+            "same data and parameters to go on, or give another checkpoint to begin anew."
+        )
+
+
+def _shorten(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 100 else f"{text[:100]}..."
+
+
+def pack(network: Network, flat: NDArray[Any]) -> NDArray[Any]:
+    """What is laid out as a network's parameters, without the padding.
+
+    Parameters
+    ----------
+    network : Network
+    flat : ndarray, shape (n_vectors * network.size,)
+        Such as its parameters, or an optimiser's state.
+
+    Returns
+    -------
+    packed : ndarray, shape (n_vectors, n)
+        Of each vector all weights and then all biases.
+    """
+    vectors = flat.reshape(-1, network.size)
+    n = sum(view.size for views in network.views(network.parameters) for view in views)
+    packed = np.empty((len(vectors), n), flat.dtype)
+    for vector, row in zip(vectors, packed, strict=True):
+        np.concatenate([view.ravel() for views in network.views(vector) for view in views], out=row)
+    return packed
+
+
+def unpack(network: Network, packed: NDArray[Any], flat: NDArray[Any]) -> None:
+    """Put back what `pack` took out.
+
+    Parameters
+    ----------
+    network : Network
+    packed : ndarray, shape (n_vectors, n)
+    flat : ndarray, shape (n_vectors * network.size,)
+        Written to, but for its padding.
+    """
+    for row, vector in zip(packed, flat.reshape(-1, network.size), strict=True):
+        place = 0
+        for views in network.views(vector):
+            for view in views:
+                view[:] = row[place : place + view.size].reshape(view.shape)
+                place += view.size
+
+
+def take(
+    arrays: Arrays, name: str, dtype: DTypeLike, shape: tuple[int | None, ...]
+) -> NDArray[Any]:
+    """An array out of a checkpoint, which must be as described.
+
+    Parameters
+    ----------
+    arrays : dict of ndarray
+    name : str
+    dtype : dtype
+    shape : tuple of int or None
+        None stands for any length.
+
+    Returns
+    -------
+    array : ndarray
+
+    Raises
+    ------
+    ValueError
+        If it is another one, or missing.
+    """
+    array = arrays.get(name)
+    fits = (
+        array is not None
+        and array.dtype == dtype
+        and array.ndim == len(shape)
+        and all(want in (None, got) for want, got in zip(shape, array.shape, strict=True))
+    )
+    if array is None or not fits:
+        raise ValueError(f"no array {name!r} of {np.dtype(dtype)} with shape {shape}")
+    return array
+
+
+def pack_random(rng: np.random.RandomState) -> tuple[dict[str, Any], NDArray[np.uint32]]:
+    """The state of a generator: what JSON can say, and an array.
+
+    Parameters
+    ----------
+    rng : RandomState
+
+    Returns
+    -------
+    about : dict
+    key : ndarray of uint32, shape (624,)
+    """
+    state: Any = rng.get_state(legacy=False)
+    key = state["state"].pop("key")
+    return state, key
+
+
+def unpack_random(rng: np.random.RandomState, about: Any, key: NDArray[np.uint32]) -> None:
+    """Set the state of a generator.
+
+    Parameters
+    ----------
+    rng : RandomState
+    about : dict
+        As `pack_random` made it.
+    key : ndarray of uint32, shape (624,)
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError
+        If this is no state. (NumPy itself would read beyond its memory for some.)
+    """
+    place = check_int(about["state"]["pos"], "the random state's place", low=0)
+    if place > len(key) or about["bit_generator"] != "MT19937":
+        raise ValueError(f"the random state stands at {place} of {len(key)}")
+    gauss = check_float(about["gauss"], "the random state's number", low=-math.inf)
+    rng.set_state(("MT19937", key, place, check_int(about["has_gauss"], "has_gauss", low=0), gauss))
+
+
+def fingerprint(data: Any) -> str | None:
+    """Dtype, shape and hash of an array, so that other data are told apart by it.
+
+    Parameters
+    ----------
+    data : ndarray, scipy.sparse CSR matrix, or None
+
+    Returns
+    -------
+    text : str or None
+        Without spaces in the hash; None for None.
+    """
+    if data is None:
+        return None
+    import hashlib
+
+    digest = hashlib.sha256()
+    if hasattr(data, "indptr"):
+        parts = [np.asarray(data.indptr, np.int64), np.asarray(data.indices, np.int64), data.data]
+    elif data.dtype == object:
+        # Of things whose text may be another in each process, only the type can be told.
+        names = [repr(x) if isinstance(x, _PLAIN_LABELS) else type(x).__name__ for x in data]
+        parts = [np.frombuffer("\n".join(names).encode("utf-8", "surrogatepass"), np.uint8)]
+    else:
+        parts = [data]
+    for part in parts:
+        rows = max(1, 4 * PIECE // max(1, part[:1].nbytes))
+        for start in range(0, len(part), rows):
+            block = np.ascontiguousarray(part[start : start + rows])
+            digest.update(memoryview(block.reshape(-1).view(np.uint8)))
+    return f"{data.dtype.name} {'x'.join(map(str, data.shape))} {digest.hexdigest()[:32]}"

@@ -1,0 +1,37 @@
+"""SIGTERM, with which schedulers and service managers ask a process to end."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+
+@contextlib.contextmanager
+def exit_on_sigterm() -> Iterator[None]:
+    """Raise SystemExit on SIGTERM inside the block, where it would end the process at once.
+
+    Python runs what is under ``finally`` then, and the exit status is 143, the one that shells show
+    for the signal. An application that handles SIGTERM itself, or ignores it, keeps its way, and
+    outside the main thread, where Python handles no signals, nothing changes either.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    try:
+        if ours:
+            # Not in an interpreter beside the main one.
+            with contextlib.suppress(ValueError):
+                signal.signal(signal.SIGTERM, leave)
+        yield
+    finally:
+        # The block may have set a handler of the application's.
+        if signal.getsignal(signal.SIGTERM) is leave:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,779 @@
+"""Checkpoints: resumed and uninterrupted runs are the same to the bit, and nothing is believed."""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import tracemalloc
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from mlpcore import NeuralNetMLP, NotFittedError, load_digits
+from mlpcore import _files as files
+from mlpcore._checkpoint import Checkpoint, fingerprint, read_checkpoint
+
+X, Y = load_digits()
+DATA = (X[:300], Y[:300], X[300:400], Y[300:400])
+FAST = {"n_hidden": 9, "eta": 0.01, "l2": 0.01, "minibatch_size": 20, "seed": 1}
+
+
+def model(epochs, **keywords):
+    return NeuralNetMLP(**{"epochs": epochs, **FAST, **keywords})
+
+
+def stop_after(n):
+    return lambda epoch, history: epoch == n
+
+
+def assert_same(a, b):
+    """All that was learned, to the bit."""
+    for mine, its in zip(a.coefs_ + a.intercepts_, b.coefs_ + b.intercepts_, strict=True):
+        assert mine.dtype == its.dtype
+        assert np.array_equal(mine, its)
+    assert a.eval_ == b.eval_
+    assert a.n_iter_ == b.n_iter_
+    assert a.classes_.tolist() == b.classes_.tolist()
+
+
+def epoch_of(path):
+    return read_checkpoint(path)[0]["epoch"]
+
+
+def get(name):
+    with open(name, "rb") as file:
+        return file.read()
+
+
+def put(name, data):
+    with open(name, "wb") as file:
+        file.write(data)
+
+
+# Resumed runs
+
+
+CASES = {
+    "as it is": {},
+    "online": {"minibatch_size": 1, "epochs": 4},
+    "online, dense": {"minibatch_size": 1, "input_path": "dense", "epochs": 4},
+    "sparse path": {"input_path": "sparse"},
+    "two layers": {"n_hidden": (7, 5)},
+    "float64": {"dtype": "float64"},
+    "float32": {"dtype": np.float32},
+    "in order": {"shuffle": False},
+    "rows left over": {"minibatch_size": 77},
+    "few evaluations": {"eval_every": 4},
+    "scaled": {"input_scale": (0.5, 0.1)},
+    "wide": {"n_hidden": 600, "minibatch_size": 50, "epochs": 3},  # weights that go through BLAS
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("valid", [True, False])
+def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(case, valid):
+    keywords = {"epochs": 7, **CASES[case]}
+    data = DATA if valid else DATA[:2]
+    epochs = keywords.pop("epochs")
+    whole = model(epochs, **keywords).fit(*data)
+    for n in range(epochs):
+        # The number of threads may change on the way, and so may the object.
+        nn = model(epochs, **keywords, callback=stop_after(n), n_threads=2)
+        nn.fit(*data, checkpoint=f"{n}.ckpt")
+        assert nn.n_iter_ == (n or epochs)
+        resumed = model(epochs, **keywords, n_threads=1).fit(*data, checkpoint=f"{n}.ckpt")
+        assert_same(resumed, whole)
+        assert resumed.predict(X).tolist() == whole.predict(X).tolist()
+
+
+def test_a_run_in_many_pieces():
+    whole = model(12).fit(*DATA)
+    seen = []
+    for n in (1, 2, 5, 6, 11, 12):
+        nn = model(12, callback=lambda epoch, history, n=n: seen.append(epoch) or epoch == n)
+        nn.fit(*DATA, checkpoint="run.ckpt")
+    assert_same(nn, whole)
+    assert seen == list(range(1, 13))
+
+
+@pytest.mark.parametrize("data", ["bytes", "csr", "text labels", "strided"])
+def test_other_kinds_of_data(data):
+    rows, labels = X[:300], Y[:300]
+    if data == "bytes":
+        rows = ((rows + 1) * 8).astype(np.uint8)
+    elif data == "csr":
+        rows = sparse.csr_array(rows + 1)
+    elif data == "strided":
+        rows = X[:600:2]
+    else:
+        labels = np.array([f"digit {label}" for label in labels])
+    whole = model(5).fit(rows, labels)
+    model(5, callback=stop_after(2)).fit(rows, labels, checkpoint="run.ckpt")
+    assert_same(model(5).fit(rows.copy(), labels, checkpoint="run.ckpt"), whole)
+
+
+def test_a_fitted_object_goes_on_by_the_checkpoint_alone():
+    nn = model(6, callback=stop_after(3)).fit(*DATA, checkpoint="run.ckpt")
+    nn.set_params(seed=5, callback=None).fit(*DATA)
+    nn.set_params(seed=1).fit(*DATA, checkpoint="run.ckpt")
+    assert_same(nn, model(6).fit(*DATA))
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("first", [0, 1, 4, 5])
+def test_more_epochs_equal_a_run_that_asked_for_them_at_once(first, every):
+    """The last epoch of the shorter run has an evaluation that the longer run does without."""
+    keywords = {"eval_every": every}
+    model(first, **keywords).fit(*DATA, checkpoint="run.ckpt")
+    longer = model(9, **keywords).fit(*DATA, checkpoint="run.ckpt")
+    assert_same(longer, model(9, **keywords).fit(*DATA))
+
+
+def test_an_epoch_that_becomes_the_last_one_is_evaluated():
+    model(9, eval_every=4, callback=stop_after(6)).fit(*DATA, checkpoint="run.ckpt")
+    assert len(read_checkpoint("run.ckpt")[1]["cost"]) == 1
+    for _ in range(2):
+        nn = model(6, eval_every=4).fit(*DATA, checkpoint="run.ckpt")
+        assert_same(nn, model(6, eval_every=4).fit(*DATA))
+    nn = model(9, eval_every=4).fit(*DATA, checkpoint="run.ckpt")
+    assert_same(nn, model(9, eval_every=4).fit(*DATA))
+
+
+def test_a_finished_run_is_not_trained_further():
+    first = model(4).fit(*DATA, checkpoint="run.ckpt")
+    before = (os.stat("run.ckpt").st_mtime_ns, os.stat("run.ckpt").st_ino)
+    called = []
+    nn = model(4, callback=lambda *args: called.append(args)).fit(*DATA, checkpoint="run.ckpt")
+    assert_same(nn, first)
+    assert not called
+    assert (os.stat("run.ckpt").st_mtime_ns, os.stat("run.ckpt").st_ino) == before
+
+
+def test_fewer_epochs_than_there_are():
+    model(4).fit(*DATA, checkpoint="run.ckpt")
+    with pytest.raises(ValueError, match=r"run\.ckpt: epochs must be at least 4.*got 3"):
+        model(3).fit(*DATA, checkpoint="run.ckpt")
+
+
+def test_without_a_seed_the_run_goes_on_with_its_own_draws():
+    model(8, seed=None, callback=stop_after(3)).fit(*DATA, checkpoint="a.ckpt")
+    shutil.copy("a.ckpt", "b.ckpt")
+    a = model(8, seed=None).fit(*DATA, checkpoint="a.ckpt")
+    b = model(8, seed=None).fit(*DATA, checkpoint="b.ckpt")
+    assert_same(a, b)
+    assert not np.array_equal(a.w_h, model(8, seed=None).fit(*DATA).w_h)
+
+
+def test_the_checkpoint_costs_the_run_no_bit():
+    assert_same(model(5).fit(*DATA, checkpoint="run.ckpt"), model(5).fit(*DATA))
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 100])
+def test_how_often_it_is_written(every):
+    seen = []
+
+    def look(epoch, history):
+        seen.append(epoch_of("run.ckpt"))
+
+    model(5, callback=look).fit(*DATA, checkpoint="run.ckpt", checkpoint_every=every)
+    assert seen == [epoch // every * every for epoch in range(1, 6)]
+    assert epoch_of("run.ckpt") == 5  # the last one in any case
+
+
+@pytest.mark.parametrize("every", [0, -1, 1.5, True, "1"])
+def test_checkpoint_every_is_checked(every):
+    with pytest.raises((TypeError, ValueError), match="checkpoint_every must be a whole number"):
+        model(5).fit(*DATA, checkpoint="run.ckpt", checkpoint_every=every)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, SystemExit])
+@pytest.mark.parametrize("every", [1, 100])
+def test_whatever_ends_training_the_last_epoch_is_in_the_checkpoint(error, every):
+    def fail(epoch, history):
+        if epoch == 3:
+            raise error("enough")
+
+    with pytest.raises(error):
+        model(8, callback=fail).fit(*DATA, checkpoint="run.ckpt", checkpoint_every=every)
+    assert epoch_of("run.ckpt") == 3
+    assert_same(model(8).fit(*DATA, checkpoint="run.ckpt"), model(8).fit(*DATA))
+
+
+def test_divergence_leaves_the_last_finite_epoch():
+    keywords = {"eta": 90.0, "l2": 0.1, "minibatch_size": 300}
+    with pytest.raises(FloatingPointError) as caught:
+        model(1000, **keywords).fit(*DATA, checkpoint="run.ckpt", checkpoint_every=1000)
+    epoch = int(re.search(r"not finite after epoch (\d+)", str(caught.value))[1])
+    assert epoch_of("run.ckpt") == epoch - 1 > 3
+    with pytest.raises(FloatingPointError, match=f"after epoch {epoch};"):
+        model(1000, **keywords).fit(*DATA, checkpoint="run.ckpt")
+
+
+# Other runs
+
+
+OTHER_PARAMETERS = {
+    "n_hidden": (9, 9),
+    "l2": 0.02,
+    "eta": 0.02,
+    "shuffle": False,
+    "minibatch_size": 21,
+    "seed": 2,
+    "dtype": "float64",
+    "input_path": "sparse",
+    "input_scale": (1.5, 0),
+    "eval_every": 2,
+}
+
+
+def refused(nn, data=DATA):
+    """The message with which a fit is refused that leaves checkpoint and model as they were."""
+    before = get("run.ckpt")
+    with pytest.raises(
+        ValueError, match=r"^run\.ckpt: expected a checkpoint of the same"
+    ) as caught:
+        nn.fit(*data, checkpoint="run.ckpt")
+    assert get("run.ckpt") == before
+    with pytest.raises(NotFittedError):
+        nn.predict(X)
+    return str(caught.value)
+
+
+def named(message):
+    return set(re.findall(r"(\w+) was ", message))
+
+
+@pytest.mark.parametrize("name", OTHER_PARAMETERS)
+def test_other_parameters_are_refused_by_name(name):
+    model(3).fit(*DATA, checkpoint="run.ckpt")
+    also = {"X_train", "X_valid"} if name == "input_scale" else set()  # scaled, they are others
+    message = refused(model(3, **{name: OTHER_PARAMETERS[name]}))
+    assert named(message) == {name} | also
+    assert "give another checkpoint" in message
+
+
+def test_every_parameter_is_one_that_differs_or_one_that_does_not():
+    free = {"epochs", "n_threads", "progress", "callback"}
+    assert set(OTHER_PARAMETERS) | free == set(NeuralNetMLP().get_params())
+    nn = model(3, callback=stop_after(1), progress=False, n_threads=2)
+    nn.fit(*DATA, checkpoint="run.ckpt")
+    again = model(3, callback=None, progress=True, n_threads=1).fit(*DATA, checkpoint="run.ckpt")
+    assert_same(again, model(3).fit(*DATA))
+
+
+def test_the_message_says_what_was_and_what_is():
+    model(3).fit(*DATA, checkpoint="run.ckpt")
+    message = refused(model(3, eta=0.5, l2=0))
+    assert "l2 was 0.01 and is 0.0; eta was 0.01 and is 0.5. " in message
+
+
+def test_parameters_that_mean_the_same():
+    model(3, callback=stop_after(1)).fit(*DATA, checkpoint="run.ckpt")
+    same = {"n_hidden": [np.int64(9)], "l2": np.float64(0.01), "dtype": np.dtype("f4"),
+            "input_path": "dense", "input_scale": (1, 0), "shuffle": np.True_}  # fmt: skip
+    assert_same(model(3, **same).fit(*DATA, checkpoint="run.ckpt"), model(3).fit(*DATA))
+
+
+def changed(array, place, value):
+    other = array.copy()
+    other[place] = value
+    return other
+
+
+OTHER_DATA = {
+    "one number": ({"X_train"}, (changed(X[:300], (299, 63), 0.5), *DATA[1:])),
+    "float64": ({"X_train", "X_valid", "dtype"}, (X[:300].astype("f8"), Y[:300],
+                                                  X[300:400].astype("f8"), Y[300:400])),
+    "rows": ({"X_train", "y_train"}, (X[:299], Y[:299], *DATA[2:])),
+    "order of rows": ({"X_train", "y_train"}, (X[299::-1], Y[299::-1], *DATA[2:])),
+    "one label": ({"y_train"}, (X[:300], changed(Y[:300], 7, 3), *DATA[2:])),
+    "names of labels": ({"classes"}, (X[:300], Y[:300] + 1, X[300:400], Y[300:400] + 1)),
+    "one number of validation": ({"X_valid"}, (*DATA[:2], changed(DATA[2], (0, 0), 9), DATA[3])),
+    "one label of validation": ({"y_valid"}, (*DATA[:3], changed(DATA[3], 0, 9))),
+    "no validation": ({"X_valid", "y_valid"}, DATA[:2]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", OTHER_DATA)
+def test_other_data_are_refused_by_name(what):
+    model(3).fit(*DATA, checkpoint="run.ckpt")
+    names, data = OTHER_DATA[what]
+    assert named(refused(model(3), data)) == names
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda a: np.asfortranarray(a),
+        lambda a: np.repeat(a, 2, axis=0)[::2],
+        lambda a: np.repeat(a, 2, axis=1)[:, ::2],
+        lambda a: a[::-1].copy()[::-1],
+    ],
+)
+@pytest.mark.parametrize("dtype", ["f4", "f8", "u1", "i4", "M8[s]", "U3"])
+def test_fingerprints_are_of_values_and_not_of_their_places(make, dtype):
+    array = np.arange(700_000 if dtype == "u1" else 1400).reshape(-1, 7).astype(dtype)
+    assert fingerprint(make(array)) == fingerprint(array)
+    for place in ((0, 0), (len(array) - 1, 6)):
+        assert fingerprint(changed(array, place, array[1, 1])) != fingerprint(array)
+    assert fingerprint(array[:-1]) != fingerprint(array)
+    assert fingerprint(array.reshape(7, -1)) != fingerprint(array)
+
+
+def test_fingerprints_of_sparse_matrices_and_of_objects():
+    dense = np.arange(12.0).reshape(3, 4) % 5
+    matrix = sparse.csr_array(dense)
+    assert fingerprint(matrix) == fingerprint(sparse.csr_matrix(dense))
+    assert fingerprint(matrix) != fingerprint(sparse.csr_array(changed(dense, (0, 0), 7)))
+    assert fingerprint(matrix) != fingerprint(sparse.csr_array(dense.T[[0, 1, 2]]))
+    labels = [None, 1, "a", 2.5, b"x", frozenset(["a", "b"])]
+    one, two = (np.array([*labels, 0], object)[:-1] for _ in range(2))
+    assert fingerprint(one) == fingerprint(two)
+    assert fingerprint(one) != fingerprint(changed(one, 1, 1.0))
+    assert fingerprint(one) != fingerprint(changed(one, 2, "b"))
+    assert fingerprint(None) is None
+
+
+# The file
+
+
+def test_the_file_is_what_the_module_says():
+    """Read without the package."""
+    nn = model(3).fit(*DATA, checkpoint="run.ckpt")
+    data = get("run.ckpt")
+    assert data[:8] == b"mlpckpt1"
+    assert hashlib.sha256(data[:-32]).digest() == data[-32:]
+    end = 16 + int.from_bytes(data[8:16], "little")
+    text = json.loads(data[16:end])
+    assert text["about"]["epoch"] == 3
+    arrays = {}
+    for name, dtype, shape in text["arrays"]:
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        arrays[name] = np.frombuffer(data[end : end + size], np.dtype(dtype)).reshape(shape)
+        end += size
+    assert end == len(data) - 32
+    weights = [array.ravel() for array in nn.coefs_ + nn.intercepts_]
+    assert np.array_equal(arrays["parameters"][0], np.concatenate(weights))
+    assert arrays["cost"].tolist() == nn.eval_["cost"]
+
+
+def test_the_one_before_is_kept():
+    def look(epoch, history):
+        assert epoch_of("run.ckpt") == epoch
+        assert epoch_of("run.ckpt.previous") == epoch - 1
+
+    model(4, callback=look).fit(*DATA, checkpoint="run.ckpt")
+    assert sorted(os.listdir()) == ["run.ckpt", "run.ckpt.previous"]
+    os.replace("run.ckpt.previous", "run.ckpt")
+    assert_same(model(4).fit(*DATA, checkpoint="run.ckpt"), model(4).fit(*DATA))
+
+
+def test_names_of_every_kind(tmp_path):
+    whole = model(2).fit(*DATA)
+    for name in ("a", tmp_path / "b", os.fsencode(tmp_path / "c"), "ü.x.y"):
+        model(2, callback=stop_after(1)).fit(*DATA, checkpoint=name)
+        assert_same(model(2).fit(*DATA, checkpoint=name), whole)
+    os.mkdir("there")
+    os.symlink("there/run.ckpt", "link")
+    model(2).fit(*DATA, checkpoint="link")
+    assert os.path.islink("link")
+    assert sorted(os.listdir("there")) == ["run.ckpt", "run.ckpt.previous"]
+
+
+def test_where_there_are_no_hard_links(monkeypatch):
+    def link(*names):
+        raise PermissionError(errno.EPERM, "no such thing here")
+
+    monkeypatch.setattr(os, "link", link)
+    model(3).fit(*DATA, checkpoint="run.ckpt")
+    assert epoch_of("run.ckpt.previous") == 2
+    assert epoch_of("run.ckpt") == 3
+
+
+def test_each_write_is_on_the_disk_before_it_counts(monkeypatch):
+    """File, then name, then folder."""
+    calls = []
+    fsync, replace = os.fsync, os.replace
+
+    def note_fsync(descriptor):
+        kind = "folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "file"
+        calls.append(kind)
+        fsync(descriptor)
+
+    def note_replace(source, target):
+        calls.append(os.path.basename(target))
+        replace(source, target)
+
+    monkeypatch.setattr(files.os, "fsync", note_fsync)
+    monkeypatch.setattr(files.os, "replace", note_replace)
+    model(2).fit(*DATA, checkpoint="run.ckpt")
+    assert calls == ["file", "run.ckpt", "folder"] * 3
+
+
+def test_what_a_killed_process_left_is_removed():
+    model(2).fit(*DATA, checkpoint="run.ckpt")
+    put("run.ckpt.tmp", b"half")
+    put("run.ckpt.lock", b"")
+    model(2).fit(*DATA, checkpoint="run.ckpt")
+    assert sorted(os.listdir()) == ["run.ckpt", "run.ckpt.previous"]
+
+
+def test_a_temporary_name_that_points_elsewhere():
+    """In a folder that others write to, somebody may put a link there."""
+    put("precious", b"mine")
+    with files.atomic_write("run.ckpt", temporary="run.ckpt.tmp") as file:
+        file.write(b"x")
+    os.symlink("precious", "run.ckpt.tmp")
+    with files.atomic_write("run.ckpt", temporary="run.ckpt.tmp") as file:
+        file.write(b"y")
+    assert get("precious") == b"mine"
+    assert get("run.ckpt") == b"y"
+
+
+def test_two_runs_at_once():
+    def begin_another(epoch, history):
+        before = sorted(os.listdir())
+        with pytest.raises(BlockingIOError, match="in use by another run"):
+            model(3).fit(*DATA, checkpoint="run.ckpt")
+        assert sorted(os.listdir()) == before
+        assert_same(model(3).fit(*DATA, checkpoint="other.ckpt"), whole)
+
+    whole = model(3).fit(*DATA)
+    assert_same(model(3, callback=begin_another).fit(*DATA, checkpoint="run.ckpt"), whole)
+    model(3).fit(*DATA, checkpoint="run.ckpt")
+
+
+def test_the_lock_survives_its_file_being_removed_by_an_owner_before():
+    """Who waits with the old file open must not think that the lock on it means anything."""
+    import fcntl
+
+    with open("run.ckpt.lock", "ab") as old:
+        fcntl.flock(old, fcntl.LOCK_EX)
+        os.unlink("run.ckpt.lock")
+        with Checkpoint("run.ckpt"), pytest.raises(BlockingIOError), Checkpoint("run.ckpt"):
+            pass
+    assert os.listdir() == []
+
+
+def test_where_there_are_no_locks(monkeypatch):
+    import fcntl
+
+    def flock(*arguments):
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert_same(model(2).fit(*DATA, checkpoint="run.ckpt"), model(2).fit(*DATA))
+    assert sorted(os.listdir()) == ["run.ckpt", "run.ckpt.previous"]
+
+
+# Damage
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """The smallest run, its data, and the bytes of its last two checkpoints."""
+    data = X[:20, 20:23], Y[:20] % 2
+    path = tmp_path_factory.mktemp("tiny") / "run.ckpt"
+    nn = NeuralNetMLP(2, epochs=2, seed=1, minibatch_size=5)
+    nn.fit(*data, checkpoint=path)
+    return nn, data, path.read_bytes(), path.with_name("run.ckpt.previous").read_bytes()
+
+
+def test_any_byte_changed_is_noticed(tiny):
+    _, _, data, _ = tiny
+    rng = np.random.default_rng(0)
+    for place in range(len(data)):
+        other = bytearray(data)
+        other[place] ^= int(rng.integers(1, 256))
+        put("run.ckpt", other)
+        with pytest.raises(ValueError, match=r"^run\.ckpt: expected a"):
+            read_checkpoint("run.ckpt")
+
+
+def test_any_length_but_the_right_one_is_noticed(tiny):
+    _, _, data, _ = tiny
+    for length in range(len(data)):
+        put("run.ckpt", data[:length])
+        with pytest.raises(ValueError, match=r"^run\.ckpt: expected a"):
+            read_checkpoint("run.ckpt")
+    put("run.ckpt", data + b"\0")
+    with pytest.raises(ValueError, match=r"^run\.ckpt: expected a whole"):
+        read_checkpoint("run.ckpt")
+    put("run.ckpt", data)
+    assert epoch_of("run.ckpt") == 2
+
+
+@pytest.mark.parametrize("damage", ["a byte", "the first byte", "cut short", "empty", "text"])
+def test_the_one_before_a_damaged_one_is_named(tiny, damage):
+    nn, data, now, before = tiny
+    bad = {
+        "a byte": now[:99] + bytes([now[99] ^ 1]) + now[100:],
+        "the first byte": b"M" + now[1:],
+        "cut short": now[:-1],
+        "empty": b"",
+        "text": b"an old shopping list\n" * 10,
+    }[damage]
+    put("run.ckpt", bad)
+    with pytest.raises(ValueError, match=r"Move it away to begin anew"):
+        nn.fit(*data, checkpoint="run.ckpt")
+    put("run.ckpt.previous", before)
+    message = r"run\.ckpt\.previous, is whole and of epoch 1: rename it to run\.ckpt to go on"
+    with pytest.raises(ValueError, match=message):
+        nn.fit(*data, checkpoint="run.ckpt")
+    # Neither of them was touched, and the advice is good.
+    assert get("run.ckpt") == bad
+    assert get("run.ckpt.previous") == before
+    os.replace("run.ckpt.previous", "run.ckpt")
+    again = NeuralNetMLP(2, epochs=2, seed=1, minibatch_size=5).fit(*data, checkpoint="run.ckpt")
+    assert_same(again, nn)
+
+
+def forged(about, arrays, *, listed=None, version=b"1", length=None, body=None):
+    """A file whose checksum fits, whatever it says."""
+    if listed is None:
+        listed = [[name, array.dtype.name, array.shape] for name, array in arrays.items()]
+    text = json.dumps({"about": about, "arrays": listed}).encode()
+    size = len(text) if length is None else length
+    if body is None:
+        body = b"".join(array.tobytes() for array in arrays.values())
+    data = b"mlpckpt" + version + size.to_bytes(8, "little") + text + body
+    return data + hashlib.sha256(data).digest()
+
+
+@pytest.fixture
+def content(tiny):
+    put("right.ckpt", tiny[2])
+    return read_checkpoint("right.ckpt")
+
+
+def test_a_forgery_with_nothing_changed(tiny, content):
+    assert forged(*content) == tiny[2]
+
+
+def test_newer_formats_are_refused_by_name(tiny, content):
+    put("run.ckpt", forged(*content, version=b"2"))
+    with pytest.raises(ValueError, match=r"expected checkpoint format 1; got format b'2'"):
+        tiny[0].fit(*tiny[1], checkpoint="run.ckpt")
+
+
+def test_checkpoints_of_something_else(tiny, content):
+    about, arrays = content
+    put("run.ckpt", forged({**about, "kind": "Another"}, arrays))
+    with pytest.raises(ValueError, match=r"expected a checkpoint of NeuralNetMLP.*got.*'Another'"):
+        tiny[0].fit(*tiny[1], checkpoint="run.ckpt")
+
+
+GONE = object()
+
+
+def replaced(entries, changes):
+    return {key: value for key, value in {**entries, **changes}.items() if value is not GONE}
+
+
+ABOUT = {
+    "no kind": {"kind": GONE},
+    "no run": {"run": GONE},
+    "a run that is a list": {"run": []},
+    "no epoch": {"epoch": GONE},
+    "a negative epoch": {"epoch": -1},
+    "half an epoch": {"epoch": 1.5},
+    "a text for an epoch": {"epoch": "2"},
+    "more epochs than evaluations": {"epoch": 3},
+    "an epoch beyond all numbers": {"epoch": 10**30},
+    "no random state": {"random": GONE},
+    "a random state in words": {"random": "state"},
+    "a random state that is empty": {"random": {}},
+}
+
+
+@pytest.mark.parametrize("what", ABOUT)
+def test_texts_that_are_wrong(tiny, content, what):
+    about, arrays = content
+    put("run.ckpt", forged(replaced(about, ABOUT[what]), arrays))
+    with pytest.raises(ValueError, match=r"^run\.ckpt: "):
+        tiny[0].fit(*tiny[1], checkpoint="run.ckpt")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pos": 625},
+        {"pos": -1},
+        {"pos": 2**31 - 1},
+        {"pos": None},
+        {"has_gauss": -1},
+        {"gauss": "x"},
+        {"gauss": float("nan")},
+        {"gauss": 10**400},
+        {"bit_generator": "PCG64"},
+        {"bit_generator": ["MT19937"]},
+    ],
+)
+def test_random_states_that_are_none(tiny, content, change):
+    """NumPy reads beyond its memory where the place is too large."""
+    about, arrays = content
+    random = json.loads(json.dumps(about["random"]))
+    for name, value in change.items():
+        (random["state"] if name == "pos" else random)[name] = value
+    put("run.ckpt", forged({**about, "random": random}, arrays))
+    with pytest.raises(ValueError, match=r"^run\.ckpt: not a complete checkpoint"):
+        tiny[0].fit(*tiny[1], checkpoint="run.ckpt")
+
+
+@pytest.mark.parametrize("name", ["parameters", "state", "random", "cost", "train_acc"])
+def test_arrays_that_do_not_fit(tiny, content, name):
+    about, arrays = content
+    array = arrays[name]
+    shape = array.shape
+    for wrong in (
+        GONE,
+        np.zeros(shape, "f4" if array.dtype != "f4" else "f8"),
+        np.zeros((*shape[:-1], shape[-1] + 1), array.dtype),
+        np.zeros((*shape, 1), array.dtype),
+        np.zeros((), array.dtype),
+    ):
+        put("run.ckpt", forged(about, replaced(arrays, {name: wrong})))
+        with pytest.raises(ValueError, match=r"^run\.ckpt: not a complete checkpoint"):
+            tiny[0].fit(*tiny[1], checkpoint="run.ckpt")
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        5,
+        {"a": 1},
+        [1],
+        ["abc"],
+        [["a", "float32"]],
+        [["a", "float32", 3]],
+        [["a", "float32", [-1]]],
+        [["a", "float32", [-1, -1]]],
+        [["a", "float32", [1.0]]],
+        [["a", "float32", [True]]],
+        [["a", "float32", [2**31]]],
+        [["a", "float32", [2**62, 4]]],
+        [["a", "float32", [2**31 - 1] * 40]],
+        [["a", "float32", [1] * 100]],
+        [["a", "float32", [0] + [2**31 - 1] * 60]],
+        [["a", "object", [1]]],
+        [["a", "O", [1]]],
+        [["a", "U1000000", [1]]],
+        [["a", ["float32"], [1]]],
+        [["a", None, [1]]],
+        [[["a"], "float32", [1]]],
+        [["a", "uint8", [2]], ["a", "uint8", [2]]],
+        [["a", "uint8", [3]]],
+        [["a", "uint8", [5]]],
+        [],
+    ],
+)
+def test_lists_of_arrays_that_are_wrong(listed):
+    """Four bytes follow, whatever the list says, and little more is asked for."""
+    put("run.ckpt", forged({}, {}, listed=listed, body=b"1234"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"^run\.ckpt: not a complete checkpoint"):
+            read_checkpoint("run.ckpt")
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("length", [0, 1, 10**6, 2**63, 2**64 - 1])
+def test_lengths_of_the_text_that_are_wrong(content, length):
+    put("run.ckpt", forged(*content, length=length))
+    with pytest.raises(ValueError, match=r"^run\.ckpt: not a complete checkpoint"):
+        read_checkpoint("run.ckpt")
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"x", b"3", b"[]", b"{}", b"[" * 10**5, b"\xff", b'{"about": 1, "arrays": []}',
+             b'{"about": {}}', b'{"arrays": []}', b"1" * 10**5]
+)  # fmt: skip
+def test_texts_that_are_no_text(text):
+    data = b"mlpckpt1" + len(text).to_bytes(8, "little") + text
+    put("run.ckpt", data + hashlib.sha256(data).digest())
+    with pytest.raises(ValueError, match=r"^run\.ckpt: not a complete checkpoint"):
+        read_checkpoint("run.ckpt")
+
+
+def test_a_pipe_is_no_checkpoint():
+    os.mkfifo("run.ckpt")
+    with pytest.raises(ValueError, match="pipe or a device"):
+        model(2).fit(*DATA, checkpoint="run.ckpt")
+
+
+# Disks that fail
+
+
+@pytest.mark.parametrize("part", ["fsync", "replace", "link and copy", "open"])
+@pytest.mark.parametrize("every", [1, 2])
+def test_a_write_that_fails_leaves_model_and_checkpoint_whole(monkeypatch, part, every):
+    def fail(*arguments, **keywords):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = {}
+
+    def break_the_disk(epoch, history):
+        if epoch == 3:
+            before.update({name: get(name) for name in os.listdir()})
+            if part == "link and copy":
+                broken.setattr(os, "link", fail)
+                broken.setattr(shutil, "copyfile", fail)
+            elif part == "open":
+                broken.setattr(files, "open", fail, raising=False)
+            else:
+                broken.setattr(files.os, part, fail)
+
+    nn = model(9, callback=break_the_disk)
+    with monkeypatch.context() as broken, pytest.raises(OSError, match="No space") as caught:
+        nn.fit(*DATA, checkpoint="run.ckpt", checkpoint_every=every)
+    failed = 4
+    assert caught.value.errno == errno.ENOSPC
+    assert caught.value.filename == "run.ckpt"
+    assert f"the checkpoint of epoch {failed} could not be written" in str(caught.value)
+    assert "fit again to go on from there" in str(caught.value)
+    assert_same(nn, model(failed).fit(*DATA))
+    assert get("run.ckpt") == before["run.ckpt"]
+    assert "run.ckpt.tmp" not in os.listdir()
+    assert_same(model(9).fit(*DATA, checkpoint="run.ckpt"), model(9).fit(*DATA))
+
+
+def test_a_write_that_fails_after_something_else_did(monkeypatch):
+    """The first trouble is raised, with a note on the second."""
+
+    def fail(*arguments):
+        raise OSError(errno.EIO, "Input/output error")
+
+    def interrupt(epoch, history):
+        if epoch == 3:
+            broken.setattr(os, "fsync", fail)
+            raise KeyboardInterrupt
+
+    nn = model(9, callback=interrupt)
+    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt) as caught:
+        nn.fit(*DATA, checkpoint="run.ckpt", checkpoint_every=5)
+    assert "checkpoint of epoch 3 could not be written" in caught.value.__notes__[0]
+    assert_same(nn, model(3).fit(*DATA))
+    assert epoch_of("run.ckpt") == 0
+
+
+def test_a_checkpoint_that_cannot_begin_stops_before_training():
+    called = []
+    nn = model(3, callback=lambda *arguments: called.append(1))
+    for name, error in (
+        ("no folder/run.ckpt", FileNotFoundError),
+        ("file/run.ckpt", NotADirectoryError),
+        ("folder", IsADirectoryError),
+    ):
+        put("file", b"")
+        os.makedirs("folder", exist_ok=True)
+        with pytest.raises(error):
+            nn.fit(*DATA, checkpoint=name)
+        with pytest.raises(NotFittedError):
+            nn.predict(X)
+    assert not called
+    assert sorted(os.listdir()) == ["file", "folder"]
