@@ -11,7 +11,8 @@ import time
 import numpy as np
 import pytest
 
-from mlpcore import NeuralNetMLP, NotFittedError, load_digits
+from mlpcore import NeuralNetMLP, NotFittedError, _checkpoint, _training, load_digits
+from mlpcore._checkpoint import read_checkpoint
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.trainer import Trainer
@@ -203,8 +204,12 @@ def state(nn):
     return [nn.n_features_in_, json.dumps(nn.eval_), *(array.tolist() for array in arrays)]
 
 
-def interrupted_at(line, nn):
-    """Fit, with KeyboardInterrupt before the given line that is executed of `fit`.
+FILES = {sys.modules[NeuralNetMLP.__module__].__file__, _training.__file__, _checkpoint.__file__}
+
+
+def interrupted_at(line, nn, **keywords):
+    """Fit, with KeyboardInterrupt before the given line that is executed of `fit`, of the run's own
+    methods, or of what writes checkpoints.
 
     Returns False where there is no such line any more.
     """
@@ -219,12 +224,14 @@ def interrupted_at(line, nn):
         return lines
 
     def calls(frame, event, arg):
-        return lines if frame.f_code is NeuralNetMLP.fit.__code__ else None
+        # Python itself swallows what is raised in __del__.
+        here = frame.f_code.co_filename in FILES and frame.f_code.co_name != "__del__"
+        return lines if here else None
 
     before = sys.gettrace()
     sys.settrace(calls)
     try:
-        nn.fit(*NEW, *NEW)
+        nn.fit(*NEW, *NEW, **keywords)
     except KeyboardInterrupt:
         return True
     finally:
@@ -252,6 +259,29 @@ def test_ctrl_c_between_any_two_lines_leaves_a_model_of_whole_epochs(fitted):
         elif not fitted:
             with pytest.raises(NotFittedError):
                 nn.predict(NEW[0])
+    assert reached == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_ctrl_c_between_any_two_lines_leaves_a_checkpoint_of_the_last_epoch(every):
+    def new(epochs):
+        return NeuralNetMLP(4, epochs=epochs, minibatch_size=9, eta=0.01, l2=0.1, seed=2)
+
+    whole = [state(new(epochs).fit(*NEW, *NEW)) for epochs in range(4)]
+    line, reached = 0, set()
+    while True:
+        line += 1
+        nn = new(3)
+        # The line may be one that takes the lock, or gives it back.
+        keywords = {"checkpoint": f"{line}.ckpt", "checkpoint_every": every}
+        if not interrupted_at(line, nn, **keywords):
+            break
+        if hasattr(nn, "classes_"):
+            assert state(nn) == whole[nn.n_iter_], f"before line {line}"
+            assert read_checkpoint(f"{line}.ckpt")[0]["epoch"] == nn.n_iter_, f"before line {line}"
+            reached.add(nn.n_iter_)
+        assert f"{line}.ckpt.tmp" not in os.listdir()
+        assert state(new(3).fit(*NEW, *NEW, **keywords)) == whole[3], f"before line {line}"
     assert reached == {0, 1, 2, 3}
 
 
