@@ -12,39 +12,30 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from mlpcore._checkpoint import Checkpoint, fingerprint
 from mlpcore._estimator import Estimator
+from mlpcore._fitted import Fitted
+from mlpcore._parameters import FREE, check_parameters, check_threads
 from mlpcore._persistence import load_model, save_model
 from mlpcore._progress import Progress
 from mlpcore._signals import exit_on_sigterm
 from mlpcore._training import History, Run
 from mlpcore._validation import (
-    NotFittedError,
     check_dtype,
-    check_float,
     check_int,
     check_labels,
     check_rows,
     check_scale,
-    check_seed,
-    check_units,
     encode_labels,
     lookup_labels,
 )
 from mlpcore.engine.activations import activation
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
-from mlpcore.engine.team import available_threads
 from mlpcore.engine.trainer import Trainer
 
 _AS_IT_IS = (1.0, 0.0)  # scale and offset
 
-# Parameters that stay the same on a run's way, beside `dtype` and `input_path`: of those counts
-# what they came to.
-_FIXED = (
-    "n_hidden", "l2", "eta", "shuffle", "minibatch_size", "seed", "input_scale", "eval_every",
-)  # fmt: skip
 
-
-class NeuralNetMLP(Estimator):
+class NeuralNetMLP(Fitted, Estimator):
     """Multi-layer perceptron classifier: logistic units, stochastic gradient descent.
 
     The class of the textbook [1]_, chapter 12, with the same parameters, results and history, on a
@@ -140,7 +131,6 @@ class NeuralNetMLP(Estimator):
     input_path_: str
     n_features_in_: int
     n_iter_: int
-    _network: Network
     _scale: tuple[float, float]
 
     def __init__(
@@ -227,7 +217,7 @@ class NeuralNetMLP(Estimator):
             itself, within a fraction of a second. After these as after any other exception in
             training, weights and history are those of the last finished epoch.
         """
-        settings = self._check_parameters()
+        settings = check_parameters(self)
         checkpoint_every = check_int(checkpoint_every, "checkpoint_every", low=1)
         dtype = check_dtype(self.dtype)
         scale = settings["input_scale"]
@@ -268,7 +258,7 @@ class NeuralNetMLP(Estimator):
         ):
             if file is not None:
                 identity = {
-                    **{name: settings[name] for name in _FIXED},
+                    **{name: settings[name] for name in settings if name not in FREE},
                     "dtype": dtype.name,
                     "input_path": train_input.path,
                     "X_train": fingerprint(X),
@@ -432,82 +422,11 @@ class NeuralNetMLP(Estimator):
         """
         return load_model(cls, path)
 
-    @property
-    def coefs_(self) -> tuple[NDArray[Any], ...]:
-        """Weights of each layer."""
-        return tuple(_read_only(weights) for weights in self._fitted().coefs)
-
-    @property
-    def intercepts_(self) -> tuple[NDArray[Any], ...]:
-        """Biases of each layer."""
-        return tuple(_read_only(biases) for biases in self._fitted().intercepts)
-
-    @property
-    def w_h(self) -> NDArray[Any]:
-        """Weights of the first hidden layer, shape (n_features, n_hidden)."""
-        return self.coefs_[0]
-
-    @property
-    def b_h(self) -> NDArray[Any]:
-        """Biases of the first hidden layer, shape (n_hidden,)."""
-        return self.intercepts_[0]
-
-    @property
-    def w_out(self) -> NDArray[Any]:
-        """Weights of the output layer, shape (n_hidden, n_classes)."""
-        return self.coefs_[-1]
-
-    @property
-    def b_out(self) -> NDArray[Any]:
-        """Biases of the output layer, shape (n_classes,)."""
-        return self.intercepts_[-1]
-
-    def _fitted(self) -> Network:
-        try:
-            return cast("Network", self.__dict__["_network"])
-        except KeyError:
-            raise NotFittedError(
-                f"this {type(self).__name__} is not fitted yet; call fit first."
-            ) from None
-
     def _net_inputs(self, X: ArrayLike) -> NDArray[Any]:
         network = self._fitted()
         rows = check_rows(X, "X", dtype=network.dtype, n_features=self.n_features_in_)
         source = _input(_scaled(rows, self._scale), network.dtype, self._scale, "dense")
-        return network.net_inputs(source, self._check_threads())
-
-    def _check_parameters(self) -> dict[str, Any]:
-        """The parameters in the engine's terms, or an exception that names one."""
-        if self.progress != "auto" and not isinstance(self.progress, bool):
-            raise ValueError(f'progress must be "auto", True or False; got {self.progress!r}.')
-        if self.callback is not None and not callable(self.callback):
-            raise TypeError(f"callback must be callable or None; got {self.callback!r}.")
-        if not isinstance(self.shuffle, (bool, np.bool_)):
-            raise TypeError(f"shuffle must be True or False; got {self.shuffle!r}.")
-        if self.input_path not in ("auto", "dense", "sparse"):
-            raise ValueError(
-                f'input_path must be "auto", "dense" or "sparse"; got {self.input_path!r}.'
-            )
-        return {
-            "input_scale": check_scale(self.input_scale),
-            "n_hidden": check_units(self.n_hidden, "n_hidden"),
-            "l2": check_float(self.l2, "l2", low=0, hint="Values up to 0.1 are usual."),
-            "epochs": check_int(self.epochs, "epochs", low=0),
-            "eta": check_float(
-                self.eta, "eta", low=0, strict=True,
-                hint="Values from 0.0001 to 0.1 are usual for scaled inputs.",
-            ),
-            "minibatch_size": check_int(self.minibatch_size, "minibatch_size", low=1),
-            "eval_every": check_int(self.eval_every, "eval_every", low=1),
-            "shuffle": bool(self.shuffle),
-            "seed": check_seed(self.seed),
-            "n_threads": self._check_threads(),
-        }  # fmt: skip
-
-    def _check_threads(self) -> int:
-        if self.n_threads is None:
-            return available_threads()
-        return check_int(self.n_threads, "n_threads", low=1)
+        return network.net_inputs(source, check_threads(self.n_threads))
 
     def _check_valid(
         self,
@@ -526,32 +445,6 @@ class NeuralNetMLP(Estimator):
         labels = check_labels(y, "y_valid", rows.shape[0], "X_valid")
         return rows, lookup_labels(labels, classes, "y_valid")
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        network = state.pop("_network", None)
-        if network is not None:
-            state["_layers"] = (
-                [weights.copy() for weights in network.coefs],
-                [biases.copy() for biases in network.intercepts],
-                network.background,
-            )
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        state = state.copy()
-        layers = state.pop("_layers", None)
-        self.__dict__.update(state)
-        if layers is not None:
-            coefs, intercepts, background = layers
-            units = [len(coefs[0]), *(len(biases) for biases in intercepts)]
-            network = Network(units, dtype=coefs[0].dtype.name)
-            for mine, saved in zip(
-                network.coefs + network.intercepts, [*coefs, *intercepts], strict=True
-            ):
-                mine[:] = saved
-            network.background = background
-            self._network = network
-
 
 def _scaled(rows: Any, scale: tuple[float, float]) -> Any:
     """Rows times scale plus offset, where the engine does not do that itself while reading."""
@@ -566,10 +459,3 @@ def _input(
     rows: Any, dtype: np.dtype[Any], scale: tuple[float, float], path: str, n_threads: int = 1
 ) -> Input:
     return Input(rows, dtype.name, scale=scale[0], offset=scale[1], path=path, n_threads=n_threads)
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """A view that can't be written to: prediction keeps sums that depend on the parameters."""
-    view = array.view()
-    view.flags.writeable = False
-    return view

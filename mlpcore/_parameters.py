@@ -1,0 +1,67 @@
+"""The classifier's parameters, checked and in the engine's terms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlpcore._validation import check_float, check_int, check_scale, check_seed, check_units
+from mlpcore.engine.team import available_threads
+
+if TYPE_CHECKING:
+    from mlpcore.neuralnet import NeuralNetMLP
+
+# What may change while a run goes on: the rest decides about its bits. (Of `dtype` and `input_path`
+# counts what they came to.)
+FREE = ("epochs", "n_threads")
+
+
+def check_parameters(model: NeuralNetMLP) -> dict[str, Any]:
+    """Check what the constructor stored.
+
+    Parameters
+    ----------
+    model : NeuralNetMLP
+
+    Returns
+    -------
+    settings : dict
+        Plain values by the parameters' names, without `dtype`, `input_path`, `progress` and
+        `callback`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        With the name of the first parameter that is not as described.
+    """
+    if model.progress != "auto" and not isinstance(model.progress, bool):
+        raise ValueError(f'progress must be "auto", True or False; got {model.progress!r}.')
+    if model.callback is not None and not callable(model.callback):
+        raise TypeError(f"callback must be callable or None; got {model.callback!r}.")
+    if not isinstance(model.shuffle, (bool, np.bool_)):
+        raise TypeError(f"shuffle must be True or False; got {model.shuffle!r}.")
+    if model.input_path not in ("auto", "dense", "sparse"):
+        raise ValueError(
+            f'input_path must be "auto", "dense" or "sparse"; got {model.input_path!r}.'
+        )
+    return {
+        "input_scale": check_scale(model.input_scale),
+        "n_hidden": check_units(model.n_hidden, "n_hidden"),
+        "l2": check_float(model.l2, "l2", low=0, hint="Values up to 0.1 are usual."),
+        "epochs": check_int(model.epochs, "epochs", low=0),
+        "eta": check_float(
+            model.eta, "eta", low=0, strict=True,
+            hint="Values from 0.0001 to 0.1 are usual for scaled inputs.",
+        ),
+        "minibatch_size": check_int(model.minibatch_size, "minibatch_size", low=1),
+        "eval_every": check_int(model.eval_every, "eval_every", low=1),
+        "shuffle": bool(model.shuffle),
+        "seed": check_seed(model.seed),
+        "n_threads": check_threads(model.n_threads),
+    }  # fmt: skip
+
+
+def check_threads(n_threads: Any) -> int:
+    """How many threads there may be: a number from 1, or of None all cores."""
+    return available_threads() if n_threads is None else check_int(n_threads, "n_threads", low=1)
