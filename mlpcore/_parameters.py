@@ -12,9 +12,7 @@ from mlpcore.engine.team import available_threads
 if TYPE_CHECKING:
     from mlpcore.neuralnet import NeuralNetMLP
 
-# What may change while a run goes on: the rest decides about its bits. (Of `dtype` and `input_path`
-# counts what they came to.)
-FREE = ("epochs", "n_threads")
+_EARLY_STOPPING = {False: None, True: "valid_acc", "valid_acc": "valid_acc", "cost": "cost"}
 
 
 def check_parameters(model: NeuralNetMLP) -> dict[str, Any]:
@@ -45,6 +43,13 @@ def check_parameters(model: NeuralNetMLP) -> dict[str, Any]:
         raise ValueError(
             f'input_path must be "auto", "dense" or "sparse"; got {model.input_path!r}.'
         )
+    if not isinstance(model.early_stopping, (bool, np.bool_, str)) or (
+        model.early_stopping not in _EARLY_STOPPING
+    ):
+        raise ValueError(
+            f'early_stopping must be False, True, "valid_acc" or "cost"; got '
+            f"{model.early_stopping!r}."
+        )
     return {
         "input_scale": check_scale(model.input_scale),
         "n_hidden": check_units(model.n_hidden, "n_hidden"),
@@ -57,9 +62,19 @@ def check_parameters(model: NeuralNetMLP) -> dict[str, Any]:
         "minibatch_size": check_int(model.minibatch_size, "minibatch_size", low=1),
         "eval_every": check_int(model.eval_every, "eval_every", low=1),
         "shuffle": bool(model.shuffle),
+        "early_stopping": _EARLY_STOPPING[model.early_stopping],
+        "patience": check_int(model.patience, "patience", low=1),
         "seed": check_seed(model.seed),
         "n_threads": check_threads(model.n_threads),
     }  # fmt: skip
+
+
+def decisive(settings: dict[str, Any]) -> dict[str, Any]:
+    """Those of the settings that decide about a run's bits, and so stay the same on its way."""
+    free = {"epochs", "n_threads"}
+    if settings["early_stopping"] is None:
+        free.add("patience")
+    return {name: value for name, value in settings.items() if name not in free}
 
 
 def check_threads(n_threads: Any) -> int:

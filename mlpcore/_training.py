@@ -18,12 +18,20 @@ from mlpcore._checkpoint import (
     unpack,
     unpack_random,
 )
-from mlpcore._validation import check_int
+from mlpcore._validation import check_float, check_int
 from mlpcore.engine.trainer import Trainer
 
 History = dict[str, list[float]]
 
 _KIND = "NeuralNetMLP"
+
+
+class Best(NamedTuple):
+    """What early stopping remembers."""
+
+    figure: float | None  # the best so far; None before the first
+    waited: int  # evaluations since
+    parameters: NDArray[Any]  # the network's at that time, empty before
 
 
 class Snapshot(NamedTuple):
@@ -34,6 +42,7 @@ class Snapshot(NamedTuple):
     state: NDArray[Any]  # the optimiser's, empty where there is no checkpoint
     random: tuple[dict[str, Any], NDArray[np.uint32]]
     lengths: list[int]  # of the history's lists
+    best: Best
 
 
 class Run:
@@ -48,8 +57,8 @@ class Run:
     n_samples, n_valid : int
         Rows for training and for validation.
     settings : dict
-        Checked parameters under their own names: ``eta``, ``l2``, ``shuffle``, ``eval_every`` and
-        ``epochs``.
+        Checked parameters under their own names: ``eta``, ``l2``, ``shuffle``, ``eval_every``,
+        ``epochs``, ``early_stopping`` and ``patience``.
 
     Attributes
     ----------
@@ -72,6 +81,7 @@ class Run:
         self._settings = settings
         self._file: Checkpoint | None = None
         self._saved = -1
+        self._best = Best(None, 0, self._network.parameters[:0].copy())
         self._keep(0)
 
     @property
@@ -86,10 +96,11 @@ class Run:
             self._trainer.state[: 0 if self._file is None else None].copy(),
             pack_random(self._rng),
             [len(figures) for figures in self.history.values()],
+            self._best,
         )
 
     def epochs(self) -> Iterator[tuple[int, dict[str, float]]]:
-        """Train to the last epoch.
+        """Train to the last epoch, or until early stopping stops.
 
         Yields
         ------
@@ -103,7 +114,7 @@ class Run:
             # The run that wrote the checkpoint was on its way further, and made none here.
             self._finish(last)
             self._saved = -1
-        while self.epoch < last:
+        while self.epoch < last and self._best.waited < self._settings["patience"]:
             epoch = self.epoch + 1
             order = np.arange(self._n_samples)
             if self._settings["shuffle"]:
@@ -134,8 +145,25 @@ class Run:
             )
         for name, figure in figures.items():
             self.history[name].append(figure)
+        # Not in an evaluation that the last epoch of a shorter run has and that of a longer lacks.
+        if self._settings["early_stopping"] and epoch % self._settings["eval_every"] == 0:
+            self._judge(figures[self._settings["early_stopping"]])
         self._keep(epoch)
         return figures
+
+    def _judge(self, figure: float) -> None:
+        """Remember the best weights, and how long ago that was."""
+        best = self._best.figure
+        lower_is_better = self._settings["early_stopping"] == "cost"
+        if best is None or (figure < best if lower_is_better else figure > best):
+            self._best = Best(figure, 0, self._network.parameters.copy())
+        else:
+            self._best = self._best._replace(waited=self._best.waited + 1)
+
+    def settle(self) -> None:
+        """At the end of training, take the best weights, where early stopping knows them."""
+        if self._best.figure is not None:
+            self._network.parameters[:] = self._best.parameters
 
     def attach(self, file: Checkpoint, identity: dict[str, Any]) -> None:
         """Go on from where a checkpoint stands, or begin one.
@@ -191,16 +219,26 @@ class Run:
             length = n if name != "valid_acc" or self._n_valid else 0
             figures = take(arrays, name, np.float64, (length,))
             self.history[name][:] = figures[:keep].tolist()
-        for name, flat in self._vectors():
-            packed = take(arrays, name, flat.dtype, pack(self._network, flat).shape)
-            unpack(self._network, packed, flat)
+        network = self._network
+        for name, flat in (("parameters", network.parameters), ("state", self._trainer.state)):
+            packed = take(arrays, name, flat.dtype, pack(network, flat).shape)
+            unpack(network, packed, flat)
+        self._best = self._restore_best(about["best"], arrays)
         unpack_random(self._rng, about["random"], take(arrays, "random", np.uint32, (624,)))
         self._keep(epoch)
         self._saved = epoch
 
-    def _vectors(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        yield "parameters", self._network.parameters
-        yield "state", self._trainer.state
+    def _restore_best(self, about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Best:
+        network = self._network
+        known = about["figure"] is not None
+        parameters = np.zeros(network.size if known else 0, network.dtype)
+        shape = pack(network, parameters).shape
+        unpack(network, take(arrays, "best", network.dtype, shape), parameters)
+        return Best(
+            check_float(about["figure"], "the best figure", low=-math.inf) if known else None,
+            check_int(about["waited"], "the evaluations since", low=0),
+            parameters,
+        )
 
     def save(self) -> None:
         """Write the checkpoint, where there is one and it does not hold this epoch already.
@@ -214,10 +252,19 @@ class Run:
         if self._file is None or self._saved == kept.epoch:
             return
         random, key = kept.random
-        about = {"kind": _KIND, "run": self._identity, "epoch": kept.epoch, "random": random}
-        arrays = {"random": key}
-        for name, flat in (("parameters", kept.parameters), ("state", kept.state)):
-            arrays[name] = pack(self._network, flat)
+        about = {
+            "kind": _KIND,
+            "run": self._identity,
+            "epoch": kept.epoch,
+            "random": random,
+            "best": {"figure": kept.best.figure, "waited": kept.best.waited},
+        }
+        arrays = {
+            "parameters": pack(self._network, kept.parameters),
+            "state": pack(self._network, kept.state),
+            "best": pack(self._network, kept.best.parameters),
+            "random": key,
+        }
         for (name, figures), length in zip(self.history.items(), kept.lengths, strict=True):
             arrays[name] = np.array(figures[:length], np.float64)
         try:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from mlpcore._checkpoint import Checkpoint, fingerprint
 from mlpcore._estimator import Estimator
 from mlpcore._fitted import Fitted
-from mlpcore._parameters import FREE, check_parameters, check_threads
+from mlpcore._parameters import check_parameters, check_threads, decisive
 from mlpcore._persistence import load_model, save_model
 from mlpcore._progress import Progress
 from mlpcore._signals import exit_on_sigterm
@@ -79,6 +79,12 @@ class NeuralNetMLP(Fitted, Estimator):
     callback : callable or None, default=None
         Called as ``callback(epoch, history)`` after each epoch, with the epoch from 1 and `eval_`;
         training stops where it returns True.
+    early_stopping : {False, True, "valid_acc", "cost"}, default=False
+        The figure of `eval_` that must improve: training stops when it has not for `patience`
+        evaluations, and the model gets the weights of the best of them, also where `epochs` end
+        training. True is "valid_acc". Of the epochs, those count that `eval_every` chooses.
+    patience : int, default=10
+        See there.
 
     Attributes
     ----------
@@ -150,6 +156,8 @@ class NeuralNetMLP(Fitted, Estimator):
         input_scale: tuple[float, float] | None = None,
         eval_every: int = 1,
         callback: Callable[[int, History], Any] | None = None,
+        early_stopping: bool | str = False,
+        patience: int = 10,
     ) -> None:
         self.n_hidden = n_hidden
         self.l2 = l2
@@ -165,6 +173,8 @@ class NeuralNetMLP(Fitted, Estimator):
         self.input_scale = input_scale
         self.eval_every = eval_every
         self.callback = callback
+        self.early_stopping = early_stopping
+        self.patience = patience
 
     def fit(
         self,
@@ -232,6 +242,11 @@ class NeuralNetMLP(Fitted, Estimator):
                 f"{self.minibatch_size}. Lower it, or no update would take place."
             )
         valid, valid_labels = self._check_valid(X_valid, y_valid, classes, n_features, dtype)
+        if settings["early_stopping"] == "valid_acc" and valid is None:
+            raise ValueError(
+                "early_stopping needs X_valid and y_valid; got none. Give them, or use "
+                'early_stopping="cost".'
+            )
 
         network = Network((n_features, *settings["n_hidden"], len(classes)), dtype=dtype.name)
         rng = np.random.RandomState(settings["seed"])
@@ -258,7 +273,7 @@ class NeuralNetMLP(Fitted, Estimator):
         ):
             if file is not None:
                 identity = {
-                    **{name: settings[name] for name in settings if name not in FREE},
+                    **decisive(settings),
                     "dtype": dtype.name,
                     "input_path": train_input.path,
                     "X_train": fingerprint(X),
@@ -298,6 +313,7 @@ class NeuralNetMLP(Fitted, Estimator):
                 if self.callback is not None and self.callback(epoch, run.history):
                     break
             run.save()
+            run.settle()
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict the class of each row: that of the output unit with the largest net input.

@@ -68,6 +68,9 @@ CASES = {
     "rows left over": {"minibatch_size": 77},
     "few evaluations": {"eval_every": 4},
     "scaled": {"input_scale": (0.5, 0.1)},
+    "early stopping": {"early_stopping": True, "patience": 2, "eta": 0.05, "epochs": 12},
+    "early stopping on cost": {"early_stopping": "cost", "patience": 1, "eta": 0.4, "epochs": 15},
+    "the best of a few evaluations": {"early_stopping": "cost", "eval_every": 3, "epochs": 8},
     "wide": {"n_hidden": 600, "minibatch_size": 50, "epochs": 3},  # weights that go through BLAS
 }
 
@@ -76,14 +79,14 @@ CASES = {
 @pytest.mark.parametrize("valid", [True, False])
 def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(case, valid):
     keywords = {"epochs": 7, **CASES[case]}
-    data = DATA if valid else DATA[:2]
+    data = DATA if valid or keywords.get("early_stopping") is True else DATA[:2]
     epochs = keywords.pop("epochs")
     whole = model(epochs, **keywords).fit(*data)
-    for n in range(epochs):
+    for n in range(whole.n_iter_):
         # The number of threads may change on the way, and so may the object.
         nn = model(epochs, **keywords, callback=stop_after(n), n_threads=2)
         nn.fit(*data, checkpoint=f"{n}.ckpt")
-        assert nn.n_iter_ == (n or epochs)
+        assert nn.n_iter_ == (n or whole.n_iter_)
         resumed = model(epochs, **keywords, n_threads=1).fit(*data, checkpoint=f"{n}.ckpt")
         assert_same(resumed, whole)
         assert resumed.predict(X).tolist() == whole.predict(X).tolist()
@@ -226,7 +229,10 @@ OTHER_PARAMETERS = {
     "input_path": "sparse",
     "input_scale": (1.5, 0),
     "eval_every": 2,
+    "early_stopping": True,
+    "patience": 3,
 }
+STOPPING = {"early_stopping": "cost", "patience": 5}
 
 
 def refused(nn, data=DATA):
@@ -248,9 +254,10 @@ def named(message):
 
 @pytest.mark.parametrize("name", OTHER_PARAMETERS)
 def test_other_parameters_are_refused_by_name(name):
-    model(3).fit(*DATA, checkpoint="run.ckpt")
+    usual = STOPPING if name in STOPPING else {}
+    model(3, **usual).fit(*DATA, checkpoint="run.ckpt")
     also = {"X_train", "X_valid"} if name == "input_scale" else set()  # scaled, they are others
-    message = refused(model(3, **{name: OTHER_PARAMETERS[name]}))
+    message = refused(model(3, **usual | {name: OTHER_PARAMETERS[name]}))
     assert named(message) == {name} | also
     assert "give another checkpoint" in message
 
@@ -258,7 +265,7 @@ def test_other_parameters_are_refused_by_name(name):
 def test_every_parameter_is_one_that_differs_or_one_that_does_not():
     free = {"epochs", "n_threads", "progress", "callback"}
     assert set(OTHER_PARAMETERS) | free == set(NeuralNetMLP().get_params())
-    nn = model(3, callback=stop_after(1), progress=False, n_threads=2)
+    nn = model(3, callback=stop_after(1), progress=False, n_threads=2, patience=7)
     nn.fit(*DATA, checkpoint="run.ckpt")
     again = model(3, callback=None, progress=True, n_threads=1).fit(*DATA, checkpoint="run.ckpt")
     assert_same(again, model(3).fit(*DATA))
@@ -586,6 +593,11 @@ ABOUT = {
     "no random state": {"random": GONE},
     "a random state in words": {"random": "state"},
     "a random state that is empty": {"random": {}},
+    "no best": {"best": GONE},
+    "a best in words": {"best": "this"},
+    "a best that is not there": {"best": {"figure": 1.0, "waited": 0}},
+    "a best without its number": {"best": {"waited": 0}},
+    "a best that waited no whole number": {"best": {"figure": None, "waited": 0.5}},
 }
 
 
@@ -623,7 +635,7 @@ def test_random_states_that_are_none(tiny, content, change):
         tiny[0].fit(*tiny[1], checkpoint="run.ckpt")
 
 
-@pytest.mark.parametrize("name", ["parameters", "state", "random", "cost", "train_acc"])
+@pytest.mark.parametrize("name", ["parameters", "state", "best", "random", "cost", "train_acc"])
 def test_arrays_that_do_not_fit(tiny, content, name):
     about, arrays = content
     array = arrays[name]
