@@ -14,6 +14,7 @@ class Fitted:
     """A model that keeps its network under ``_network`` once it is fitted."""
 
     _network: Network
+    _activation: tuple[str, ...]  # of each hidden layer
 
     @property
     def coefs_(self) -> tuple[NDArray[Any], ...]:
@@ -71,7 +72,9 @@ class Fitted:
         if layers is not None:
             coefs, intercepts, background = layers
             units = [len(coefs[0]), *(len(biases) for biases in intercepts)]
-            network = Network(units, dtype=coefs[0].dtype.name)
+            # Pickles of the first version have no activations.
+            activation = state.get("_activation", ("logistic",) * (len(units) - 2))
+            network = Network(units, activation=activation, dtype=coefs[0].dtype.name)
             for mine, saved in zip(
                 network.coefs + network.intercepts, [*coefs, *intercepts], strict=True
             ):

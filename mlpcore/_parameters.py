@@ -6,11 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpcore._validation import check_float, check_int, check_scale, check_seed, check_units
+from mlpcore._validation import (
+    check_choice,
+    check_float,
+    check_fraction,
+    check_int,
+    check_scale,
+    check_seed,
+    check_units,
+)
+from mlpcore.engine.activations import ACTIVATIONS
 from mlpcore.engine.team import available_threads
 
 if TYPE_CHECKING:
     from mlpcore.neuralnet import NeuralNetMLP
+
+_MOMENTUM, _ADAM = ("momentum", "nesterov"), ("adam",)
+_OPTIMIZERS = ("sgd", *_MOMENTUM, *_ADAM)
 
 _EARLY_STOPPING = {False: None, True: "valid_acc", "valid_acc": "valid_acc", "cost": "cost"}
 
@@ -50,9 +62,10 @@ def check_parameters(model: NeuralNetMLP) -> dict[str, Any]:
             f'early_stopping must be False, True, "valid_acc" or "cost"; got '
             f"{model.early_stopping!r}."
         )
+    n_hidden = check_units(model.n_hidden, "n_hidden")
     return {
         "input_scale": check_scale(model.input_scale),
-        "n_hidden": check_units(model.n_hidden, "n_hidden"),
+        "n_hidden": n_hidden,
         "l2": check_float(model.l2, "l2", low=0, hint="Values up to 0.1 are usual."),
         "epochs": check_int(model.epochs, "epochs", low=0),
         "eta": check_float(
@@ -66,15 +79,39 @@ def check_parameters(model: NeuralNetMLP) -> dict[str, Any]:
         "patience": check_int(model.patience, "patience", low=1),
         "seed": check_seed(model.seed),
         "n_threads": check_threads(model.n_threads),
+        "activation": check_activation(model.activation, len(n_hidden)),
+        "optimizer": check_choice(model.optimizer, "optimizer", _OPTIMIZERS),
+        "momentum": check_fraction(model.momentum, "momentum"),
+        "beta_1": check_fraction(model.beta_1, "beta_1"),
+        "beta_2": check_fraction(model.beta_2, "beta_2"),
     }  # fmt: skip
+
+
+def check_activation(value: Any, n_layers: int) -> tuple[str, ...]:
+    """A name for each hidden layer."""
+    if isinstance(value, str) or not np.iterable(value):
+        return (check_choice(value, "activation", ACTIVATIONS),) * n_layers
+    names = tuple(check_choice(name, "activation", ACTIVATIONS) for name in value)
+    if len(names) != n_layers:
+        raise ValueError(
+            f"activation must be one name, or one for each of the {n_layers} hidden layers; got "
+            f"{len(names)}."
+        )
+    return names
 
 
 def decisive(settings: dict[str, Any]) -> dict[str, Any]:
     """Those of the settings that decide about a run's bits, and so stay the same on its way."""
-    free = {"epochs", "n_threads"}
-    if settings["early_stopping"] is None:
-        free.add("patience")
-    return {name: value for name, value in settings.items() if name not in free}
+    optimizer = settings["optimizer"]
+    counts = {
+        "epochs": False,
+        "n_threads": False,
+        "patience": settings["early_stopping"] is not None,
+        "momentum": optimizer in _MOMENTUM,
+        "beta_1": optimizer in _ADAM,
+        "beta_2": optimizer in _ADAM,
+    }
+    return {name: value for name, value in settings.items() if counts.get(name, True)}
 
 
 def check_threads(n_threads: Any) -> int:

@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcore._files import load_npz, save_npz
+from mlpcore._parameters import check_activation
 from mlpcore._validation import check_dtype, check_float, check_int, check_scale
 
 if TYPE_CHECKING:
     from mlpcore.neuralnet import NeuralNetMLP
 
 _FORMAT = "mlpcore.NeuralNetMLP"
-_VERSION = 1
+# 2 added the activations of the hidden layers, and the parameters that came with them.
+_VERSION = 2
 
 
 def save_model(model: NeuralNetMLP, path: str | os.PathLike[str]) -> None:
@@ -48,6 +50,7 @@ def save_model(model: NeuralNetMLP, path: str | os.PathLike[str]) -> None:
         "n_iter": model.n_iter_,
         "background": background,
         "scale": model._scale,
+        "activation": model._activation,
     }
     arrays = {"classes": model.classes_}
     if model.classes_.dtype == object:
@@ -99,9 +102,9 @@ def load_model(cls: type[NeuralNetMLP], path: str | os.PathLike[str]) -> NeuralN
             f"{name}: expected a model saved by NeuralNetMLP.save; got arrays "
             f"{', '.join(list(arrays)[:5])}. Load such a file with load_npz."
         )
-    if file_version != _VERSION:
+    if file_version not in (1, _VERSION):
         raise ValueError(
-            f"{name}: expected model format {_VERSION}; got format {file_version!r}. "
+            f"{name}: expected model format {_VERSION} or older; got format {file_version!r}. "
             "Install the version of mlpcore that wrote it, or a newer one."
         )
     try:
@@ -134,7 +137,11 @@ def _learned(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> dict[str
     background = about["background"]
     if background is not None:
         background = check_float(background, "background", low=-math.inf)
+    activation = ("logistic",) * (n_layers - 1)
+    if about["version"] > 1:
+        activation = check_activation(list(about["activation"]), n_layers - 1)
     return {
+        "_activation": activation,
         "classes_": classes,
         "n_features_in_": units[0],
         "eval_": {

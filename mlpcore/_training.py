@@ -40,6 +40,7 @@ class Snapshot(NamedTuple):
     epoch: int
     parameters: NDArray[Any]
     state: NDArray[Any]  # the optimiser's, empty where there is no checkpoint
+    steps: int
     random: tuple[dict[str, Any], NDArray[np.uint32]]
     lengths: list[int]  # of the history's lists
     best: Best
@@ -94,6 +95,7 @@ class Run:
             epoch,
             self._network.parameters.copy(),
             self._trainer.state[: 0 if self._file is None else None].copy(),
+            self._trainer.step_count,
             pack_random(self._rng),
             [len(figures) for figures in self.history.values()],
             self._best,
@@ -223,6 +225,7 @@ class Run:
         for name, flat in (("parameters", network.parameters), ("state", self._trainer.state)):
             packed = take(arrays, name, flat.dtype, pack(network, flat).shape)
             unpack(network, packed, flat)
+        self._trainer.step_count = check_int(about["steps"], "steps", low=0, high=2**62)
         self._best = self._restore_best(about["best"], arrays)
         unpack_random(self._rng, about["random"], take(arrays, "random", np.uint32, (624,)))
         self._keep(epoch)
@@ -256,6 +259,7 @@ class Run:
             "kind": _KIND,
             "run": self._identity,
             "epoch": kept.epoch,
+            "steps": kept.steps,
             "random": random,
             "best": {"figure": kept.best.figure, "waited": kept.best.waited},
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterable
 from numbers import Real
 from typing import Any
 
@@ -13,24 +14,24 @@ from numpy.typing import ArrayLike, NDArray
 _ROWS_AT_A_TIME = 1024
 
 # The engine counts units and features in C ints, as BLAS does.
-_LARGEST = np.iinfo(np.intc).max
+_LARGEST: int = np.iinfo(np.intc).max
 
 
 class NotFittedError(ValueError, AttributeError):
     """A model was asked for what it learns in `fit`, before `fit`."""
 
 
-def check_int(value: Any, name: str, *, low: int, hint: str = "") -> int:
-    """A whole number from `low` up to what a C int holds; bool is not one."""
+def check_int(value: Any, name: str, *, low: int, high: int = _LARGEST, hint: str = "") -> int:
+    """A whole number from `low` up to `high`, by default what a C int holds; bool is not one."""
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
         number = operator.index(value)
     except TypeError:
         raise TypeError(f"{name} must be a whole number >= {low}; got {value!r}. {hint}") from None
-    if not low <= number <= _LARGEST:
+    if not low <= number <= high:
         raise ValueError(
-            f"{name} must be a whole number from {low} to {_LARGEST}; got {number}. {hint}"
+            f"{name} must be a whole number from {low} to {high}; got {number}. {hint}"
         )
     return number
 
@@ -49,6 +50,21 @@ def check_float(
     if not np.isfinite(number) or number < low or (strict and number == low):
         raise ValueError(f"{name} must be a number {bound}; got {number:g}. {hint}")
     return number
+
+
+def check_fraction(value: Any, name: str) -> float:
+    """A number from 0 to below 1."""
+    number = check_float(value, name, low=0)
+    if number >= 1:
+        raise ValueError(f"{name} must be a number from 0 to below 1; got {number:g}.")
+    return number
+
+
+def check_choice(value: Any, name: str, known: Iterable[str]) -> str:
+    """One of the known names."""
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}.")
+    return value
 
 
 def check_seed(value: Any) -> int | None:

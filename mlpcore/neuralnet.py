@@ -32,6 +32,9 @@ from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.trainer import Trainer
 
+# Settings that the trainer knows by the same name.
+_RULE = ("optimizer", "l2", "momentum", "beta_1", "beta_2")
+
 _AS_IT_IS = (1.0, 0.0)  # scale and offset
 
 
@@ -85,6 +88,16 @@ class NeuralNetMLP(Fitted, Estimator):
         training. True is "valid_acc". Of the epochs, those count that `eval_every` chooses.
     patience : int, default=10
         See there.
+    activation : str or sequence of str, default="logistic"
+        Of the hidden units, or of those of each hidden layer: a name of
+        `mlpcore.engine.activations.ACTIVATIONS`, such as "relu" or "tanh".
+    optimizer : {"sgd", "momentum", "nesterov", "adam"}, default="sgd"
+        How weights follow from gradients.
+    momentum : float, default=0.9
+        Of "momentum" and "nesterov": the share of the last step that the next one keeps, from 0 to
+        below 1.
+    beta_1, beta_2 : float, defaults 0.9 and 0.999
+        Of "adam": how slowly its means of gradients and of squared ones forget, from 0 to below 1.
 
     Attributes
     ----------
@@ -110,10 +123,10 @@ class NeuralNetMLP(Fitted, Estimator):
 
     Notes
     -----
-    An update is ``w -= eta * (gradient + l2 * w)``, that of a penalty ``l2 / 2 * sum(w**2)``, while
-    the cost reported has ``l2 * sum(w**2)``: the book's convention, kept. Unlike the book's, the
-    cost is computed from net inputs, so that it is finite, and `fit` starts from the seed each
-    time.
+    An update of "sgd" is ``w -= eta * (gradient + l2 * w)``, that of a penalty
+    ``l2 / 2 * sum(w**2)``, while the cost reported has ``l2 * sum(w**2)``: the book's convention,
+    kept. Unlike the book's, the cost is computed from net inputs, so that it is finite, and `fit`
+    starts from the seed each time.
 
     The class follows scikit-learn's rules for estimators without importing it, and works inside its
     ``Pipeline``, ``GridSearchCV`` and ``cross_val_score``.
@@ -158,6 +171,11 @@ class NeuralNetMLP(Fitted, Estimator):
         callback: Callable[[int, History], Any] | None = None,
         early_stopping: bool | str = False,
         patience: int = 10,
+        activation: str | Sequence[str] = "logistic",
+        optimizer: str = "sgd",
+        momentum: float = 0.9,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
     ) -> None:
         self.n_hidden = n_hidden
         self.l2 = l2
@@ -175,6 +193,11 @@ class NeuralNetMLP(Fitted, Estimator):
         self.callback = callback
         self.early_stopping = early_stopping
         self.patience = patience
+        self.activation = activation
+        self.optimizer = optimizer
+        self.momentum = momentum
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
 
     def fit(
         self,
@@ -248,7 +271,11 @@ class NeuralNetMLP(Fitted, Estimator):
                 'early_stopping="cost".'
             )
 
-        network = Network((n_features, *settings["n_hidden"], len(classes)), dtype=dtype.name)
+        network = Network(
+            (n_features, *settings["n_hidden"], len(classes)),
+            activation=settings["activation"],
+            dtype=dtype.name,
+        )
         rng = np.random.RandomState(settings["seed"])
         for weights in network.coefs:
             weights[:] = rng.normal(0.0, 0.1, weights.shape)
@@ -262,7 +289,7 @@ class NeuralNetMLP(Fitted, Estimator):
             else _input(valid, dtype, scale, train_input.path, settings["n_threads"]),
             valid_targets=valid_labels,
             learning_rate=settings["eta"],
-            l2=settings["l2"],
+            **{name: settings[name] for name in _RULE},
             minibatch_size=settings["minibatch_size"],
             n_threads=settings["n_threads"],
         )
@@ -286,6 +313,7 @@ class NeuralNetMLP(Fitted, Estimator):
             # At once, so that Ctrl-C leaves either the old model or this one.
             self.__dict__.update(
                 _network=network,
+                _activation=settings["activation"],
                 classes_=classes,
                 n_features_in_=n_features,
                 input_path_=train_input.path,

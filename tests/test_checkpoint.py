@@ -68,11 +68,19 @@ CASES = {
     "rows left over": {"minibatch_size": 77},
     "few evaluations": {"eval_every": 4},
     "scaled": {"input_scale": (0.5, 0.1)},
+    "relu": {"activation": "relu"},
+    "two activations": {"n_hidden": (7, 5), "activation": ("tanh", "relu")},
+    "momentum": {"optimizer": "momentum"},
+    "nesterov": {"optimizer": "nesterov", "dtype": "float64"},
+    "adam": {"optimizer": "adam", "n_hidden": (7, 5)},
+    "adam, online": {"optimizer": "adam", "minibatch_size": 1, "epochs": 3},
+    "adam, early stopping": {"optimizer": "adam", "early_stopping": True, "patience": 2,
+                             "eta": 0.05, "epochs": 12},
     "early stopping": {"early_stopping": True, "patience": 2, "eta": 0.05, "epochs": 12},
     "early stopping on cost": {"early_stopping": "cost", "patience": 1, "eta": 0.4, "epochs": 15},
     "the best of a few evaluations": {"early_stopping": "cost", "eval_every": 3, "epochs": 8},
     "wide": {"n_hidden": 600, "minibatch_size": 50, "epochs": 3},  # weights that go through BLAS
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -219,7 +227,7 @@ def test_divergence_leaves_the_last_finite_epoch():
 
 
 OTHER_PARAMETERS = {
-    "n_hidden": (9, 9),
+    "n_hidden": 8,
     "l2": 0.02,
     "eta": 0.02,
     "shuffle": False,
@@ -231,8 +239,20 @@ OTHER_PARAMETERS = {
     "eval_every": 2,
     "early_stopping": True,
     "patience": 3,
+    "activation": "tanh",
+    "optimizer": "momentum",
+    "momentum": 0.5,
+    "beta_1": 0.8,
+    "beta_2": 0.99,
 }
-STOPPING = {"early_stopping": "cost", "patience": 5}
+# With these, those matter.
+USED_WITH = {
+    "early_stopping": {"early_stopping": "cost"},
+    "patience": {"early_stopping": "cost"},
+    "momentum": {"optimizer": "nesterov"},
+    "beta_1": {"optimizer": "adam"},
+    "beta_2": {"optimizer": "adam"},
+}
 
 
 def refused(nn, data=DATA):
@@ -254,9 +274,10 @@ def named(message):
 
 @pytest.mark.parametrize("name", OTHER_PARAMETERS)
 def test_other_parameters_are_refused_by_name(name):
-    usual = STOPPING if name in STOPPING else {}
+    usual = USED_WITH.get(name, {})
     model(3, **usual).fit(*DATA, checkpoint="run.ckpt")
-    also = {"X_train", "X_valid"} if name == "input_scale" else set()  # scaled, they are others
+    # Scaled, the data are others; and what the other optimiser uses was not there.
+    also = {"input_scale": {"X_train", "X_valid"}, "optimizer": {"momentum"}}.get(name, set())
     message = refused(model(3, **usual | {name: OTHER_PARAMETERS[name]}))
     assert named(message) == {name} | also
     assert "give another checkpoint" in message
@@ -265,10 +286,12 @@ def test_other_parameters_are_refused_by_name(name):
 def test_every_parameter_is_one_that_differs_or_one_that_does_not():
     free = {"epochs", "n_threads", "progress", "callback"}
     assert set(OTHER_PARAMETERS) | free == set(NeuralNetMLP().get_params())
-    nn = model(3, callback=stop_after(1), progress=False, n_threads=2, patience=7)
+    nn = model(3, callback=stop_after(1), progress=False, n_threads=2)
     nn.fit(*DATA, checkpoint="run.ckpt")
-    again = model(3, callback=None, progress=True, n_threads=1).fit(*DATA, checkpoint="run.ckpt")
-    assert_same(again, model(3).fit(*DATA))
+    again = model(3, callback=None, progress=True, n_threads=1)
+    # What this optimiser has no use for, or runs without early stopping, may differ as well.
+    again.set_params(patience=7, momentum=0.1, beta_1=0.1, beta_2=0.1)
+    assert_same(again.fit(*DATA, checkpoint="run.ckpt"), model(3).fit(*DATA))
 
 
 def test_the_message_says_what_was_and_what_is():
@@ -590,6 +613,9 @@ ABOUT = {
     "a text for an epoch": {"epoch": "2"},
     "more epochs than evaluations": {"epoch": 3},
     "an epoch beyond all numbers": {"epoch": 10**30},
+    "no steps": {"steps": GONE},
+    "negative steps": {"steps": -1},
+    "steps beyond all numbers": {"steps": 2**63},
     "no random state": {"random": GONE},
     "a random state in words": {"random": "state"},
     "a random state that is empty": {"random": {}},

@@ -41,6 +41,12 @@ BAD_PARAMETERS = {
                     (None, None), (HUGE, 0), (1j, 0)],
     "early_stopping": [1, 0, None, 0.5, "yes", "train_acc", ["cost"]],
     "patience": [0, -1, 1.5, None, "2", True, HUGE],
+    "activation": ["", "cubic", "softmax", None, 1, True, b"relu", ["relu", "tanh"], [], [None],
+                   [["relu"]], {"relu": 1, "tanh": 2}],
+    "optimizer": ["", "store", "lbfgs", None, 1, True, b"sgd", ["sgd"]],
+    "momentum": [-0.1, 1, 1.5, None, "0.9", True, HUGE, float("nan"), [0.9]],
+    "beta_1": [-0.1, 1, 1.5, None, "0.9", True, HUGE, float("nan"), [0.9]],
+    "beta_2": [-0.1, 1, 1.5, None, "0.9", True, HUGE, float("nan"), [0.9]],
 }  # fmt: skip
 
 

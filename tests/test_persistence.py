@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -83,6 +84,9 @@ def test_labels_survive(kind, path):
         {"input_path": "dense", "input_scale": (0.5, -0.25)},
         {"epochs": 0},
         {"eta": 1 / 3, "l2": 1e-17},
+        {"activation": "tanh"},
+        {"activation": ("relu", "tanh"), "optimizer": "adam", "eta": 0.001},
+        {"n_hidden": 9, "activation": ["identity"], "optimizer": "nesterov", "eta": 0.001},
     ],
 )
 def test_parameters_and_weights_survive(keywords, path):
@@ -98,6 +102,30 @@ def test_parameters_and_weights_survive(keywords, path):
             assert np.array_equal(mine, value)
     if nn.seed is not None:  # and so does what they would learn
         assert_equal(again.fit(X, Y, X[:99], Y[:99]), nn)
+
+
+@pytest.mark.parametrize("way", ["file", "pickle"])
+def test_the_activation_is_that_of_the_fit(way, path):
+    """And not that of a parameter set since."""
+    nn = model(activation=("relu", "tanh"))
+    before = nn.predict_proba(X)
+    nn.set_params(activation="identity")
+    assert np.array_equal(nn.predict_proba(X), before)
+    if way == "file":
+        nn.save(path)
+        again = NeuralNetMLP.load(path)
+    else:
+        again = pickle.loads(pickle.dumps(nn))
+    assert np.array_equal(again.predict_proba(X), before)
+    assert again.activation == "identity"
+
+
+def test_pickles_without_activations_load_still():
+    state = model().__getstate__()
+    del state["_activation"]
+    again = NeuralNetMLP()
+    again.__setstate__(state)
+    assert_equal(again, model())
 
 
 def test_a_callback_is_left_out(path):
@@ -219,12 +247,26 @@ def test_a_file_with_nothing_changed(path, saved, about):
     assert_equal(NeuralNetMLP.load(path), model())
 
 
-@pytest.mark.parametrize("version", [2, 99, "2", 1.5, -1, [1], None])
+@pytest.mark.parametrize("version", [3, 99, "2", 1.5, -1, [1], None])
 def test_other_versions_are_refused_by_name(version, path, saved, about):
     saved(about=about(version=version))
-    message = rf"model\.npz: expected model format 1; got format {version!r}".replace("[", r"\[")
-    with pytest.raises(ValueError, match=message):
+    message = rf"model\.npz: expected model format 2 or older; got format {version!r}"
+    with pytest.raises(ValueError, match=message.replace("[", r"\[")):
         NeuralNetMLP.load(path)
+
+
+def test_the_first_format_loads_still():
+    """A file that the first version wrote, when hidden units were logistic."""
+    old = NeuralNetMLP.load(Path(__file__).with_name("data") / "model-1.npz")
+    rows, labels = X[:60, 20:25], Y[:60] % 2
+    new = NeuralNetMLP([3, 2], epochs=2, seed=1, minibatch_size=5, eta=0.5, l2=0.01, dtype="f4")
+    new.fit(rows[:40], labels[:40], rows[40:], labels[40:])
+    assert old.get_params() == new.set_params(dtype="float32").get_params()
+    # On another processor, another instruction set may have been at work.
+    for mine, its in zip(old.coefs_ + old.intercepts_, new.coefs_ + new.intercepts_, strict=True):
+        assert np.allclose(mine, its, rtol=1e-4, atol=1e-6)
+    assert np.allclose(old.eval_["cost"], new.eval_["cost"])
+    assert np.allclose(old.predict_proba(rows), new.predict_proba(rows), atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -298,7 +340,7 @@ ENTRIES = {
     "no parameters": {"parameters": GONE},
     "parameters that are a list": {"parameters": [1, 2]},
     "parameters that are text": {"parameters": "eta"},
-    "an unknown parameter": {"parameters": {"momentum": 0.9}},
+    "an unknown parameter": {"parameters": {"inertia": 0.9}},
     "no history": {"history": GONE},
     "history that is a list": {"history": [1]},
     "history without costs": {"history": {"train_acc": [], "valid_acc": []}},
@@ -307,6 +349,12 @@ ENTRIES = {
     "history of lists": {"history": {"cost": [[1]], "train_acc": [], "valid_acc": []}},
     "history beyond doubles":
         {"history": {"cost": [10**400], "train_acc": [], "valid_acc": []}},
+    "no activation": {"activation": GONE},
+    "an unknown activation": {"activation": ["logistic", "cubic"]},
+    "an activation too many": {"activation": ["logistic"] * 3},
+    "an activation that is a number": {"activation": 1},
+    "an activation that is no list": {"activation": "logistic"},
+    "activations of lists": {"activation": [["logistic"], ["tanh"]]},
     "no number of epochs": {"n_iter": GONE},
     "a negative number of epochs": {"n_iter": -1},
     "half an epoch": {"n_iter": 0.5},

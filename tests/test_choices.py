@@ -1,0 +1,116 @@
+"""Activations and optimisers of the classifier, against training written out in NumPy."""
+
+import numpy as np
+import pytest
+from oracle import UNITS, cross_entropy, initial, logistic
+
+from mlpcore import NeuralNetMLP, load_digits
+
+X, Y = load_digits()
+X = X[:100].astype(np.float64)
+Y = Y[:100]
+ETA, L2, BATCH, EPOCHS = 0.003, 0.1, 9, 3
+
+
+def momentum(step, state, t, rate=0.8):
+    state[0] = rate * state[0] + step
+    return state[0]
+
+
+def nesterov(step, state, t, rate=0.8):
+    return rate * momentum(step, state, t, rate) + step
+
+
+def adam(step, state, t, beta_1=0.7, beta_2=0.95):
+    gradient = -step / ETA
+    state[0] = beta_1 * state[0] + (1 - beta_1) * gradient
+    state[1] = beta_2 * state[1] + (1 - beta_2) * gradient**2
+    rate = ETA * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
+    return -rate * state[0] / (np.sqrt(state[1]) + 1e-8)
+
+
+# What is added to a weight whose plain step would be that.
+RULES = {
+    "sgd": (lambda step, state, t: step, {}),
+    "momentum": (momentum, {"momentum": 0.8}),
+    "nesterov": (nesterov, {"momentum": 0.8}),
+    "adam": (adam, {"beta_1": 0.7, "beta_2": 0.95}),
+}
+
+
+def train(units, hidden, rule):
+    """Layers and costs after some epochs."""
+    rng = np.random.RandomState(3)
+    layers = initial((X.shape[1], *hidden, 10), rng)
+    targets = np.eye(10)[Y]
+    states = [[np.zeros(2).tolist() for _ in pair] for pair in layers]
+    costs, t = [], 0
+
+    def forward(rows):
+        z, a = [], [rows]
+        for (w, b), unit in zip(layers, [*units, "identity"], strict=True):
+            z.append(a[-1] @ w + b)
+            a.append(UNITS[unit][0](z[-1]))
+        return z, a
+
+    for _ in range(EPOCHS):
+        order = np.arange(len(X))
+        rng.shuffle(order)
+        for start in range(0, len(X) - BATCH + 1, BATCH):
+            rows = order[start : start + BATCH]
+            t += 1
+            z, a = forward(X[rows])
+            error = logistic(z[-1]) - targets[rows]
+            for i in reversed(range(len(layers))):
+                w, b = layers[i]
+                steps = -ETA * (a[i].T @ error + L2 * w), -ETA * error.sum(axis=0)
+                if i > 0:
+                    error = (error @ w.T) * UNITS[units[i - 1]][1](z[i - 1])
+                layers[i] = tuple(
+                    old + rule(step, state, t)
+                    for old, step, state in zip((w, b), steps, states[i], strict=True)
+                )
+        outputs = forward(X)[0][-1]
+        penalty = L2 * sum((w**2).sum() for w, _ in layers)
+        costs.append(cross_entropy(outputs, targets).sum() + penalty)
+    return layers, costs
+
+
+def assert_close(nn, units, hidden, rule):
+    layers, costs = train(units, hidden, rule)
+    assert np.allclose(nn.eval_["cost"], costs, rtol=1e-9)
+    for mine, (w, _) in zip(nn.coefs_, layers, strict=True):
+        assert np.allclose(mine, w, rtol=1e-7, atol=1e-9)
+
+
+def fit(**keywords):
+    nn = NeuralNetMLP(eta=ETA, l2=L2, minibatch_size=BATCH, epochs=EPOCHS, seed=3, **keywords)
+    return nn.fit(X, Y)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_optimizers(name):
+    rule, parameters = RULES[name]
+    assert_close(fit(n_hidden=13, optimizer=name, **parameters), ["logistic"], [13], rule)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_one_activation_for_all_hidden_layers(unit):
+    nn = fit(n_hidden=(13, 7), activation=unit)
+    assert_close(nn, [unit, unit], [13, 7], RULES["sgd"][0])
+
+
+def test_an_activation_for_each_hidden_layer():
+    units = ["relu", "tanh", "logistic"]
+    nn = fit(n_hidden=(13, 7, 5), activation=units, optimizer="adam", beta_1=0.7, beta_2=0.95)
+    assert_close(nn, units, [13, 7, 5], adam)
+    one = NeuralNetMLP(n_hidden=4, activation=("tanh",), epochs=1, seed=3).fit(X, Y)
+    assert np.array_equal(
+        one.w_h, NeuralNetMLP(n_hidden=4, activation="tanh", epochs=1, seed=3).fit(X, Y).w_h
+    )
+
+
+@pytest.mark.parametrize("activation", [["relu"], ["relu"] * 3])
+def test_activations_for_another_number_of_layers(activation):
+    with pytest.raises(ValueError, match="one for each of the 2 hidden layers; got"):
+        fit(n_hidden=(3, 3), activation=activation)
