@@ -21,7 +21,7 @@ from mlpcore.engine.team import available_threads
 if TYPE_CHECKING:
     from mlpcore.neuralnet import NeuralNetMLP
 
-_MOMENTUM, _ADAM = ("momentum", "nesterov"), ("adam",)
+_MOMENTUM, _ADAM = ("momentum", "nesterov"), ("adam", "adamw")
 _OPTIMIZERS = ("sgd", *_MOMENTUM, *_ADAM)
 
 _EARLY_STOPPING = {False: None, True: "valid_acc", "valid_acc": "valid_acc", "cost": "cost"}
@@ -84,6 +84,7 @@ def check_parameters(model: NeuralNetMLP) -> dict[str, Any]:
         "momentum": check_fraction(model.momentum, "momentum"),
         "beta_1": check_fraction(model.beta_1, "beta_1"),
         "beta_2": check_fraction(model.beta_2, "beta_2"),
+        "weight_decay": check_float(model.weight_decay, "weight_decay", low=0),
     }  # fmt: skip
 
 
@@ -110,6 +111,7 @@ def decisive(settings: dict[str, Any]) -> dict[str, Any]:
         "momentum": optimizer in _MOMENTUM,
         "beta_1": optimizer in _ADAM,
         "beta_2": optimizer in _ADAM,
+        "weight_decay": optimizer == "adamw",
     }
     return {name: value for name, value in settings.items() if counts.get(name, True)}
 

@@ -33,7 +33,7 @@ from mlpcore.engine.network import Network
 from mlpcore.engine.trainer import Trainer
 
 # Settings that the trainer knows by the same name.
-_RULE = ("optimizer", "l2", "momentum", "beta_1", "beta_2")
+_RULE = ("optimizer", "l2", "momentum", "beta_1", "beta_2", "weight_decay")
 
 _AS_IT_IS = (1.0, 0.0)  # scale and offset
 
@@ -91,13 +91,16 @@ class NeuralNetMLP(Fitted, Estimator):
     activation : str or sequence of str, default="logistic"
         Of the hidden units, or of those of each hidden layer: a name of
         `mlpcore.engine.activations.ACTIVATIONS`, such as "relu" or "tanh".
-    optimizer : {"sgd", "momentum", "nesterov", "adam"}, default="sgd"
+    optimizer : {"sgd", "momentum", "nesterov", "adam", "adamw"}, default="sgd"
         How weights follow from gradients.
     momentum : float, default=0.9
         Of "momentum" and "nesterov": the share of the last step that the next one keeps, from 0 to
         below 1.
     beta_1, beta_2 : float, defaults 0.9 and 0.999
-        Of "adam": how slowly its means of gradients and of squared ones forget, from 0 to below 1.
+        Of "adam" and "adamw": how slowly their means of gradients and of squared gradients forget,
+        from 0 to below 1.
+    weight_decay : float, default=0.01
+        Of "adamw": each step takes ``eta * weight_decay`` of every weight, 0 or more.
 
     Attributes
     ----------
@@ -176,6 +179,7 @@ class NeuralNetMLP(Fitted, Estimator):
         momentum: float = 0.9,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
+        weight_decay: float = 0.01,
     ) -> None:
         self.n_hidden = n_hidden
         self.l2 = l2
@@ -198,6 +202,7 @@ class NeuralNetMLP(Fitted, Estimator):
         self.momentum = momentum
         self.beta_1 = beta_1
         self.beta_2 = beta_2
+        self.weight_decay = weight_decay
 
     def fit(
         self,

@@ -73,6 +73,7 @@ CASES = {
     "momentum": {"optimizer": "momentum"},
     "nesterov": {"optimizer": "nesterov", "dtype": "float64"},
     "adam": {"optimizer": "adam", "n_hidden": (7, 5)},
+    "adamw": {"optimizer": "adamw", "weight_decay": 0.1},
     "adam, online": {"optimizer": "adam", "minibatch_size": 1, "epochs": 3},
     "adam, early stopping": {"optimizer": "adam", "early_stopping": True, "patience": 2,
                              "eta": 0.05, "epochs": 12},
@@ -244,6 +245,7 @@ OTHER_PARAMETERS = {
     "momentum": 0.5,
     "beta_1": 0.8,
     "beta_2": 0.99,
+    "weight_decay": 0.5,
 }
 # With these, those matter.
 USED_WITH = {
@@ -252,6 +254,7 @@ USED_WITH = {
     "momentum": {"optimizer": "nesterov"},
     "beta_1": {"optimizer": "adam"},
     "beta_2": {"optimizer": "adam"},
+    "weight_decay": {"optimizer": "adamw"},
 }
 
 
@@ -290,7 +293,7 @@ def test_every_parameter_is_one_that_differs_or_one_that_does_not():
     nn.fit(*DATA, checkpoint="run.ckpt")
     again = model(3, callback=None, progress=True, n_threads=1)
     # What this optimiser has no use for, or runs without early stopping, may differ as well.
-    again.set_params(patience=7, momentum=0.1, beta_1=0.1, beta_2=0.1)
+    again.set_params(patience=7, momentum=0.1, beta_1=0.1, beta_2=0.1, weight_decay=3)
     assert_same(again.fit(*DATA, checkpoint="run.ckpt"), model(3).fit(*DATA))
 
 

@@ -29,12 +29,17 @@ def adam(step, state, t, beta_1=0.7, beta_2=0.95):
     return -rate * state[0] / (np.sqrt(state[1]) + 1e-8)
 
 
+def adamw(step, state, t, w, decay=0.3):
+    return adam(step, state, t) - ETA * decay * w
+
+
 # What is added to a weight whose plain step would be that.
 RULES = {
     "sgd": (lambda step, state, t: step, {}),
     "momentum": (momentum, {"momentum": 0.8}),
     "nesterov": (nesterov, {"momentum": 0.8}),
     "adam": (adam, {"beta_1": 0.7, "beta_2": 0.95}),
+    "adamw": (adamw, {"beta_1": 0.7, "beta_2": 0.95, "weight_decay": 0.3}),
 }
 
 
@@ -66,9 +71,11 @@ def train(units, hidden, rule):
                 steps = -ETA * (a[i].T @ error + L2 * w), -ETA * error.sum(axis=0)
                 if i > 0:
                     error = (error @ w.T) * UNITS[units[i - 1]][1](z[i - 1])
+                # Biases do not decay.
+                more = [(w,), (0,)] if rule is adamw else [(), ()]
                 layers[i] = tuple(
-                    old + rule(step, state, t)
-                    for old, step, state in zip((w, b), steps, states[i], strict=True)
+                    old + rule(step, state, t, *rest)
+                    for old, step, state, rest in zip((w, b), steps, states[i], more, strict=True)
                 )
         outputs = forward(X)[0][-1]
         penalty = L2 * sum((w**2).sum() for w, _ in layers)
