@@ -22,9 +22,15 @@ DATA = (X[:200], Y[:200], X[200:260], Y[200:260])
 NEVER = 10**6  # epochs, so that no child finishes by itself
 
 
+FAST = {"n_hidden": 9, "eta": 0.01, "l2": 0.01, "minibatch_size": 20, "seed": 1, "n_threads": 1}
+# One with all that a run may have to keep beside the weights.
+RICH = {**FAST, "n_hidden": (9, 7), "activation": ("relu", "tanh"), "optimizer": "adam",
+        "early_stopping": "cost", "patience": NEVER, "eval_every": 2}  # fmt: skip
+kind = FAST
+
+
 def model(epochs, **keywords):
-    fast = {"n_hidden": 9, "eta": 0.01, "l2": 0.01, "minibatch_size": 20, "seed": 1, "n_threads": 1}
-    return NeuralNetMLP(**{"epochs": epochs, **fast, **keywords})
+    return NeuralNetMLP(**{"epochs": epochs, **kind, **keywords})
 
 
 def die():
@@ -76,9 +82,11 @@ def outcome(kills):
     }
 
 
-def at_random(count):
+def at_random(count, rich):
     """Kill children at moments that a seeded schedule chooses: after so many epochs, and then
     after some part of a few milliseconds, in which an epoch and several writes take place."""
+    global kind
+    kind = RICH if rich else FAST
     schedule = random.Random(1)
     kills, before = [], None
     while len(kills) < count:

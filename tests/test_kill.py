@@ -50,8 +50,18 @@ def kills(*arguments):
 
 @pytest.mark.parametrize(
     ("schedule", "at_least"),
-    [(["at_random", "100"], 100), (["at_every_line"], 40), (["in_half_a_write"], 20)],
-    ids=["at random moments", "at every line of a write", "within the bytes of a write"],
+    [
+        (["at_random", "80", "0"], 80),
+        (["at_random", "80", "1"], 80),
+        (["at_every_line"], 40),
+        (["in_half_a_write"], 20),
+    ],
+    ids=[
+        "at random moments",
+        "at random moments, with more to keep",
+        "at every line of a write",
+        "within the bytes of a write",
+    ],
 )
 def test_a_run_that_is_killed_again_and_again_loses_no_bit(schedule, at_least):
     result = kills(*schedule)
