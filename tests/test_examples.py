@@ -234,6 +234,20 @@ def test_walkthrough_offline(offline, tmp_path):
     np.testing.assert_array_equal(np.unique(together, axis=0), np.unique(X, axis=0))
 
 
+def test_switch_from_scikit_learn(offline, tmp_path):
+    """The times are whatever they are; the network is the same."""
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    done = run("switch_from_sklearn.py", "--epochs", 12, env=offline, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    losses = re.findall(r"MLPClassifier .* s   loss (\d+\.\d+)   test accuracy", done.stdout)
+    assert len(losses) == 2
+    assert float(losses[0]) == pytest.approx(float(losses[1]), abs=2e-6)
+    (gap,) = re.findall(r"difference of the loss in 12 epochs: (\S+)", done.stdout)
+    assert float(gap) < 1e-4  # in float32
+    assert "to_sklearn() gives a sklearn MLPClassifier" in done.stdout
+    assert "the same for 100% of the test rows" in done.stdout
+
+
 @needs_mnist
 def test_training_on_mnist_gives_the_textbooks_numbers(tmp_path):
     done = run(

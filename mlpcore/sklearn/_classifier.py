@@ -1,0 +1,381 @@
+"""MLPClassifier and MLPRegressor: their parameters, and how they read y."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
+from sklearn.base import ClassifierMixin
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+from sklearn.utils.validation import validate_data
+
+from mlpcore.sklearn._base import FLOATS, BaseMLP, fit_context
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):
+    """Multi-layer perceptron classifier with scikit-learn's interface, on the compiled engine.
+
+    Parameters, attributes and results are those of ``sklearn.neural_network.MLPClassifier``, whose
+    documentation [1]_ says more about each. With the same `random_state` it is the same network.
+    The parameters from `out_activation` on are additions, without effect unless given.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : array-like of int, default=(100,)
+        Units of each hidden layer.
+    activation : str or sequence of str, default="relu"
+        Of the hidden units: "identity", "logistic", "tanh" or "relu" as in scikit-learn, or
+        "leaky_relu", "elu", "gelu", "silu" or "softplus"; a sequence has one for each hidden layer.
+    solver : {"adam", "sgd", "lbfgs", "adamw"}, default="adam"
+        "adamw" is Adam with decoupled `weight_decay`.
+    alpha : float, default=0.0001
+        Strength of the L2 penalty, which is divided by the number of rows.
+    batch_size : int or "auto", default="auto"
+        Rows of a minibatch; "auto" is ``min(200, n_samples)``.
+    learning_rate : str, default="constant"
+        "constant", "invscaling" or "adaptive", which only "sgd" heeds, as in scikit-learn; or for
+        any stochastic solver "cosine", which goes from `learning_rate_init` down to 0 over
+        `max_iter` epochs, or "one_cycle", which rises to `learning_rate_init` in the first 30 % of
+        all minibatches and falls to next to nothing from there. `fit` with one of these two is
+        planned to take `max_iter` epochs and does not warn that it has.
+    learning_rate_init : float, default=0.001
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+    max_iter : int, default=200
+        Epochs, or iterations of L-BFGS, at most.
+    shuffle : bool, default=True
+        Whether to visit the rows in a new order in each epoch.
+    random_state : int, RandomState instance or None, default=None
+        For starting weights, held-out rows, order and dropout.
+    tol : float, default=1e-4
+        What loss or score must improve by in `n_iter_no_change` epochs.
+    verbose : bool or int, default=False
+        Whether to print a line for each epoch.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the present weights.
+    momentum : float, default=0.9
+        Of "sgd".
+    nesterovs_momentum : bool, default=True
+        Of "sgd".
+    early_stopping : bool, default=False
+        Whether to stop by the score on held-out rows, and keep the weights with the best one.
+    validation_fraction : float, default=0.1
+        Share of rows to hold out.
+    beta_1, beta_2, epsilon : float, default=0.9, 0.999, 1e-8
+        Of Adam.
+    n_iter_no_change : int, default=10
+        Epochs without progress before training stops.
+    max_fun : int, default=15000
+        Evaluations of the loss by L-BFGS at most.
+    out_activation : {"softmax", "logistic"} or None, default=None
+        Of the output units. None is "softmax" for three classes or more and "logistic" for two and
+        for labels of which several apply. "logistic" for three classes or more trains each output
+        for its own class; probabilities are then the outputs divided by their sum.
+    coefs_init, intercepts_init : list of ndarray or None, default=None
+        Starting weights and biases of one's own, in the shapes of `coefs_` and `intercepts_`.
+        What is None is drawn.
+    dropout : float or sequence of float, default=0.0
+        Share of units left out in each step of training: one for all hidden layers, or one for each
+        of them, or before these one for the features.
+    l1 : float, default=0.0
+        Strength of an L1 penalty on the weights, divided by the number of rows as `alpha` is.
+    weight_decay : float, default=0.01
+        Of "adamw": weights shrink by this times the learning rate in each step. Usually with
+        ``alpha=0``.
+    clip_norm : float or None, default=None
+        Largest norm of the whole gradient; a larger one is scaled down to it.
+    max_norm : float or None, default=None
+        Largest norm of the weights that lead into a unit.
+    scoring : str, callable or None, default=None
+        What early stopping goes by, as in ``sklearn.model_selection``; None is the accuracy.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, which multiply `sample_weight`. They count in the loss and in the
+        score of early stopping.
+    n_threads : int or None, default=None
+        Threads at most. None is all cores, or fewer where ``OMP_NUM_THREADS`` says so or joblib
+        runs several fits at once. Changes no bit of any result.
+
+    Attributes
+    ----------
+    classes_ : ndarray or list of ndarray of shape (n_classes,)
+    coefs_, intercepts_ : list of ndarray
+        Weights (n_in, n_out) and biases (n_out,) of each layer. Views of the network's memory:
+        what is written to them counts, and so do other arrays that are put into the lists.
+    loss_, best_loss_ : float
+        Loss of the last epoch, and the lowest; the latter is None with early stopping.
+    loss_curve_ : list of float
+        Loss of each epoch: the mean over its minibatches, penalties included.
+    validation_loss_curve_ : list of float or None
+        Loss on the validation rows after each epoch, without penalties; None where there are none.
+    validation_scores_, best_validation_score_ : list of float and float, or None
+        Of early stopping.
+    n_iter_, t_ : int
+        Epochs, and rows seen in them.
+    n_features_in_, n_outputs_, n_layers_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Where X in `fit` has names of columns.
+    out_activation_ : str
+
+    See Also
+    --------
+    MLPRegressor : The same for numbers.
+    mlpcore.NeuralNetMLP : The textbook's class on the same engine.
+
+    References
+    ----------
+    .. [1] https://scikit-learn.org/stable/modules/generated/sklearn.neural_network.MLPClassifier.html
+
+    Examples
+    --------
+    >>> from mlpcore import load_digits
+    >>> from mlpcore.sklearn import MLPClassifier
+    >>> X, y = load_digits()
+    >>> clf = MLPClassifier(random_state=1, learning_rate="one_cycle", max_iter=20)
+    >>> clf.fit(X[:1500], y[:1500]).score(X[1500:], y[1500:]) > 0.9
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseMLP._parameter_constraints,
+        "out_activation": [StrOptions({"softmax", "logistic"}), None],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    class_weight: Any
+    classes_: Any
+    _label_binarizer: LabelBinarizer
+
+    loss = "log_loss"
+    _stratify = True
+
+    def __init__(
+        self,
+        hidden_layer_sizes: ArrayLike = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        out_activation: str | None = None,
+        coefs_init: Any = None,
+        intercepts_init: Any = None,
+        dropout: Any = 0.0,
+        l1: float = 0.0,
+        weight_decay: float = 0.01,
+        clip_norm: float | None = None,
+        max_norm: float | None = None,
+        scoring: Any = None,
+        class_weight: Any = None,
+        n_threads: int | None = None,
+    ) -> None:
+        self._store(locals())
+
+    def predict(self, X: Any) -> Any:
+        """Predict classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_classes)
+        """
+        if type(X) is np.ndarray and len(X) == 1 and self.__dict__.get("n_outputs_", 1) > 1:
+            index = self._classify(X)
+            if index >= 0:
+                return self.classes_[index : index + 1].copy()
+        return self._decide(self._outputs(X))
+
+    def _classify(self, X: NDArray[Any]) -> int:
+        """Class of one row the quick way, or -1 where that is none."""
+        network = self.__dict__.get("_network")
+        if (
+            network is None
+            or X.ndim != 2
+            or network.background  # what the network keeps of it misses what is written to coefs_
+            or self._label_binarizer.y_type_ != "multiclass"
+            or "feature_names_in_" in self.__dict__
+            or not self._is_current(network)
+        ):
+            return -1
+        return int(network.classify(X))
+
+    def predict_proba(self, X: Any) -> NDArray[Any]:
+        """Estimate probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Columns in the order of `classes_`.
+        """
+        outputs = self._outputs(X)
+        if self.n_outputs_ == 1:
+            return np.hstack([1 - outputs, outputs])
+        if self.out_activation_ == "logistic" and self._label_binarizer.y_type_ == "multiclass":
+            # Of a row that is far from every class all outputs can be zero.
+            tiny = np.finfo(outputs.dtype).tiny
+            outputs = np.maximum(outputs, tiny)
+            outputs /= outputs.sum(axis=1, keepdims=True)
+        return outputs
+
+    def predict_log_proba(self, X: Any) -> NDArray[Any]:
+        """Estimate logarithms of probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            ``log(predict_proba(X))``.
+        """
+        proba = self.predict_proba(X)
+        return np.log(proba, out=proba)
+
+    @available_if(lambda self: self._check_solver())
+    @fit_context
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None = None, classes: Any = None
+    ) -> Self:
+        """Train for one epoch on some rows, from the present weights.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+        sample_weight : array-like of shape (n_samples,), default=None
+        classes : array-like of shape (n_classes,), default=None
+            All classes that will ever come: needed in the first call.
+
+        Returns
+        -------
+        self : MLPClassifier
+        """
+        if _check_partial_fit_first_call(self, classes):
+            multilabel = type_of_target(y).startswith("multilabel")
+            self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def _validate_rows(self, X: Any, y: Any, *, dtype: Any = FLOATS, reset: bool) -> Any:
+        X, y = validate_data(
+            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=dtype, reset=reset
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return X, y
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
+        X, y = self._validate_rows(X, y, reset=reset)
+        if not hasattr(self, "classes_") or not (self.warm_start or incremental):
+            self._label_binarizer = LabelBinarizer().fit(y)
+            self.classes_ = self._label_binarizer.classes_
+        elif self.warm_start:
+            classes = unique_labels(y)
+            if set(classes) != set(self.classes_):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in the previous "
+                    f"call to fit. Previously got {self.classes_}, `y` has {classes}"
+                )
+        else:
+            self._check_known(y, "y")
+        return X, y
+
+    def _check_known(self, y: Any, name: str) -> None:
+        classes = unique_labels(y)
+        if len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
+            raise ValueError(
+                f"`{name}` has classes not in `self.classes_`. `self.classes_` has "
+                f"{self.classes_}. '{name}' has {classes}."
+            )
+
+    def _encode(self, y: Any) -> NDArray[Any]:
+        if self._label_binarizer.y_type_ == "multiclass" and y.ndim == 1:
+            return np.searchsorted(self.classes_, y).astype(np.intc)
+        return np.asarray(self._label_binarizer.transform(y))
+
+    def _units_of_target(self, target: NDArray[Any]) -> int:
+        return len(self.classes_) if target.ndim == 1 else target.shape[1]
+
+    def _weigh(self, y: Any, sample_weight: Any, incremental: bool) -> Any:
+        if self.class_weight is None:
+            return sample_weight
+        if incremental and self.class_weight == "balanced":
+            raise ValueError(
+                'class_weight="balanced" is not supported by partial_fit, which does not see all '
+                "rows. Give a dict, such as that of sklearn.utils.class_weight."
+            )
+        weight = compute_sample_weight(self.class_weight, y)
+        return weight if sample_weight is None else weight * sample_weight
+
+    def _default_out_activation(self) -> str:
+        multiclass = self._label_binarizer.y_type_ == "multiclass"
+        return "softmax" if multiclass else "logistic"
+
+    def _check_out_activation(self, name: str) -> None:
+        if name == "softmax" and self._default_out_activation() != "softmax":
+            raise ValueError(
+                'out_activation="softmax" is for three classes or more of which one applies; got '
+                f'{self._label_binarizer.y_type_} y. Use "logistic" or None.'
+            )
+
+    def _engine_loss(self) -> dict[str, Any]:
+        softmax = self.out_activation_ == "softmax"
+        return {
+            "loss": "cross_entropy" if softmax else "binary_cross_entropy",
+            "loss_clip": True,  # as scikit-learn reports it
+        }
+
+    def _decide(self, outputs: NDArray[Any]) -> Any:
+        """Classes for outputs of the network."""
+        binarizer = self._label_binarizer
+        # The quick way to what the binarizer does with dense labels.
+        if binarizer.y_type_ == "multiclass":
+            return self.classes_[outputs.argmax(axis=1)]
+        if binarizer.y_type_ == "binary" and len(self.classes_) == 2:
+            return self.classes_[(outputs[:, 0] > 0.5).astype(np.intp)]
+        return binarizer.inverse_transform(outputs[:, 0] if self.n_outputs_ == 1 else outputs)
+
+    def _score_outputs(self, outputs: NDArray[Any], y: Any, sample_weight: Any) -> float:
+        predicted = self._decide(outputs)
+        if issparse(y):
+            y, predicted = y.toarray(), predicted.toarray()
+        hits = predicted == y
+        if hits.ndim == 2:  # of several labels all must be right
+            hits = hits.all(axis=1)
+        return float(np.average(hits, weights=sample_weight))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

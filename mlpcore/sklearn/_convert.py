@@ -1,0 +1,151 @@
+"""To and from scikit-learn's own estimators."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import sklearn.neural_network
+from sklearn.neural_network import _stochastic_optimizers as theirs
+
+from mlpcore.sklearn import _solvers
+
+if TYPE_CHECKING:
+    from mlpcore.engine.network import Network
+    from mlpcore.sklearn._base import BaseMLP
+
+    Model = TypeVar("Model", bound=BaseMLP)
+
+_ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
+_LOSSES = ("log_loss", "squared_error", "poisson")
+# Fitted attributes that both have in the same form.
+_LEARNED = (
+    "classes_", "n_features_in_", "feature_names_in_", "n_outputs_", "n_layers_", "n_iter_", "t_",
+    "out_activation_", "loss_", "loss_curve_", "best_loss_", "validation_scores_",
+    "best_validation_score_", "_label_binarizer", "_no_improvement_count", "_random_state",
+)  # fmt: skip
+
+
+def _corresponding(cls: type[BaseMLP]) -> Any:
+    """scikit-learn's class of the same kind."""
+    for base in cls.__mro__:
+        if base.__module__.startswith("mlpcore."):
+            return getattr(sklearn.neural_network, base.__name__)
+    raise TypeError(f"{cls.__name__} does not derive from a class of mlpcore.sklearn.")
+
+
+def _copy_learned(source: Any, target: Any) -> None:
+    for name in _LEARNED:
+        if name in vars(source):
+            setattr(target, name, copy.deepcopy(getattr(source, name)))
+    for name in ("coefs_", "intercepts_"):
+        setattr(target, name, [part.copy(order="C") for part in getattr(source, name)])
+
+
+def to_sklearn(model: BaseMLP) -> Any:
+    """See the method of the same name."""
+    kind = _corresponding(type(model))
+    known = inspect.signature(kind.__init__).parameters
+    parameters = {name: value for name, value in model.get_params().items() if name in known}
+    activation = model.activation
+    if not isinstance(activation, str) and len(set(activation)) == 1:
+        activation = next(iter(activation))
+    default = model._default_out_activation() if hasattr(model, "coefs_") else None
+    for name, value, choice in (
+        ("activation", activation, _ACTIVATIONS),
+        ("loss", model.loss, _LOSSES if "loss" in known else ("log_loss", "squared_error")),
+        ("out_activation", model.out_activation, (None, default)),
+    ):
+        if value not in choice:
+            raise ValueError(
+                f"scikit-learn {sklearn.__version__} has no {name}={value!r}: its estimator would "
+                "predict otherwise."
+            )
+    parameters["activation"] = activation
+    # These matter in training only.
+    if model.solver == "adamw":
+        parameters["solver"] = "adam"
+    if model.learning_rate in _solvers.PLANNED:
+        parameters["learning_rate"] = "constant"
+    estimator = kind(**parameters)
+    if not hasattr(model, "coefs_"):
+        return estimator
+    _copy_learned(model, estimator)
+    if hasattr(model, "_optimizer"):
+        estimator._optimizer = _their_optimizer(model._optimizer, model._current(), estimator)
+    return estimator
+
+
+def _their_optimizer(mine: _solvers.Optimizer, network: Network, estimator: Any) -> Any:
+    """scikit-learn's optimiser in the same state."""
+    params = estimator.coefs_ + estimator.intercepts_
+    if mine.rule in ("adam", "adamw"):
+        other = theirs.AdamOptimizer(
+            params, mine.learning_rate_init, mine.beta_1, mine.beta_2, mine.epsilon
+        )
+        vectors = ["ms", "vs"]
+        other.t = mine.t
+    else:
+        other = theirs.SGDOptimizer(
+            params, mine.learning_rate_init, mine.lr_schedule, mine.momentum, mine.nesterov,
+            mine.power_t,
+        )  # fmt: skip
+        vectors = [] if mine.rule == "sgd" else ["velocities"]
+    other.learning_rate = mine.learning_rate
+    for i, name in enumerate(vectors):
+        setattr(other, name, [part.copy(order="C") for part in _vector(mine, network, i)])
+    return other
+
+
+def _vector(optimizer: _solvers.Optimizer, network: Network, i: int) -> list[Any]:
+    """Views of one of an optimiser's vectors, in the order of scikit-learn's lists."""
+    assert optimizer.state is not None
+    coefs, intercepts = network.views(optimizer.state[i * network.size : (i + 1) * network.size])
+    return coefs + intercepts
+
+
+def from_sklearn(cls: type[Model], estimator: Any) -> Model:
+    """See the method of the same name."""
+    kind = _corresponding(cls)
+    if not isinstance(estimator, kind):
+        raise TypeError(
+            f"{cls.__name__}.from_sklearn takes a sklearn.neural_network.{kind.__name__}; got "
+            f"{type(estimator).__name__}."
+        )
+    model = cls(**estimator.get_params())
+    if not hasattr(estimator, "coefs_"):
+        return model
+    _copy_learned(estimator, model)
+    model.validation_loss_curve_ = None
+    if model.early_stopping and hasattr(estimator, "_best_coefs"):
+        model._best_coefs = [part.copy() for part in estimator._best_coefs]
+        model._best_intercepts = [part.copy() for part in estimator._best_intercepts]
+    if hasattr(estimator, "_optimizer"):
+        model._optimizer = _my_optimizer(estimator._optimizer, model)
+    return model
+
+
+def _my_optimizer(other: Any, model: BaseMLP) -> _solvers.Optimizer:
+    mine = _solvers.Optimizer(model)
+    network = model._current()
+    adam = isinstance(other, theirs.AdamOptimizer)
+    if adam:
+        mine.rule, mine.lr_schedule = "adam", "constant"
+        mine.beta_1, mine.beta_2, mine.epsilon = other.beta_1, other.beta_2, other.epsilon
+        mine.t = other.t
+        vectors = [other.ms, other.vs]
+    else:
+        mine.momentum, mine.nesterov = other.momentum, other.nesterov
+        mine.lr_schedule, mine.power_t = other.lr_schedule, other.power_t
+        mine.rule = "sgd" if mine.momentum == 0 else "nesterov" if mine.nesterov else "momentum"
+        vectors = [] if mine.rule == "sgd" else [other.velocities]
+    mine.learning_rate_init = float(other.learning_rate_init)
+    mine.step_size = mine.learning_rate_init if adam else float(other.learning_rate)
+    mine.epochs = model.n_iter_
+    mine.state = np.zeros(len(vectors) * network.size, network.dtype)
+    for i, parts in enumerate(vectors):
+        for part, value in zip(_vector(mine, network, i), parts, strict=True):
+            part[:] = value
+    return mine

@@ -1,0 +1,150 @@
+"""The parameters that both estimators have: what they may be, and the engine's words for them."""
+
+from __future__ import annotations
+
+import operator
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+
+from mlpcore.engine.activations import ACTIVATIONS
+from mlpcore.sklearn._solvers import PLANNED, STOCHASTIC
+from mlpcore.sklearn._threads import default_threads
+
+
+class Parameters(BaseEstimator):
+    """The parameters by themselves; `MLPClassifier` describes them."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(ACTIVATIONS)), "array-like"],
+        "solver": [StrOptions({"lbfgs", *STOCHASTIC})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive", *PLANNED})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [
+            Interval(Integral, 1, None, closed="left"),
+            Options(Real, {np.inf}),
+        ],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        # From here on what scikit-learn does not have.
+        "out_activation": [StrOptions({*ACTIVATIONS, "exp", "softmax"}), None],
+        "coefs_init": ["array-like", None],
+        "intercepts_init": ["array-like", None],
+        "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
+        "l1": [Interval(Real, 0, None, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "max_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "scoring": [str, callable, None],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+    }
+
+    # The parameters, which __init__ sets.
+    hidden_layer_sizes: Any
+    activation: Any
+    solver: str
+    alpha: float
+    batch_size: Any
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    loss: str
+    shuffle: bool
+    random_state: Any
+    tol: float
+    verbose: Any
+    warm_start: bool
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    out_activation: str | None
+    coefs_init: Any
+    intercepts_init: Any
+    dropout: Any
+    l1: float
+    weight_decay: float
+    clip_norm: float | None
+    max_norm: float | None
+    scoring: Any
+    n_threads: int | None
+
+    def _store(self, parameters: dict[str, Any]) -> None:
+        """Set every parameter under its own name; `parameters` are the locals() of __init__."""
+        for name, value in parameters.items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
+
+    def _hidden_units(self) -> list[int]:
+        sizes = self.hidden_layer_sizes
+        sizes = list(sizes) if np.iterable(sizes) else [sizes]
+        if np.any(np.array(sizes) <= 0):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        return [operator.index(size) for size in sizes]
+
+    def _activations(self, n_hidden: int) -> list[str]:
+        """Names for each hidden layer."""
+        if isinstance(self.activation, str):
+            return [self.activation] * n_hidden
+        names = list(self.activation)
+        unknown = [name for name in names if name not in ACTIVATIONS]
+        if unknown:
+            raise ValueError(
+                f"activation must hold names among {', '.join(sorted(ACTIVATIONS))}; got "
+                f"{unknown[0]!r}."
+            )
+        if len(names) != n_hidden:
+            raise ValueError(
+                f"activation must be one name, or one for each of the {n_hidden} hidden layers; "
+                f"got {len(names)}: {names}."
+            )
+        return names
+
+    def _dropout(self, n_hidden: int) -> tuple[float, ...]:
+        """Rates for each hidden layer, or before them one for the inputs; () for none."""
+        if isinstance(self.dropout, Real):
+            return (float(self.dropout),) * n_hidden if self.dropout else ()
+        rates = tuple(float(rate) for rate in self.dropout)
+        if len(rates) not in (n_hidden, n_hidden + 1) or not all(0 <= rate < 1 for rate in rates):
+            raise ValueError(
+                f"dropout must be one rate from 0 up to and without 1, a rate for each of the "
+                f"{n_hidden} hidden layers, or {n_hidden + 1} rates, the first one for the "
+                f"features; got {self.dropout!r}."
+            )
+        return rates
+
+    def _threads(self) -> int:
+        return default_threads() if self.n_threads is None else self.n_threads
+
+    def _check_solver(self) -> bool:
+        if self.solver not in STOCHASTIC:
+            raise AttributeError(
+                "partial_fit is only available for stochastic"
+                f" optimizers. {self.solver} is not stochastic."
+            )
+        return True

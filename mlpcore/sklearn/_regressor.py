@@ -1,0 +1,200 @@
+"""MLPClassifier and MLPRegressor: their parameters, and how they read y."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import validate_data
+
+from mlpcore.engine.activations import ACTIVATIONS
+from mlpcore.sklearn._base import FLOATS, BaseMLP, fit_context
+
+# Output units for which the Poisson deviance is defined: those above zero.
+_POSITIVE = ("exp", "softplus", "logistic")
+
+
+class MLPRegressor(RegressorMixin, BaseMLP):
+    """Multi-layer perceptron regressor with scikit-learn's interface, on the compiled engine.
+
+    Parameters, attributes and results are those of ``sklearn.neural_network.MLPRegressor`` [1]_.
+    With the same `random_state` it is the same network.
+
+    Parameters
+    ----------
+    loss : str, default="squared_error"
+        "squared_error" (half of it) or "poisson" (half the deviance, with outputs ``exp``) as in
+        scikit-learn; or "absolute_error", "huber" or "pinball".
+    out_activation : str or None, default=None
+        Of the output units: "identity" (None, except for "poisson", where it is "exp"), "exp", or
+        any other that `activation` has. The slope is taken into account. For "poisson" one with
+        values above zero.
+    scoring : str, callable or None, default=None
+        What early stopping goes by; None is the R2 score.
+    delta : float, default=1.0
+        Of "huber": errors up to this count by half their square, larger ones linearly.
+    quantile : float, default=0.5
+        Of "pinball": the quantile to estimate, between 0 and 1.
+    **others
+        All others are those of `MLPClassifier`, but for `class_weight`.
+
+    Attributes
+    ----------
+    coefs_, intercepts_, loss_curve_, ...
+        Those of `MLPClassifier`, but for `classes_`.
+
+    See Also
+    --------
+    MLPClassifier : The same for classes; it describes the parameters.
+
+    References
+    ----------
+    .. [1] https://scikit-learn.org/stable/modules/generated/sklearn.neural_network.MLPRegressor.html
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlpcore.sklearn import MLPRegressor
+    >>> X = np.linspace(-2, 2, 200).reshape(-1, 1)
+    >>> reg = MLPRegressor(activation="tanh", solver="lbfgs", random_state=1, max_iter=500)
+    >>> reg.fit(X, np.sin(2 * X[:, 0])).score(X, np.sin(2 * X[:, 0])) > 0.99
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseMLP._parameter_constraints,
+        "loss": [
+            StrOptions({"squared_error", "poisson", "absolute_error", "huber", "pinball"}),
+        ],
+        "out_activation": [StrOptions({*ACTIVATIONS, "exp"}), None],
+        "delta": [Interval(Real, 0, None, closed="neither")],
+        "quantile": [Interval(Real, 0, 1, closed="neither")],
+    }
+
+    delta: float
+    quantile: float
+
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        hidden_layer_sizes: ArrayLike = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        out_activation: str | None = None,
+        coefs_init: Any = None,
+        intercepts_init: Any = None,
+        dropout: Any = 0.0,
+        l1: float = 0.0,
+        weight_decay: float = 0.01,
+        clip_norm: float | None = None,
+        max_norm: float | None = None,
+        scoring: Any = None,
+        delta: float = 1.0,
+        quantile: float = 0.5,
+        n_threads: int | None = None,
+    ) -> None:
+        self._store(locals())
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict numbers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        """
+        outputs = self._outputs(X)
+        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+
+    @available_if(lambda self: self._check_solver())
+    @fit_context
+    def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
+        """Train for one epoch on some rows, from the present weights.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : MLPRegressor
+        """
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def _validate_rows(self, X: Any, y: Any, *, dtype: Any = FLOATS, reset: bool) -> Any:
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            y_numeric=True,
+            dtype=dtype,
+            reset=reset,
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return X, y
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
+        return self._validate_rows(X, y, reset=reset)
+
+    def _encode(self, y: Any) -> NDArray[Any]:
+        y = y.toarray() if issparse(y) else y
+        return y.reshape(-1, 1) if y.ndim == 1 else y
+
+    def _units_of_target(self, target: NDArray[Any]) -> int:
+        return target.shape[1]
+
+    def _default_out_activation(self) -> str:
+        return "exp" if self.loss == "poisson" else "identity"
+
+    def _check_out_activation(self, name: str) -> None:
+        if self.loss == "poisson" and name not in _POSITIVE:
+            raise ValueError(
+                f"loss='poisson' needs outputs above zero: an out_activation among "
+                f"{', '.join(_POSITIVE)}, or None for exp; got {name!r}."
+            )
+
+    def _engine_loss(self) -> dict[str, Any]:
+        parameter = {"huber": self.delta, "pinball": self.quantile}.get(self.loss)
+        return {"loss": self.loss, "loss_parameter": parameter}
+
+    def _score_outputs(self, outputs: NDArray[Any], y: Any, sample_weight: Any) -> float:
+        if not np.isfinite(outputs).all():
+            return float("nan")
+        return float(r2_score(y, outputs, sample_weight=sample_weight))
