@@ -19,8 +19,8 @@ from mlpcore.sklearn._convert import from_sklearn, to_sklearn
 from mlpcore.sklearn._parameters import Parameters
 from mlpcore.sklearn._solvers import (
     STOCHASTIC,
-    Objective,
     Optimizer,
+    PackedObjective,
     Table,
     Watch,
     fit_lbfgs,
@@ -174,7 +174,8 @@ class BaseMLP(CallbackSupportMixin, Parameters):
             elif first or self.validation_loss_curve_ is None:
                 self.validation_loss_curve_ = []
             fit_stochastic(self, network, table, held_out, watch, incremental=incremental)
-        if not np.isfinite(network.parameters).all():
+        # Not of the memory between the rows, which takes part in what overflows.
+        if not all(np.isfinite(part).all() for part in network.coefs + network.intercepts):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may"
                 " contain large values and need to be preprocessed."
@@ -350,12 +351,6 @@ class BaseMLP(CallbackSupportMixin, Parameters):
             self._install(network)
         return network
 
-    def _as_target(self, target: NDArray[Any], network: Network) -> NDArray[Any]:
-        """Targets in the form that the engine reads."""
-        if target.ndim == 1:
-            return target
-        return np.ascontiguousarray(target, network.dtype)
-
     # Prediction.
 
     def _outputs(self, X: Any) -> NDArray[Any]:
@@ -388,8 +383,8 @@ class BaseMLP(CallbackSupportMixin, Parameters):
 
         What comes behind y are that one's buffers.
         """
-        objective = Objective(self, self._from_arrays(), Table(readable(X), y, y, None))
-        with objective.trainer:
+        table = Table(readable(X), y, y, None)
+        with PackedObjective(self, self._from_arrays(), table) as objective:
             return objective(packed)
 
     # Conversion, copies and tags.

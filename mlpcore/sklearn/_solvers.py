@@ -16,7 +16,7 @@ from sklearn.utils.optimize import _check_optimize_result
 
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
-from mlpcore.engine.trainer import Trainer
+from mlpcore.engine.trainer import Objective, Trainer
 
 if TYPE_CHECKING:
     from mlpcore.sklearn._base import BaseMLP
@@ -155,21 +155,11 @@ def one_cycle(step: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
 
 
 class Validation:
-    """The rows that are held out: their loss and score with the present weights.
-
-    Use it as a context manager, as the engine's Trainer.
-    """
+    """The rows that are held out: their loss and score with the present weights."""
 
     def __init__(self, model: BaseMLP, network: Network, table: Table, n_threads: int) -> None:
         self.model, self.network, self.table, self.n_threads = model, network, table, n_threads
         self.rows = Input(table.X, network.dtype)
-        self.trainer = Trainer(
-            network,
-            self.rows,
-            model._as_target(table.target, network),
-            sample_weight=table.weight,
-            n_threads=n_threads,
-        )
         self.total = table.X.shape[0] if table.weight is None else table.weight.sum()
         self.scorer = None
         if model.scoring is not None:
@@ -180,16 +170,17 @@ class Validation:
             self.view.__dict__.pop("feature_names_in_", None)
             self.scorer = check_scoring(self.view, model.scoring)
 
-    def __enter__(self) -> Validation:
-        self.trainer.__enter__()
-        return self
+    def for_trainer(self) -> dict[str, Any]:
+        """What the engine's Trainer is to know of them."""
+        return {
+            "valid": self.rows,
+            "valid_targets": as_target(self.table.target, self.network),
+            "valid_weight": self.table.weight,
+        }
 
-    def __exit__(self, *error: object) -> None:
-        self.trainer.__exit__(*error)
-
-    def loss(self) -> float:
+    def loss(self, trainer: Trainer) -> float:
         """Mean loss, without penalties."""
-        return float(self.trainer.evaluate()[0] / self.total)
+        return float(trainer.valid_loss() / self.total)
 
     def score(self) -> float:
         """What early stopping goes by; can be NaN."""
@@ -197,8 +188,13 @@ class Validation:
         if self.scorer is None:
             outputs = self.network.outputs(self.rows, self.n_threads)
             return self.model._score_outputs(outputs, y, weight)
-        fitting = {} if weight is None else {"sample_weight": weight}
-        return float(self.scorer(self.view, self.table.X, y, **fitting))
+        more = {} if weight is None else {"sample_weight": weight}
+        return float(self.scorer(self.view, self.table.X, y, **more))
+
+
+def as_target(target: NDArray[Any], network: Network) -> NDArray[Any]:
+    """Targets as the engine reads them."""
+    return target if target.ndim == 1 else np.ascontiguousarray(target, network.dtype)
 
 
 def fit_stochastic(
@@ -247,10 +243,13 @@ def fit_stochastic(
         table.X, network.dtype, path="dense" if incremental else "auto", n_threads=n_threads
     )
     network.background = None
+    validation = None
+    if held_out is not None:
+        validation = Validation(model, network, held_out, n_threads)
     trainer = Trainer(
         network,
         rows,
-        model._as_target(table.target, network),
+        as_target(table.target, network),
         sample_weight=table.weight,
         optimizer=optimizer.rule,
         l1=model.l1,
@@ -270,14 +269,12 @@ def fit_stochastic(
         max_norm=model.max_norm or 0.0,
         track_loss=True,
         n_threads=n_threads,
+        **({} if validation is None else validation.for_trainer()),
     )
     if optimizer.state is not None:
         trainer.state[:] = optimizer.state
     optimizer.state = trainer.state
     trainer.step_count, trainer.epoch_count = optimizer.t, optimizer.epochs
-    validation = None
-    if held_out is not None:
-        validation = Validation(model, network, held_out, n_threads)
     order = train
     try:
         with trainer:
@@ -300,7 +297,7 @@ def fit_stochastic(
                 model.loss_curve_.append(loss)
                 if model.verbose:
                     print(f"Iteration {model.n_iter_}, loss = {loss:.8f}")
-                _count_without_progress(model, network, validation)
+                _count_without_progress(model, trainer, validation)
                 optimizer.iteration_ends(model.t_)
                 asked_to_stop = watch is not None and watch.end(model)
                 if model._no_improvement_count > model.n_iter_no_change:
@@ -326,6 +323,7 @@ def fit_stochastic(
     finally:
         network.background = rows.background
     if model.early_stopping:
+        network.parameters[:] = 0  # what lies between the rows, too: it may be infinite by now
         for mine, best in zip(
             network.coefs + network.intercepts,
             model._best_coefs + model._best_intercepts,
@@ -346,11 +344,11 @@ def _batch_size(model: BaseMLP, n_samples: int) -> int:
 
 
 def _count_without_progress(
-    model: BaseMLP, network: Network, validation: Validation | None
+    model: BaseMLP, trainer: Trainer, validation: Validation | None
 ) -> None:
     """Count the epochs without progress, and keep the best weights for early stopping."""
     if validation is not None:
-        model.validation_loss_curve_.append(validation.loss())
+        model.validation_loss_curve_.append(validation.loss(trainer))
     if not model.early_stopping:
         if model.loss_curve_[-1] > model.best_loss_ - model.tol:
             model._no_improvement_count += 1
@@ -369,33 +367,37 @@ def _count_without_progress(
         model._no_improvement_count = 0
     if score > model.best_validation_score_:
         model.best_validation_score_ = score
-        model._keep_best(network)
+        model._keep_best(trainer.network)
 
 
-class Objective:
-    """Loss and gradient by all parameters in one vector: all weights, then all biases."""
+class PackedObjective:
+    """Loss and gradient by all parameters in one vector: all weights, then all biases.
+
+    A context manager, as the engine's Objective.
+    """
 
     def __init__(self, model: BaseMLP, network: Network, table: Table) -> None:
         self.network = network
-        self.order = np.arange(table.X.shape[0])
         n_threads = model._threads()
         self.rows = Input(table.X, network.dtype, path="auto", n_threads=n_threads)
-        self.trainer = Trainer(
+        self.objective = Objective(
             network,
             self.rows,
-            model._as_target(table.target, network),
+            as_target(table.target, network),
             sample_weight=table.weight,
-            optimizer="store",
             l1=model.l1,
             l2=model.alpha,
             average=True,
-            minibatch_size=len(self.order),
-            track_loss=True,
             n_threads=n_threads,
         )
         self._parts = network.coefs + network.intercepts
-        coefs, intercepts = network.views(self.trainer.state)
-        self._gradients = coefs + intercepts
+
+    def __enter__(self) -> PackedObjective:
+        self.objective.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.objective.__exit__(*error)
 
     def packed(self) -> NDArray[Any]:
         """The present parameters."""
@@ -410,14 +412,15 @@ class Objective:
 
     def __call__(self, theta: NDArray[Any]) -> tuple[float, NDArray[Any]]:
         self.load(theta)
-        loss = self.trainer.epoch(self.order)
-        return loss, np.concatenate([part.ravel() for part in self._gradients])
+        loss, gradient = self.objective()
+        coefs, intercepts = self.network.views(gradient)
+        return loss, np.concatenate([part.ravel() for part in coefs + intercepts])
 
 
 def fit_lbfgs(model: BaseMLP, network: Network, table: Table, watch: Watch | None) -> None:
     """Train by SciPy's L-BFGS-B on all rows at once."""
     network.background = None
-    objective = Objective(model, network, table)
+    objective = PackedObjective(model, network, table)
     iterations = 0
     stopped = False
 
@@ -435,7 +438,7 @@ def fit_lbfgs(model: BaseMLP, network: Network, table: Table, watch: Watch | Non
 
     if watch is not None:
         watch.begin()
-    with objective.trainer:
+    with objective:
         result = scipy.optimize.minimize(
             objective,
             objective.packed(),
