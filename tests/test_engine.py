@@ -434,3 +434,38 @@ def test_exceptions_in_training_leave_the_trainer_usable():
             trainer.epoch(np.arange(24))
         trainer.epoch(np.arange(23))
     assert np.array_equal(network.parameters, expected)
+
+
+# One row
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", ["binary_cross_entropy", "cross_entropy", "squared_error"])
+@pytest.mark.parametrize("background", [None, 0.0, -1.0])
+def test_one_row_the_quick_way(dtype, loss, background):
+    _, X, _ = small(dtype)
+    X[np.abs(X) < 0.5] = -1 if background is None else background
+    network = Network((5, 7, 3), loss=loss, dtype=dtype)
+    network.background = background
+    rng = np.random.default_rng(1)
+    for _ in range(3):
+        for array in network.coefs + network.intercepts:
+            # Only what has a background keeps anything of the parameters.
+            array[:] = rng.normal(size=array.shape)
+        if background:
+            network.background = background
+        table = network.outputs(Input(X, dtype))
+        rows = np.concatenate([network.row_outputs(row[None]) for row in X])
+        np.testing.assert_allclose(rows, table, rtol=1e-5 if dtype == "float32" else 1e-12)
+        assert [network.classify(row[None]) for row in X] == table.argmax(axis=1).tolist()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_that_have_no_quick_way(dtype):
+    network, X, _ = small(dtype)
+    other = "float64" if dtype == "float32" else "float32"
+    bad = X[:1].copy()
+    bad[0, 2] = np.nan
+    for x in (X[:2], X[0], X[:1, :4], X[:1].astype(other), np.repeat(X[:1], 2, 1)[:, ::2], bad):
+        assert network.row_outputs(x) is None
+        assert network.classify(x) == -1

@@ -114,10 +114,12 @@ cdef class Input:
         self.dtype = np.dtype(dtype)
         self.rows.n_rows, self.rows.n_features = X.shape
         self.density = 1.0
-        table = np.arange(256, dtype=np.float64) * scale + offset
         if hasattr(X, "indptr"):
             self._from_csr(X, dtype)
             return
+        table = None
+        if X.dtype == np.uint8:
+            table = np.arange(256, dtype=np.float64) * scale + offset
         if X.shape[1] > 1 and X.strides[1] != X.itemsize:
             raise ValueError("elements of a row must be adjacent")
         self.rows.kind = KINDS[X.dtype.name]
@@ -127,9 +129,10 @@ cdef class Input:
         if path != "dense" and self.rows.n_features <= MOST_FEATURES:
             self._pack(X, dtype, table, path == "sparse", n_threads)
         if self.path == "dense":
-            table = table.astype(dtype)
+            if table is not None:
+                table = table.astype(dtype)
+                self.rows.table = _address(table)
             self._keep = (X, table)
-            self.rows.table = _address(table)
 
     def _from_csr(self, X, dtype):
         """Compressed rows as they are; only what has another type is converted."""

@@ -44,8 +44,9 @@ cdef class Network:
     cdef readonly object parameters, coefs, intercepts, dtype
     cdef readonly object n_units
     cdef object _background
-    cdef Room one                         # for `classify`; None after a change of the parameters
+    cdef Room one                         # for one row; None after a change of the parameters
     cdef object _lock
+    cdef int _one_row(self, x, void* outputs) except -2
 
 cdef class Room:
     cdef void* work

@@ -294,6 +294,27 @@ cdef class Network:
             That of the output unit with the largest net input, or -1 where `x` is not as described
             or not finite: then the long way tells why.
         """
+        return self._one_row(x, NULL)
+
+    def row_outputs(self, x):
+        """Outputs for one row, the quick way.
+
+        Parameters
+        ----------
+        x : ndarray
+            As in `classify`.
+
+        Returns
+        -------
+        a : ndarray, shape (1, n_outputs), or None
+            As in `outputs`, and None where `classify` returns -1.
+        """
+        a = np.empty((1, self.layers[self.n_layers - 1].n_out), self.dtype)
+        cdef size_t place = a.__array_interface__["data"][0]
+        return a if self._one_row(x, <void*> place) >= 0 else None
+
+    cdef int _one_row(self, x, void* outputs) except -2:
+        """The class of one row, or -1; its outputs go where there is a place for them."""
         cdef Py_buffer view
         cdef int index = -1
         if self.one is None:
@@ -309,9 +330,11 @@ cdef class Network:
                         and view.format[0] == (c"f" if self.single else c"d")
                         and view.format[1] == 0):
                     if self.single:
-                        index = _classify[float](self, <float*> view.buf, self.one)
+                        index = _classify[float](self, <float*> view.buf, self.one,
+                                                 <float*> outputs)
                     else:
-                        index = _classify[double](self, <double*> view.buf, self.one)
+                        index = _classify[double](self, <double*> view.buf, self.one,
+                                                  <double*> outputs)
             finally:
                 self._lock.release()
         PyBuffer_Release(&view)
@@ -369,7 +392,8 @@ cdef void _rows_forward(const Layer* layers, int n_layers, const real_t* theta, 
         if packed.kind == RECORDS and packed.background != 0:
             chunk_sums[real_t](layers, theta, 0, layers.n_in, <real_t*> room.sums)
         start_of_sums[real_t](layers, theta, &packed, <real_t*> room.sums, start)
-        room.ready = True
+        # Biases alone are copied each time: somebody may have written to them.
+        room.ready = packed.kind == RECORDS and packed.background != 0
     if room.skips and source.kind != RECORDS:
         pack_block[real_t](source, row, rows, <real_t> room.background, &room.block, &packed)
         forward_first[real_t](layers, theta, &packed, NULL, 0, rows, NULL, 0, start,
@@ -399,9 +423,9 @@ cdef _net_inputs(Network net, Input X, Team team, Room room, real_t[:, ::1] z, b
                 memcpy(&z[row + i, 0], out + i * last.ld, last.n_out * sizeof(real_t))
 
 
-cdef int _classify(Network net, real_t* x, Room room) noexcept:
+cdef int _classify(Network net, real_t* x, Room room, real_t* outputs) noexcept:
     cdef const Layer* last = &net.layers[net.n_layers - 1]
-    cdef const real_t* z = <const real_t*> room.work + room.capacity * last.a
+    cdef real_t* z = <real_t*> room.work + room.capacity * last.a
     cdef Rows source
     if not all_finite[real_t](x, net.layers.n_in):
         return -1
@@ -410,7 +434,11 @@ cdef int _classify(Network net, real_t* x, Room room) noexcept:
     source.data, source.row_bytes = <const char*> x, 0
     source.background = 0
     _rows_forward[real_t](net.layers, net.n_layers, <const real_t*> net.theta, &source, 0, 1, room)
-    return argmax[real_t](z, last.n_out)
+    cdef int index = argmax[real_t](z, last.n_out)
+    if outputs is not NULL:
+        to_outputs[real_t](&net.loss, z, last.n_out, last.width)
+        memcpy(outputs, z, last.n_out * sizeof(real_t))
+    return index
 
 
 cdef void chunk_sums(const Layer* layer, const real_t* theta, Py_ssize_t start, Py_ssize_t stop,
