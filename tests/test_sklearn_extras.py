@@ -577,7 +577,7 @@ class Record:
 
     def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator):
         self.calls.append(("end", context.task_name, context.task_id))
-        if fitted_estimator is not None:
+        if hasattr(fitted_estimator, "predict_proba"):
             self.losses.append(log_loss(y, fitted_estimator.predict_proba(X)))
         return context.task_name == "epoch" and context.task_id + 1 == self.stop_after
 

@@ -355,12 +355,33 @@ class BaseMLP(CallbackSupportMixin, Parameters):
 
     def _outputs(self, X: Any) -> NDArray[Any]:
         """Outputs of the network, shape (n_samples, n_outputs)."""
+        quick = self._quick(X)
+        if quick is not None:
+            outputs = quick.row_outputs(X)
+            if outputs is not None:
+                return outputs
         if "coefs_" not in self.__dict__:
             check_is_fitted(self)
         network = self._current()
         if not self._is_plain(X, network):
             X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=FLOATS, reset=False)
         return network.outputs(Input(readable(X), network.dtype), self._threads())
+
+    def _quick(self, X: Any) -> Network | None:
+        """The network, if it may be asked about X by itself: one row, as far as this can tell."""
+        network = self.__dict__.get("_network")
+        if (
+            network is not None
+            and type(X) is np.ndarray
+            and X.ndim == 2
+            and len(X) == 1
+            # What is kept of a background misses what is written to coefs_.
+            and not network.background
+            and "feature_names_in_" not in self.__dict__
+            and self._is_current(network)
+        ):
+            return network
+        return None
 
     def _is_plain(self, X: Any, network: Network) -> bool:
         """Whether X is beyond doubt what validate_data would return, which takes longer to tell."""

@@ -206,25 +206,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_classes)
         """
-        if type(X) is np.ndarray and len(X) == 1 and self.__dict__.get("n_outputs_", 1) > 1:
-            index = self._classify(X)
+        quick = self._quick(X)
+        if quick is not None and self._label_binarizer.y_type_ == "multiclass":
+            index = quick.classify(X)
             if index >= 0:
                 return self.classes_[index : index + 1].copy()
         return self._decide(self._outputs(X))
-
-    def _classify(self, X: NDArray[Any]) -> int:
-        """Class of one row the quick way, or -1 where that is none."""
-        network = self.__dict__.get("_network")
-        if (
-            network is None
-            or X.ndim != 2
-            or network.background  # what the network keeps of it misses what is written to coefs_
-            or self._label_binarizer.y_type_ != "multiclass"
-            or "feature_names_in_" in self.__dict__
-            or not self._is_current(network)
-        ):
-            return -1
-        return int(network.classify(X))
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
         """Estimate probabilities.
