@@ -65,5 +65,6 @@ setup(
         ],
         compiler_directives=DIRECTIVES,
         build_dir="build/cython",
-    )
+    ),
+    options={"build_ext": {"parallel": os.cpu_count()}},
 )
