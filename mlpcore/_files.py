@@ -13,6 +13,7 @@ import math
 import os
 import stat
 import struct
+import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -39,6 +40,10 @@ _NPY_HEADER = 1 << 14
 
 # Booleans, integers, floats, complex numbers, bytes, text, dates and times: plain bytes.
 _PLAIN_KINDS = "biufcSUMm"
+
+# Of these kinds not every byte or character is one: the dtype that they are counted in, and the
+# largest. NumPy believes what a file says, and Python raises SystemError later, or worse.
+_LARGEST = {"b": ("u1", 1), "U": ("u4", sys.maxunicode)}
 
 
 @contextlib.contextmanager
@@ -255,8 +260,9 @@ def load_npz(path: StrPath) -> dict[str, NDArray[Any]]:
     ------
     ValueError
         If the file is not an ``.npz`` file, is damaged or cut short, or holds anything but
-        plain arrays. No array is made before its shape has been checked against the size
-        that the archive states for it, and that against the size of the file.
+        plain arrays, or in them what is no character or truth value. No array is made before
+        its shape has been checked against the size that the archive states for it, and that
+        against the size of the file.
     OSError
         If the file cannot be read.
 
@@ -339,6 +345,11 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[A
         rest = iter(lambda: stream.read(PIECE), b"")
         if fill(array, itertools.chain([head.read()], rest)) != n_bytes:
             raise ValueError(f"{member.filename!r} is cut short")
+    if dtype.kind in _LARGEST:
+        unit, largest = _LARGEST[dtype.kind]
+        codes = array.reshape(-1).view(np.dtype(unit).newbyteorder(dtype.byteorder))
+        if codes.max(initial=0) > largest:
+            raise ValueError(f"{member.filename!r} holds what is no {dtype}")
     return array.T if fortran_order else array
 
 

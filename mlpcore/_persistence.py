@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcore._files import load_npz, save_npz
-from mlpcore._parameters import check_activation
+from mlpcore._parameters import check_activation, check_parameters
 from mlpcore._validation import check_dtype, check_float, check_int, check_scale
 
 if TYPE_CHECKING:
@@ -33,11 +33,13 @@ def save_model(model: NeuralNetMLP, path: str | os.PathLike[str]) -> None:
 
     Raises
     ------
-    TypeError
-        If class labels or parameters are things that only a pickle could hold.
+    TypeError, ValueError
+        If class labels or parameters are things that only a pickle could hold, or a parameter is
+        not one that `fit` would take, and so not one that `load_model` would.
     OSError
         If the file cannot be written.
     """
+    _check_parameters(model)
     parameters = model.get_params()
     del parameters["callback"]  # a function, which is for the next fit to bring
     parameters["dtype"] = None if model.dtype is None else np.dtype(model.dtype).name
@@ -109,10 +111,17 @@ def load_model(cls: type[NeuralNetMLP], path: str | os.PathLike[str]) -> NeuralN
         )
     try:
         model = cls(**about["parameters"])
+        _check_parameters(model)
         model.__setstate__(_learned(about, arrays))
     except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name}: not a complete model: {error}. Save it again.") from error
     return model
+
+
+def _check_parameters(model: NeuralNetMLP) -> None:
+    """Raise ValueError or TypeError for what `fit` would not take."""
+    check_parameters(model)
+    check_dtype(model.dtype)
 
 
 def _learned(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
@@ -130,6 +139,8 @@ def _learned(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> dict[str
             raise ValueError(f"layer {i} has weights {coef.shape}, biases {intercept.shape}")
         if coef.dtype != coefs[0].dtype or intercept.dtype != coef.dtype:
             raise ValueError(f"layer {i} mixes dtypes")
+        if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
+            raise ValueError(f"layer {i} has weights or biases that are not finite")
     if len(set(classes.tolist())) < len(classes):
         raise ValueError("two classes are the same")
     if check_dtype(coefs[0].dtype) is None or classes.shape != (units[-1],) or min(units) < 1:
@@ -137,6 +148,8 @@ def _learned(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> dict[str
     background = about["background"]
     if background is not None:
         background = check_float(background, "background", low=-math.inf)
+        if abs(background) > float(np.finfo(coefs[0].dtype).max):
+            raise ValueError(f"a background of {background} is no {coefs[0].dtype}")
     activation = ("logistic",) * (n_layers - 1)
     if about["version"] > 1:
         activation = check_activation(list(about["activation"]), n_layers - 1)

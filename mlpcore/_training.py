@@ -227,6 +227,9 @@ class Run:
             unpack(network, packed, flat)
         self._trainer.step_count = check_int(about["steps"], "steps", low=0, high=2**62)
         self._best = self._restore_best(about["best"], arrays)
+        for weights in (network.parameters, self._best.parameters):
+            if not np.isfinite(weights).all():
+                raise ValueError("weights or biases that are not finite")
         unpack_random(self._rng, about["random"], take(arrays, "random", np.uint32, (624,)))
         self._keep(epoch)
         self._saved = epoch

@@ -440,8 +440,9 @@ class NeuralNetMLP(Fitted, Estimator):
         ------
         NotFittedError
             Before `fit`.
-        TypeError
-            If class labels or parameters are things that only a pickle could hold.
+        TypeError, ValueError
+            If class labels or parameters are things that only a pickle could hold, or a parameter
+            is not one that `fit` would take.
         OSError
             If the file cannot be written.
         """

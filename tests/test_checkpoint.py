@@ -664,6 +664,18 @@ def test_random_states_that_are_none(tiny, content, change):
         tiny[0].fit(*tiny[1], checkpoint="run.ckpt")
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ["parameters", "best"])
+def test_weights_that_are_not_finite(tiny, content, name, bad):
+    about, arrays = content
+    array = arrays["parameters"].copy()
+    array[0, -1] = bad
+    about = {**about, "best": {"figure": 0.5, "waited": 0}}
+    put("run.ckpt", forged(about, {**arrays, "best": arrays["parameters"], name: array}))
+    with pytest.raises(ValueError, match=r"^run\.ckpt: not a complete .* not finite"):
+        tiny[0].fit(*tiny[1], checkpoint="run.ckpt")
+
+
 @pytest.mark.parametrize("name", ["parameters", "state", "best", "random", "cost", "train_acc"])
 def test_arrays_that_do_not_fit(tiny, content, name):
     about, arrays = content

@@ -179,6 +179,9 @@ MALFORMED = {
         archive(("a.npy", npy(header(shape=f"(0, {2**63 - 1}, 9)")))),
         "too big|dimension",
     ),
+    "no character": (archive(("a.npy", npy(header("'<U1'"), b"\0\0\x11\0"))), "no <U1"),
+    "no character either": (archive(("a.npy", npy(header("'>U1'"), b"\xff" * 4))), "no >U1"),
+    "no truth value": (archive(("a.npy", npy(header("'|b1'"), b"\2"))), "no bool"),
     "encrypted": (
         archive(("a.npy", GOOD)).replace(b"PK\1\2\x14\3\x14\0\0", b"PK\1\2\x14\3\x14\0\1"),
         "encrypted",

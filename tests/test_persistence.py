@@ -204,6 +204,16 @@ def test_parameters_that_only_a_pickle_could_hold_are_refused(path):
     assert not path.exists()
 
 
+@pytest.mark.parametrize(
+    ("parameter", "value"), [("eta", -1), ("n_threads", "all"), ("dtype", "float16")]
+)
+def test_what_could_not_be_loaded_is_not_saved(parameter, value, path):
+    nn = model().set_params(**{parameter: value})
+    with pytest.raises((TypeError, ValueError), match=parameter):
+        nn.save(path)
+    assert not path.exists()
+
+
 # Files that are not right
 
 
@@ -322,6 +332,8 @@ ARRAYS = {
     "whole numbers": {f"{part}_{i}": np.zeros(shape, "i4") for i, (m, n) in
                       enumerate([(64, 9), (9, 7), (7, 10)])
                       for part, shape in (("coef", (m, n)), ("intercept", (n,)))},
+    "weights that are not finite": {"coef_1": np.full((9, 7), np.nan, "f4")},
+    "biases that are not finite": {"intercept_2": np.full(10, -np.inf, "f4")},
     "text for weights": {"coef_1": np.full((9, 7), "x")},
     "half precision": {f"{part}_{i}": np.zeros(shape, "f2") for i, (m, n) in
                        enumerate([(64, 9), (9, 7), (7, 10)])
@@ -341,6 +353,8 @@ ENTRIES = {
     "parameters that are a list": {"parameters": [1, 2]},
     "parameters that are text": {"parameters": "eta"},
     "an unknown parameter": {"parameters": {"inertia": 0.9}},
+    "a parameter that fit would not take": {"parameters": {"n_threads": "\ud800"}},
+    "a dtype that there is none of": {"parameters": {"dtype": "float16"}},
     "no history": {"history": GONE},
     "history that is a list": {"history": [1]},
     "history without costs": {"history": {"train_acc": [], "valid_acc": []}},
@@ -364,6 +378,7 @@ ENTRIES = {
     "a background in a list": {"background": [0]},
     "a background beyond doubles": {"background": 10**400},
     "an infinite background": {"background": float("inf")},
+    "a background beyond the dtype": {"background": 1e39},
 }  # fmt: skip
 
 
