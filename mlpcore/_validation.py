@@ -105,7 +105,12 @@ def check_units(value: Any, name: str) -> tuple[int, ...]:
 
 
 def check_rows(
-    X: ArrayLike, name: str, *, dtype: np.dtype[Any] | None = None, n_features: int | None = None
+    X: ArrayLike,
+    name: str,
+    *,
+    dtype: np.dtype[Any] | None = None,
+    n_features: int | None = None,
+    finite: bool = True,
 ) -> Any:
     """Rows of finite numbers, as an array that the engine reads as it is.
 
@@ -119,6 +124,8 @@ def check_rows(
         24 bits and float64 for the rest.
     n_features : int or None
         How many columns there must be.
+    finite : bool
+        Whether to look for NaN and infinity in dense rows; else `check_finite` is still to come.
 
     Returns
     -------
@@ -157,8 +164,8 @@ def check_rows(
         array = array.astype(array.dtype.newbyteorder("="))
     if not array.flags.aligned or (array.shape[1] > 1 and array.strides[1] != array.itemsize):
         array = np.ascontiguousarray(array)
-    if array.dtype.kind == "f":
-        _check_finite(array, name, np.finfo(dtype or array.dtype).max)
+    if finite:
+        check_finite(array, name, dtype)
     return array
 
 
@@ -225,8 +232,11 @@ def check_scale(value: Any) -> tuple[float, float]:
     return scale, offset
 
 
-def _check_finite(array: NDArray[Any], name: str, largest: float) -> None:
-    """Raise for NaN, infinity, and what the network's dtype cannot hold."""
+def check_finite(array: NDArray[Any], name: str, dtype: np.dtype[Any] | None) -> None:
+    """Raise for NaN, infinity, and what the network's dtype cannot hold, in dense rows."""
+    if array.dtype.kind != "f":
+        return
+    largest = np.finfo(dtype or array.dtype).max
     for start in range(0, len(array), _ROWS_AT_A_TIME):
         block = array[start : start + _ROWS_AT_A_TIME]
         # min and max pass NaN on, and need no array of their own.

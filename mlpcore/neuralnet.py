@@ -20,6 +20,7 @@ from mlpcore._signals import exit_on_sigterm
 from mlpcore._training import History, Run
 from mlpcore._validation import (
     check_dtype,
+    check_finite,
     check_int,
     check_labels,
     check_rows,
@@ -474,9 +475,14 @@ class NeuralNetMLP(Fitted, Estimator):
 
     def _net_inputs(self, X: ArrayLike) -> NDArray[Any]:
         network = self._fitted()
-        rows = check_rows(X, "X", dtype=network.dtype, n_features=self.n_features_in_)
+        n_features = self.n_features_in_
+        rows = check_rows(X, "X", dtype=network.dtype, n_features=n_features, finite=False)
         source = _input(_scaled(rows, self._scale), network.dtype, self._scale, "dense")
-        return network.net_inputs(source, check_threads(self.n_threads))
+        try:
+            return network.net_inputs(source, check_threads(self.n_threads))
+        except ValueError:
+            check_finite(rows, "X", network.dtype)  # says where
+            raise
 
     def _check_valid(
         self,

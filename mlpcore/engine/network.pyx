@@ -24,6 +24,7 @@ from mlpcore.engine.inputs cimport (
     MOST_FEATURES,
     RECORDS,
     SLACK,
+    UINT8,
     Input,
     Rows,
     fetch_row,
@@ -32,7 +33,7 @@ from mlpcore.engine.inputs cimport (
 )
 from mlpcore.engine.kernels cimport all_finite, argmax, column_sums, small_gemm, sum_squares
 from mlpcore.engine.losses cimport loss_of, output as to_outputs
-from mlpcore.engine.team cimport Team, barrier_take
+from mlpcore.engine.team cimport Team, barrier_stop, barrier_stopped, barrier_take
 from mlpcore.engine.typedefs cimport LINE, real_t
 
 from mlpcore.engine.activations import ACTIVATIONS
@@ -244,6 +245,11 @@ cdef class Network:
         Returns
         -------
         z : ndarray, shape (n_samples, n_outputs)
+
+        Raises
+        ------
+        ValueError
+            If dense rows hold NaN, infinity or what the network's dtype can't.
         """
         return self._forward(X, n_threads, False)
 
@@ -271,6 +277,8 @@ cdef class Network:
         hold = single_threaded_blas if self.uses_blas() else contextlib.nullcontext
         with team, hold():
             team.run(lambda thread: self._blocks(X, team, z, activated))
+        if barrier_stopped(team.barrier):
+            raise ValueError(f"X must be finite as {self.dtype}")
         return z
 
     def _blocks(self, Input X, Team team, z, bint activated):
@@ -405,18 +413,33 @@ cdef void _rows_forward(const Layer* layers, int n_layers, const real_t* theta, 
         forward(&layers[i], theta, work, room.capacity, 0, rows)
 
 
+cdef bint _finite(const Layer* first, const Rows* source, Py_ssize_t rows, Room room,
+                  real_t* tag=NULL) noexcept nogil:
+    """Whether the rows that have just gone forward were finite, while they are in the cache. Of
+    records and bytes that is known."""
+    if source.kind == RECORDS or source.kind == UINT8:
+        return True
+    if room.skips:
+        return all_finite[real_t](<const real_t*> room.block.value, room.block.start[rows])
+    return all_finite[real_t](<const real_t*> room.work + room.capacity * first.x,
+                              rows * first.ld_in)
+
+
 cdef _net_inputs(Network net, Input X, Team team, Room room, real_t[:, ::1] z, bint activated):
     cdef const Layer* last = &net.layers[net.n_layers - 1]
     cdef const real_t* theta = <const real_t*> net.theta
     cdef real_t* out = <real_t*> room.work + room.capacity * last.a
     cdef Py_ssize_t row, rows, i
     with nogil:
-        while True:
+        while not barrier_stopped(team.barrier):
             row = barrier_take(team.barrier) * BLOCK
             if row >= X.rows.n_rows:
                 break
             rows = min(BLOCK, X.rows.n_rows - row)
             _rows_forward[real_t](net.layers, net.n_layers, theta, &X.rows, row, rows, room)
+            if not _finite[real_t](net.layers, &X.rows, rows, room):
+                barrier_stop(team.barrier)
+                break
             for i in range(rows):
                 if activated:
                     to_outputs[real_t](&net.loss, out + i * last.ld, last.n_out, last.width)
