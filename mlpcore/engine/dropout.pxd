@@ -10,8 +10,8 @@ cdef extern from "simd/dropout.h" nogil:
         uint64_t seed
         uint32_t epoch
 
-# Of n units of one row a share `rate` becomes zero, the others are multiplied by 1 / (1 - rate); their
-# slopes likewise, unless NULL. Layer 0 is the inputs, layer 1 the first hidden layer.
+# Of n units of one row a share `rate` becomes zero, the others are multiplied by 1 / (1 - rate);
+# their slopes likewise, unless NULL. Layer 0 is the inputs, layer 1 the first hidden layer.
 cdef void drop_units(const Dropout* dropout, int64_t row, int layer, double rate, real_t* a,
                      real_t* slope, Py_ssize_t n) noexcept nogil
 # The entries of one row of records, as inputs; what remains of them into `value`, at their places.

@@ -1,7 +1,7 @@
 """Dropout; the loops are in simd/dropout.h.
 
-Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15, 2014;
-with the factor at training time, so that prediction knows nothing of it.
+Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15,
+2014; with the factor at training time, so that prediction knows nothing of it.
 """
 
 import numpy as np

@@ -13,7 +13,7 @@ cdef double sum_squares(const real_t* a, Py_ssize_t n) noexcept nogil
 cdef void multiply(real_t* a, const real_t* b, Py_ssize_t n) noexcept nogil
 # l2 / 2 * sum(a**2) + l1 * sum(abs(a))
 cdef double penalty(const real_t* a, Py_ssize_t n, double l2, double l1) noexcept nogil
-# Columns [start, stop) of a, scaled to a norm of at most `most` each; start and stop in whole lines.
+# Columns [start, stop) of a, in whole lines, each scaled to a norm of at most `most`.
 cdef void cap_columns(real_t* a, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t start, Py_ssize_t stop,
                       double most) noexcept nogil
 cdef void transpose(const real_t* a, Py_ssize_t lda, Py_ssize_t start, Py_ssize_t stop,

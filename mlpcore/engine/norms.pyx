@@ -1,7 +1,7 @@
 """What a step cannot do chunk by chunk, since it needs a whole gradient or a whole unit.
 
-Clipping by the global norm (Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural
-networks", ICML 2013): the step has only collected the gradient, and here it is applied.
+Clipping by the global norm (Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent
+neural networks", ICML 2013): the step has only collected the gradient, and here it is applied.
 Max-norm: the weights that lead into a unit are kept within a ball (Srebro & Shraibman, COLT 2005).
 Both cost barriers of their own, so that steps without them do not come here.
 """

@@ -68,8 +68,8 @@ cdef struct Plan:
     const double* rates_of_dropout
     Dropout dropout
     const Rows* undropped
-    # Where a gradient is clipped, all of it, and the sum of squares of each TILE and of the biases of
-    # each layer.
+    # Where a gradient is clipped, all of it, and the sum of squares of each TILE and of the biases
+    # of each layer.
     double clip_norm, max_norm
     void* whole
     double* squares

@@ -83,8 +83,8 @@ cdef class Trainer:
     state : ndarray
         The optimiser's vectors, each laid out as ``network.parameters``.
     step_count : int
-        Minibatches in all epochs. Together with `epoch_count`, `state`, the network's parameters and
-        what orders the rows it is all that another trainer needs to go on.
+        Minibatches in all epochs. Together with `epoch_count`, `state`, the network's parameters
+        and what orders the rows it is all that another trainer needs to go on.
     epoch_count : int
         Epochs so far, which dropout depends on.
     learning_rate : float
@@ -186,7 +186,8 @@ cdef class Trainer:
         """Rates of what each layer reads, or ValueError."""
         n_hidden = self.network.n_layers - 1
         rates = np.array([0.0] * (len(dropout) <= n_hidden) + list(dropout), np.float64)
-        if len(dropout) not in (0, n_hidden, n_hidden + 1) or not np.all((0 <= rates) & (rates < 1)):
+        shares = np.all((0 <= rates) & (rates < 1))
+        if not shares or len(dropout) not in (0, n_hidden, n_hidden + 1):
             raise ValueError(
                 f"dropout must be a number from 0 to below 1 for each of the {n_hidden} hidden "
                 f"layers, and one in front for the inputs if at all; got {dropout}"
