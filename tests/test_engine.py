@@ -13,7 +13,7 @@ import threadpoolctl
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.team import Team, available_threads, single_threaded_blas
-from mlpcore.engine.trainer import Trainer, gradient
+from mlpcore.engine.trainer import Objective, Trainer, gradient
 
 DTYPES = ["float32", "float64"]
 
@@ -219,7 +219,7 @@ import numpy as np
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.losses import row_losses
 from mlpcore.engine.network import Network
-from mlpcore.engine.trainer import Trainer, gradient
+from mlpcore.engine.trainer import Objective, Trainer, gradient
 
 network = Network((5, 7, 3))
 X = Input(np.ones((23, 5)), "float64")
@@ -469,3 +469,22 @@ def test_rows_that_have_no_quick_way(dtype):
     for x in (X[:2], X[0], X[:1, :4], X[:1].astype(other), np.repeat(X[:1], 2, 1)[:, ::2], bad):
         assert network.row_outputs(x) is None
         assert network.classify(x) == -1
+
+
+# Loss and gradient, again and again
+
+
+@pytest.mark.parametrize("average", [False, True])
+def test_objective_of_other_parameters_in_each_call(average):
+    network, X, labels = small(rows=700)
+    weight = np.linspace(0.5, 2, 700)
+    options = {"sample_weight": weight, "l1": 0.2, "l2": 0.3, "average": average, "n_threads": 2}
+    rows = Input(X, "float64")
+    with Objective(network, rows, labels, **options) as objective:
+        for _ in range(3):
+            for array in network.coefs + network.intercepts:
+                array *= 0.7
+            loss, flat = objective()
+            expected, expected_flat = gradient(network, rows, labels, **options)
+            assert loss == expected
+            assert np.array_equal(flat, expected_flat)

@@ -412,9 +412,10 @@ cdef Py_ssize_t _steps(Plan* plan, real_t* theta, int thread, const Py_ssize_t* 
     return position
 
 
-def gradient(Network network, Input X, targets, *, sample_weight=None, double l1=0.0,
-             double l2=0.0, bint average=False, int n_threads=1):
-    """Loss over all rows and its gradient by every parameter.
+cdef class Objective:
+    """Loss over all rows and its gradient by every parameter, as often as it is asked for.
+
+    Use it as a context manager, like `Trainer`: threads and buffers are kept from call to call.
 
     Parameters
     ----------
@@ -428,31 +429,74 @@ def gradient(Network network, Input X, targets, *, sample_weight=None, double l1
     average : bool, default=False
         The mean over the rows, or by their weights; of loss and penalty, too.
     n_threads : int, default=1
+    """
+
+    cdef Trainer _trainer
+    cdef double _l1, _l2, _total
+    cdef bint _average
+    cdef object _order, _parts
+
+    def __init__(self, Network network, Input X, targets, *, sample_weight=None, double l1=0.0,
+                 double l2=0.0, bint average=False, int n_threads=1):
+        rows = X.rows.n_rows
+        self._trainer = Trainer(
+            network, X, targets, sample_weight=sample_weight, optimizer="store", keep_last=True,
+            minibatch_size=min(GRADIENT_ROWS, max(1, rows)), track_loss=True, n_threads=n_threads)
+        self._l1, self._l2, self._average = l1, l2, average
+        self._total = rows if sample_weight is None else sum(np.asarray(sample_weight).tolist())
+        self._order = np.arange(rows)
+        self._parts = list(zip(network.views(self._trainer.state)[0], network.coefs))
+
+    def __enter__(self):
+        self._trainer.__enter__()
+        return self
+
+    def __exit__(self, *error):
+        self._trainer.__exit__(*error)
+
+    def __call__(self):
+        """Evaluate with the present parameters.
+
+        Returns
+        -------
+        loss : float
+            Sum over the rows, without the penalty; or their mean with the penalty divided likewise,
+            which is what scikit-learn's L-BFGS minimises.
+        gradient : ndarray, shape (network.size,)
+            Laid out as ``network.parameters``; see `Network.views`. The same array in each call.
+        """
+        cdef Network network = self._trainer.network
+        flat = self._trainer.state
+        flat[:] = 0
+        self._trainer.epoch(self._order)
+        loss = self._trainer.plan.loss_sum
+        penalty = self._l2 / 2 * network.weights_squared() if self._l2 else 0.0
+        for part, w in self._parts:
+            if self._l2:
+                part += self._l2 * w
+            if self._l1:
+                part += self._l1 * np.sign(w)
+                penalty += self._l1 * float(np.abs(w).sum(dtype=np.float64))
+        if self._average:
+            loss = (loss + penalty) / self._total
+            flat /= self._total
+        return loss, flat
+
+
+def gradient(Network network, Input X, targets, **options):
+    """Loss over all rows and its gradient by every parameter.
+
+    Parameters
+    ----------
+    network, X, targets
+        See `Objective`.
+    **options
+        Likewise.
 
     Returns
     -------
-    loss : float
-        Sum over the rows, without the penalty; or their mean with the penalty divided likewise,
-        which is what scikit-learn's L-BFGS minimises.
-    gradient : ndarray, shape (network.size,)
-        Laid out as ``network.parameters``; see `Network.views`.
+    loss, gradient : float and ndarray
+        See `Objective.__call__`.
     """
-    cdef Trainer trainer = Trainer(
-        network, X, targets, sample_weight=sample_weight, optimizer="store", keep_last=True,
-        minibatch_size=min(GRADIENT_ROWS, max(1, X.rows.n_rows)), track_loss=True,
-        n_threads=n_threads)
-    with trainer:
-        trainer.epoch(np.arange(X.rows.n_rows))
-    loss, flat = trainer.plan.loss_sum, trainer.state
-    penalty = l2 / 2 * network.weights_squared() if l2 else 0.0
-    for part, w in zip(network.views(flat)[0], network.coefs):
-        if l2:
-            part += l2 * w
-        if l1:
-            part += l1 * np.sign(w)
-            penalty += l1 * float(np.abs(w).sum(dtype=np.float64))
-    if average:
-        total = X.rows.n_rows if sample_weight is None else sum(np.asarray(sample_weight).tolist())
-        loss = (loss + penalty) / total
-        flat /= total
-    return loss, flat
+    with Objective(network, X, targets, **options) as objective:
+        return objective()
