@@ -1,5 +1,6 @@
 /* A barrier for a few threads that meet every few microseconds. It spins, since sleeping costs more
- * than the wait, but gives its core away after a while, so that a loaded machine does not hang. */
+ * than the wait. On a loaded machine, where the one that is waited for may have no core, it gives its
+ * own away by sleeping: who spins or yields uses up the time that is due to both. */
 #ifndef MLP_BARRIER_H
 #define MLP_BARRIER_H
 
@@ -7,11 +8,17 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
+#if defined(__linux__)
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 /* What threads write lies on lines of its own. */
 typedef struct {
     _Alignas(64) atomic_int arrived;
-    _Alignas(64) atomic_int generation;
+    _Alignas(64) atomic_uint generation;
+    atomic_int sleepers;
     _Alignas(64) atomic_int stop;
     _Alignas(64) atomic_long next;
     _Alignas(64) atomic_long turn;
@@ -23,6 +30,7 @@ static inline mlp_team *mlp_team_new(int size) {
     if (team) {
         atomic_init(&team->arrived, 0);
         atomic_init(&team->generation, 0);
+        atomic_init(&team->sleepers, 0);
         atomic_init(&team->stop, 0);
         atomic_init(&team->next, 0);
         atomic_init(&team->turn, 0);
@@ -58,24 +66,42 @@ static inline void mlp_pause(void) {
 #endif
 }
 
-/* Spins since the start of a wait: a pause, and after a while somebody else's turn on this core. */
-static inline void mlp_relax(int spins) {
-    if (spins < 2000)
-        mlp_pause();
-    else
-        sched_yield();
-}
-
+/* How often a wait looks again at once. */
+enum { MLP_SPINS = 2000 };
 /* Wait until numbers 0 to `number` - 1 have had their turns; true when the work has been stopped. */
 static inline int mlp_team_await_turn(mlp_team *team, long number) {
     for (int spins = 0; atomic_load_explicit(&team->turn, memory_order_acquire) != number; spins++) {
         if (mlp_team_stopped(team)) return 1;
-        mlp_relax(spins);
+        if (spins < MLP_SPINS)
+            mlp_pause();
+        else
+            nanosleep(&(struct timespec){0, 50000}, NULL);
     }
     return mlp_team_stopped(team);
 }
 static inline void mlp_team_end_turn(mlp_team *team) {
     atomic_fetch_add_explicit(&team->turn, 1, memory_order_release);
+}
+
+/* Sleep until the generation is another one, or for a millisecond, so that a stop is seen. */
+static inline void mlp_team_sleep(mlp_team *team, unsigned generation) {
+#if defined(__linux__)
+    const struct timespec most = {0, 1000000};
+    atomic_fetch_add(&team->sleepers, 1);
+    syscall(SYS_futex, &team->generation, FUTEX_WAIT_PRIVATE, generation, &most, NULL, 0);
+    atomic_fetch_sub(&team->sleepers, 1);
+#else
+    (void)team, (void)generation;
+    sched_yield();
+#endif
+}
+static inline void mlp_team_wake(mlp_team *team) {
+#if defined(__linux__)
+    if (atomic_load(&team->sleepers))
+        syscall(SYS_futex, &team->generation, FUTEX_WAKE_PRIVATE, team->size, NULL, NULL, 0);
+#else
+    (void)team;
+#endif
 }
 
 /* True when the work has been stopped. The last one in calls `reset` work by clearing `next`. */
@@ -84,18 +110,23 @@ static inline int mlp_team_wait(mlp_team *team) {
         atomic_store_explicit(&team->next, 0, memory_order_relaxed);
         return mlp_team_stopped(team);
     }
-    int generation = atomic_load_explicit(&team->generation, memory_order_acquire);
+    unsigned generation = atomic_load_explicit(&team->generation, memory_order_acquire);
     if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) == team->size - 1) {
         atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
         atomic_store_explicit(&team->next, 0, memory_order_relaxed);
-        atomic_store_explicit(&team->generation, generation + 1, memory_order_release);
+        /* Before `sleepers` is read, for everybody: else somebody could fall asleep in between. */
+        atomic_store(&team->generation, generation + 1);
+        mlp_team_wake(team);
         return mlp_team_stopped(team);
     }
     for (int spins = 0;; spins++) {
         if (atomic_load_explicit(&team->generation, memory_order_acquire) != generation)
             return mlp_team_stopped(team);
         if (mlp_team_stopped(team)) return 1;
-        mlp_relax(spins);
+        if (spins < MLP_SPINS)
+            mlp_pause();
+        else
+            mlp_team_sleep(team, generation);
     }
 }
 
