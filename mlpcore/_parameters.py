@@ -85,6 +85,7 @@ def check_parameters(model: NeuralNetMLP) -> dict[str, Any]:
         "beta_1": check_fraction(model.beta_1, "beta_1"),
         "beta_2": check_fraction(model.beta_2, "beta_2"),
         "weight_decay": check_float(model.weight_decay, "weight_decay", low=0),
+        "dropout": _check_dropout(model.dropout, len(n_hidden)),
     }  # fmt: skip
 
 
@@ -99,6 +100,21 @@ def check_activation(value: Any, n_layers: int) -> tuple[str, ...]:
             f"{len(names)}."
         )
     return names
+
+
+def _check_dropout(value: Any, n_layers: int) -> tuple[float, ...]:
+    """What is left out of the inputs and of each hidden layer; empty for nothing at all."""
+    if isinstance(value, (str, bytes)) or not np.iterable(value):
+        rates = (check_fraction(value, "dropout"),) * n_layers
+    else:
+        rates = tuple(check_fraction(rate, "dropout") for rate in value)
+        if len(rates) not in (n_layers, n_layers + 1):
+            raise ValueError(
+                f"dropout must be one number, one for each of the {n_layers} hidden layers, or one "
+                f"more, in front, for the inputs; got {len(rates)}."
+            )
+    rates = (0.0,) * (n_layers + 1 - len(rates)) + rates
+    return rates if any(rates) else ()
 
 
 def decisive(settings: dict[str, Any]) -> dict[str, Any]:

@@ -226,6 +226,8 @@ class Run:
             packed = take(arrays, name, flat.dtype, pack(network, flat).shape)
             unpack(network, packed, flat)
         self._trainer.step_count = check_int(about["steps"], "steps", low=0, high=2**62)
+        self._trainer.seed = check_int(about["seed"], "seed", low=0, high=2**64 - 1)
+        self._trainer.epoch_count = epoch
         self._best = self._restore_best(about["best"], arrays)
         for weights in (network.parameters, self._best.parameters):
             if not np.isfinite(weights).all():
@@ -263,6 +265,7 @@ class Run:
             "run": self._identity,
             "epoch": kept.epoch,
             "steps": kept.steps,
+            "seed": self._trainer.seed,
             "random": random,
             "best": {"figure": kept.best.figure, "waited": kept.best.waited},
         }

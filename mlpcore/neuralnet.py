@@ -34,17 +34,17 @@ from mlpcore.engine.network import Network
 from mlpcore.engine.trainer import Trainer
 
 # Settings that the trainer knows by the same name.
-_RULE = ("optimizer", "l2", "momentum", "beta_1", "beta_2", "weight_decay")
+_RULE = ("optimizer", "l2", "momentum", "beta_1", "beta_2", "weight_decay", "dropout")
 
 _AS_IT_IS = (1.0, 0.0)  # scale and offset
 
 
 class NeuralNetMLP(Fitted, Estimator):
-    """Multi-layer perceptron classifier: logistic units, stochastic gradient descent.
+    """Multi-layer perceptron classifier: logistic units, stochastic gradient descent, and others.
 
     The class of the textbook [1]_, chapter 12, with the same parameters, results and history, on a
     compiled engine. With float64 data and the same seed, the history equals the textbook's, epoch
-    by epoch.
+    by epoch. What the book does not have is off by default.
 
     Parameters
     ----------
@@ -102,6 +102,9 @@ class NeuralNetMLP(Fitted, Estimator):
         from 0 to below 1.
     weight_decay : float, default=0.01
         Of "adamw": each step takes ``eta * weight_decay`` of every weight, 0 or more.
+    dropout : float or sequence of float, default=0.0
+        The share of hidden units, of all layers or of each, that a row does without in an epoch of
+        training, from 0 to below 1; one number more, in front, is that of the inputs.
 
     Attributes
     ----------
@@ -181,6 +184,7 @@ class NeuralNetMLP(Fitted, Estimator):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         weight_decay: float = 0.01,
+        dropout: float | Sequence[float] = 0.0,
     ) -> None:
         self.n_hidden = n_hidden
         self.l2 = l2
@@ -204,6 +208,7 @@ class NeuralNetMLP(Fitted, Estimator):
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.weight_decay = weight_decay
+        self.dropout = dropout
 
     def fit(
         self,
@@ -285,7 +290,16 @@ class NeuralNetMLP(Fitted, Estimator):
         rng = np.random.RandomState(settings["seed"])
         for weights in network.coefs:
             weights[:] = rng.normal(0.0, 0.1, weights.shape)
-        train_input = _input(X, dtype, scale, self.input_path, settings["n_threads"])
+        drops_inputs = settings["dropout"][:1] > (0,)
+        # Dropped inputs are 0, which is not the background, as a rule.
+        path = "dense" if drops_inputs and self.input_path == "auto" else self.input_path
+        train_input = _input(X, dtype, scale, path, settings["n_threads"])
+        if drops_inputs and train_input.background:
+            raise ValueError(
+                "dropout of inputs on the sparse path is for data that are mostly 0; these are "
+                f'mostly {train_input.background:g}. Use input_path="dense".'
+            )
+        seed = settings["seed"]
         trainer = Trainer(
             network,
             train_input,
@@ -296,6 +310,7 @@ class NeuralNetMLP(Fitted, Estimator):
             valid_targets=valid_labels,
             learning_rate=settings["eta"],
             **{name: settings[name] for name in _RULE},
+            seed=int(rng.randint(2**32, dtype=np.uint64)) if seed is None else seed,
             minibatch_size=settings["minibatch_size"],
             n_threads=settings["n_threads"],
         )

@@ -25,7 +25,7 @@ NEVER = 10**6  # epochs, so that no child finishes by itself
 FAST = {"n_hidden": 9, "eta": 0.01, "l2": 0.01, "minibatch_size": 20, "seed": 1, "n_threads": 1}
 # One with all that a run may have to keep beside the weights.
 RICH = {**FAST, "n_hidden": (9, 7), "activation": ("relu", "tanh"), "optimizer": "adam",
-        "early_stopping": "cost", "patience": NEVER, "eval_every": 2}  # fmt: skip
+        "dropout": 0.2, "early_stopping": "cost", "patience": NEVER, "eval_every": 2}  # fmt: skip
 kind = FAST
 
 

@@ -73,6 +73,11 @@ CASES = {
     "momentum": {"optimizer": "momentum"},
     "nesterov": {"optimizer": "nesterov", "dtype": "float64"},
     "adam": {"optimizer": "adam", "n_hidden": (7, 5)},
+    "dropout": {"dropout": 0.5},
+    "dropout, online": {"dropout": 0.2, "minibatch_size": 1, "epochs": 3},
+    "dropout of inputs": {"dropout": (0.2, 0.5, 0.0), "n_hidden": (7, 5), "optimizer": "adamw"},
+    "dropout, adam, early stopping": {"dropout": 0.3, "optimizer": "adam", "patience": 1,
+                                      "early_stopping": True, "eta": 0.05, "epochs": 12},
     "adamw": {"optimizer": "adamw", "weight_decay": 0.1},
     "adam, online": {"optimizer": "adam", "minibatch_size": 1, "epochs": 3},
     "adam, early stopping": {"optimizer": "adam", "early_stopping": True, "patience": 2,
@@ -170,13 +175,15 @@ def test_fewer_epochs_than_there_are():
         model(3).fit(*DATA, checkpoint="run.ckpt")
 
 
-def test_without_a_seed_the_run_goes_on_with_its_own_draws():
-    model(8, seed=None, callback=stop_after(3)).fit(*DATA, checkpoint="a.ckpt")
+@pytest.mark.parametrize("part", [{"shuffle": True}, {"shuffle": False, "dropout": 0.5}])
+def test_without_a_seed_the_run_goes_on_with_its_own_draws(part):
+    keywords = {"seed": None, **part}
+    model(8, **keywords, callback=stop_after(3)).fit(*DATA, checkpoint="a.ckpt")
     shutil.copy("a.ckpt", "b.ckpt")
-    a = model(8, seed=None).fit(*DATA, checkpoint="a.ckpt")
-    b = model(8, seed=None).fit(*DATA, checkpoint="b.ckpt")
+    a = model(8, **keywords).fit(*DATA, checkpoint="a.ckpt")
+    b = model(8, **keywords).fit(*DATA, checkpoint="b.ckpt")
     assert_same(a, b)
-    assert not np.array_equal(a.w_h, model(8, seed=None).fit(*DATA).w_h)
+    assert not np.array_equal(a.w_h, model(8, **keywords).fit(*DATA).w_h)
 
 
 def test_the_checkpoint_costs_the_run_no_bit():
@@ -246,6 +253,7 @@ OTHER_PARAMETERS = {
     "beta_1": 0.8,
     "beta_2": 0.99,
     "weight_decay": 0.5,
+    "dropout": 0.1,
 }
 # With these, those matter.
 USED_WITH = {
@@ -616,6 +624,9 @@ ABOUT = {
     "a text for an epoch": {"epoch": "2"},
     "more epochs than evaluations": {"epoch": 3},
     "an epoch beyond all numbers": {"epoch": 10**30},
+    "no seed": {"seed": GONE},
+    "a negative seed": {"seed": -1},
+    "a seed beyond all numbers": {"seed": 2**64},
     "no steps": {"steps": GONE},
     "negative steps": {"steps": -1},
     "steps beyond all numbers": {"steps": 2**63},

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from oracle import UNITS, cross_entropy, initial, logistic
+from oracle import UNITS, cross_entropy, dropout_factors, initial, logistic
 
 from mlpcore import NeuralNetMLP, load_digits
 
@@ -43,48 +43,59 @@ RULES = {
 }
 
 
-def train(units, hidden, rule):
-    """Layers and costs after some epochs."""
+def train(units, hidden, rule, dropout=None):
+    """Layers and costs after some epochs; dropout: of the inputs and of each hidden layer."""
     rng = np.random.RandomState(3)
     layers = initial((X.shape[1], *hidden, 10), rng)
     targets = np.eye(10)[Y]
     states = [[np.zeros(2).tolist() for _ in pair] for pair in layers]
     costs, t = [], 0
 
-    def forward(rows):
-        z, a = [], [rows]
-        for (w, b), unit in zip(layers, [*units, "identity"], strict=True):
+    def factors(epoch, rows, layer):
+        """What the inputs, or a hidden layer's activations, are multiplied by."""
+        if dropout is None:
+            return 1.0
+        size = [X.shape[1], *hidden][layer]
+        return np.array([dropout_factors(3, epoch, row, layer, dropout[layer], size)
+                         for row in rows.tolist()])  # fmt: skip
+
+    def forward(rows, drop):
+        z, a = [], [rows * drop[0]]
+        for (w, b), unit, factor in zip(layers, [*units, "identity"], drop[1:], strict=True):
             z.append(a[-1] @ w + b)
-            a.append(UNITS[unit][0](z[-1]))
+            a.append(UNITS[unit][0](z[-1]) * factor)
         return z, a
 
-    for _ in range(EPOCHS):
+    no_drop = [1.0] * (len(layers) + 1)
+
+    for epoch in range(EPOCHS):
         order = np.arange(len(X))
         rng.shuffle(order)
         for start in range(0, len(X) - BATCH + 1, BATCH):
             rows = order[start : start + BATCH]
             t += 1
-            z, a = forward(X[rows])
+            drop = [*(factors(epoch, rows, i) for i in range(len(layers))), 1.0]
+            z, a = forward(X[rows], drop)
             error = logistic(z[-1]) - targets[rows]
             for i in reversed(range(len(layers))):
                 w, b = layers[i]
                 steps = -ETA * (a[i].T @ error + L2 * w), -ETA * error.sum(axis=0)
                 if i > 0:
-                    error = (error @ w.T) * UNITS[units[i - 1]][1](z[i - 1])
+                    error = (error @ w.T) * UNITS[units[i - 1]][1](z[i - 1]) * drop[i]
                 # Biases do not decay.
                 more = [(w,), (0,)] if rule is adamw else [(), ()]
                 layers[i] = tuple(
                     old + rule(step, state, t, *rest)
                     for old, step, state, rest in zip((w, b), steps, states[i], more, strict=True)
                 )
-        outputs = forward(X)[0][-1]
+        outputs = forward(X, no_drop)[0][-1]
         penalty = L2 * sum((w**2).sum() for w, _ in layers)
         costs.append(cross_entropy(outputs, targets).sum() + penalty)
     return layers, costs
 
 
-def assert_close(nn, units, hidden, rule):
-    layers, costs = train(units, hidden, rule)
+def assert_close(nn, units, hidden, rule, dropout=None):
+    layers, costs = train(units, hidden, rule, dropout)
     assert np.allclose(nn.eval_["cost"], costs, rtol=1e-9)
     for mine, (w, _) in zip(nn.coefs_, layers, strict=True):
         assert np.allclose(mine, w, rtol=1e-7, atol=1e-9)
@@ -121,3 +132,32 @@ def test_an_activation_for_each_hidden_layer():
 def test_activations_for_another_number_of_layers(activation):
     with pytest.raises(ValueError, match="one for each of the 2 hidden layers; got"):
         fit(n_hidden=(3, 3), activation=activation)
+
+
+@pytest.mark.parametrize(
+    ("dropout", "rates"),
+    [(0.5, [0, 0.5, 0.5]), ((0.0, 0.3), [0, 0, 0.3]), ((0.2, 0.5, 0.1), [0.2, 0.5, 0.1])],
+)
+def test_dropout(dropout, rates):
+    nn = fit(n_hidden=(13, 7), activation=("relu", "tanh"), dropout=dropout)
+    assert_close(nn, ["relu", "tanh"], [13, 7], RULES["sgd"][0], rates)
+
+
+def test_no_dropout_is_none():
+    for none in (0, 0.0, [0], (0, 0.0)):
+        assert np.array_equal(fit(n_hidden=13, dropout=none).w_h, fit(n_hidden=13).w_h)
+    assert not np.array_equal(fit(n_hidden=13, dropout=0.01).w_h, fit(n_hidden=13).w_h)
+
+
+def test_dropout_takes_the_inputs_way_that_it_can():
+    background = np.where(np.random.default_rng(1).random(X.shape) < 0.8, -1.0, X)
+    nn = NeuralNetMLP(5, epochs=1, seed=1)
+    assert nn.fit(background, Y).input_path_ == "sparse"
+    assert nn.set_params(dropout=0.5).fit(background, Y).input_path_ == "sparse"
+    assert nn.set_params(dropout=(0.5, 0.5)).fit(background, Y).input_path_ == "dense"
+    with pytest.raises(ValueError, match=r"these are mostly -1\. Use input_path"):
+        nn.set_params(input_path="sparse").fit(background, Y)
+    dense = nn.set_params(input_path="dense").fit(background + 1, Y)
+    sparse = nn.set_params(input_path="sparse").fit(background + 1, Y)
+    assert sparse.input_path_ == "sparse"
+    assert np.allclose(dense.w_h, nn.w_h)

@@ -46,6 +46,7 @@ BAD_PARAMETERS = {
     "optimizer": ["", "store", "lbfgs", None, 1, True, b"sgd", ["sgd"]],
     "momentum": [-0.1, 1, 1.5, None, "0.9", True, HUGE, float("nan"), [0.9]],
     "beta_1": [-0.1, 1, 1.5, None, "0.9", True, HUGE, float("nan"), [0.9]],
+    "dropout": [-0.1, 1, 1.5, None, "0.5", True, HUGE, float("nan"), [0.1] * 3, [], [1.0], ["x"]],
     "weight_decay": [-1, float("nan"), float("inf"), "0.1", None, True, 1j, HUGE, [0.1]],
     "beta_2": [-0.1, 1, 1.5, None, "0.9", True, HUGE, float("nan"), [0.9]],
 }  # fmt: skip

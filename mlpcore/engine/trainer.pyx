@@ -5,7 +5,7 @@ import contextlib
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
@@ -87,6 +87,7 @@ cdef class Trainer:
         and what orders the rows it is all that another trainer needs to go on.
     epoch_count : int
         Epochs so far, which dropout depends on.
+    seed : int
     learning_rate : float
     """
 
@@ -256,6 +257,14 @@ cdef class Trainer:
     @learning_rate.setter
     def learning_rate(self, double rate):
         self.plan.learning_rate = rate
+
+    @property
+    def seed(self):
+        return self.plan.dropout.seed
+
+    @seed.setter
+    def seed(self, uint64_t seed):
+        self.plan.dropout.seed = seed
 
     @property
     def epoch_count(self):
