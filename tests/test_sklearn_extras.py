@@ -497,6 +497,7 @@ def test_class_weights_in_parts():
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+@pytest.mark.filterwarnings("ignore:.*iprint.*:DeprecationWarning")  # of older scikit-learn
 def test_starting_weights(solver):
     """As in scikit-learn where one puts them into the lists before a warm start."""
     rng = np.random.default_rng(0)
