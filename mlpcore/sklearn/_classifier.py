@@ -137,7 +137,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     >>> from mlpcore import load_digits
     >>> from mlpcore.sklearn import MLPClassifier
     >>> X, y = load_digits()
-    >>> clf = MLPClassifier(random_state=1, learning_rate="one_cycle", max_iter=20)
+    >>> clf = MLPClassifier(random_state=1, learning_rate="one_cycle", learning_rate_init=0.01,
+    ...                     max_iter=20)
     >>> clf.fit(X[:1500], y[:1500]).score(X[1500:], y[1500:]) > 0.9
     True
     """
