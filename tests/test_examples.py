@@ -249,6 +249,17 @@ def test_switch_from_scikit_learn(offline, tmp_path):
 
 
 @needs_mnist
+@pytest.mark.parametrize(("held_out", "images"), [([], "10,000"), (["--validate"], "5,000")])
+def test_one_second_passes_the_textbooks_accuracy(held_out, images, tmp_path):
+    """However long it takes here."""
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    done = run("one_second.py", *held_out, env=os.environ, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (percent,) = re.findall(rf"seed 1: (\d+\.\d+)% of {images} images", done.stdout)
+    assert float(percent) > 97.54
+
+
+@needs_mnist
 def test_training_on_mnist_gives_the_textbooks_numbers(tmp_path):
     done = run(
         *("train_mnist.py", "--data", Path(MNIST).resolve(), "--epochs", 3, "--dtype", "float64"),
