@@ -234,3 +234,47 @@ def test_targets_and_weights_must_fit(arguments, message):
 def test_activations_must_be_one_for_each_hidden_layer():
     with pytest.raises(ValueError, match="each of the 2 hidden layers; got 1"):
         Network((3, 4, 5, 2), activation=["relu"])
+
+
+# What takes the short way of online learning, and what looks alike but must not.
+ONLINE = {
+    "plain": {},
+    "L2": {"l2": 0.1},
+    "average": {"average": True, "l2": 0.1},
+    "weighted": {"weighted": True},
+    "weighted, average": {"weighted": True, "average": True, "l2": 0.1},
+    "L1": {"l1": 0.05},
+    "momentum": {"optimizer": "momentum"},
+    "tracked": {"track_loss": True},
+    "dropout": {"dropout": (0.5, 0.3), "seed": 4},
+    "dropout of inputs": {"dropout": (0.2, 0.5, 0.3), "seed": 4},
+    "clipped": {"clip_norm": 0.2},
+    "max-norm": {"max_norm": 0.9},
+    "rates": {"rates": np.linspace(0, 0.02, 40)},
+}
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error", "huber"])
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+@pytest.mark.parametrize("way", ONLINE)
+def test_minibatches_of_one_row_are_the_same_for_dense_and_sparse_rows(way, activation, loss):
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(40, 30))
+    X[rng.random(X.shape) < 0.8] = 0
+    t = rng.dirichlet(np.ones(4), 40)
+    settings = dict(ONLINE[way])
+    weight = rng.uniform(0.5, 2, 40) if settings.pop("weighted", False) else None
+    rates = settings.pop("rates", None)
+    results = []
+    for path in ("dense", "sparse"):
+        network = Network((30, 9, 7, 4), activation=activation, loss=loss)
+        for w in network.coefs:
+            w[:] = np.random.default_rng(2).normal(0, 0.4, w.shape)
+        trainer = Trainer(network, Input(X, "float64", path=path), t, sample_weight=weight,
+                          learning_rate=0.02, **settings)  # fmt: skip
+        with trainer:
+            for _ in range(3):
+                trainer.epoch(np.arange(40), rates)
+            assert (trainer.step_count, trainer.epoch_count) == (120, 3)
+        results.append(network.parameters.copy())
+    np.testing.assert_allclose(*results, rtol=1e-10, atol=1e-12)
