@@ -30,11 +30,11 @@ fi
 
 # What reaches the engine, and what reads files of strangers. Left out is what would only repeat
 # that at a fifth of the speed (examples, benchmarks, figures), and what compiles.
-tests=(activations blas concurrency engine exactness gradients idx interrupt losses neuralnet npz
-    optimizers parameters persistence sparse_input sparse_path textbook validation)
+tests=(activations blas concurrency dropout engine exactness gradients idx interrupt losses neuralnet
+    norms npz optimizers parameters persistence sparse_input sparse_path textbook training validation)
 if [ "$sanitizer" = thread ]; then
     # Threads only: a race does not depend on the values, and files have none.
-    tests=(concurrency engine exactness)
+    tests=(concurrency engine exactness training)
     # NumPy's BLAS hands work to threads of its own in a way that the sanitizer cannot see into, and
     # is blamed for it. It has none with this, and nothing needs a suppression.
     export OPENBLAS_NUM_THREADS=1
