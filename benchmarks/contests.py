@@ -5,7 +5,7 @@ takes the medians, `times[case][entry]`, and gives the number to compare with it
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from benchmarks.tasks import Task
@@ -57,6 +57,7 @@ class Contest:
     axis: str = ""  # the picture's; "": none
     per_row: bool = False  # times are divided by the rows: cases have unlike numbers of them
     fresh: bool = False  # a new process for every round, and no warm-up
+    reference: "Entry | None" = None  # whose outcome all must reach; None: the textbook's class
     rounds: int = 5
 
 
@@ -235,6 +236,56 @@ PREDICT = Contest(
     unit="s a call",
 )
 
+# The drop-in for scikit-learn's estimators: the import line is all that differs.
+OURS = Entry("mlpcore", "estimators", {"library": "mlpcore.sklearn"})
+THEIRS = Entry("scikit-learn", "estimators", {"library": "sklearn.neural_network"})
+BATCH = 200  # scikit-learn's
+ON_MNIST = Task(batch=BATCH, rows=60_000, valid=0)
+DIGITS = Task(data="digits", columns=64, rows=1_797, valid=0, batch=BATCH, dtype="float64")
+CANCER = Task(data="breast cancer", columns=30, rows=569, valid=0, batch=BATCH, dtype="float64")
+TABLES = (("MNIST", ON_MNIST, 5), ("digits", DIGITS, 100), ("breast cancer", CANCER, 100))
+SOLVERS = "adam", "sgd", "lbfgs"
+
+ESTIMATORS = Contest(
+    "estimators",
+    "MLPClassifier(random_state=1).fit, with either import line",
+    tuple(
+        Case(
+            f"{name}, {solver}", replace(task, solver=solver, repeat=epochs), quick=name == "digits"
+        )
+        for name, task, epochs in TABLES
+        for solver in SOLVERS
+    ),
+    (OURS, THEIRS),
+    tuple(
+        against("scikit-learn", 1.5 if solver == "lbfgs" else least, f"{name}, {solver}")
+        for (name, _, _), least in zip(TABLES, (3, 4, 4), strict=True)
+        for solver in SOLVERS
+    ),
+    about="One hidden layer of 100 relu units and minibatches of 200, scikit-learn's defaults: all "
+    "60,000 images of MNIST in float32, and two small tables in float64. Both libraries draw the "
+    "same numbers and end with the same loss. Checks and everything else that fit does is in the "
+    "time, spread over 5 epochs (MNIST) or 100.",
+    reference=THEIRS,
+)
+
+ONE_ROW = Contest(
+    "estimators-predict",
+    "MLPClassifier.predict with 784-100-10, with either import line",
+    (
+        Case(
+            "1 row",
+            Task("predict", rows=5_500, valid=1_000, batch=1, solver="adam"),
+            quick=True,
+        ),
+        Case("1,000 rows", Task("predict", rows=5_500, valid=10_000, batch=1_000, solver="adam")),
+    ),
+    (OURS, THEIRS),
+    (against("scikit-learn", 3, "1 row"), against("scikit-learn", 3, "1,000 rows")),
+    unit="s a call",
+    reference=THEIRS,
+)
+
 ROWS = 10_000, 30_000, 100_000, 300_000, 1_000_000
 MANY_ROWS = Contest(
     "rows",
@@ -315,7 +366,7 @@ THREADS = Contest(
 CONTESTS = {
     contest.name: contest
     for contest in (
-        MAIN, MINIBATCH, FLOAT64, GAUSSIAN, WIDE, DEEP, NARROW, PREDICT, MANY_ROWS, MEMORY,
-        WIDTH, DENSITY, THREADS,
+        MAIN, MINIBATCH, FLOAT64, GAUSSIAN, WIDE, DEEP, NARROW, PREDICT, ESTIMATORS, ONE_ROW,
+        MANY_ROWS, MEMORY, WIDTH, DENSITY, THREADS,
     )
 }  # fmt: skip

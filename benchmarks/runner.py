@@ -101,8 +101,9 @@ def require_equal(outcome: dict | None, reference: dict | None, task: Task) -> N
 def run_case(contest: Contest, case: Case, threads: int) -> dict:
     """All entries in turn, a warm-up and then the rounds; every sample of every entry."""
     record = {"label": case.label, "task": asdict(case.task), "reference": None, "entries": {}}
-    if len({entry.module for entry in contest.entries}) > 1:
-        with Worker(TEXTBOOK, replace(case, setting={"threads": threads}), threads) as worker:
+    if contest.reference or len({entry.module for entry in contest.entries}) > 1:
+        entry = contest.reference or TEXTBOOK
+        with Worker(entry, replace(case, setting={"threads": threads}), threads) as worker:
             record["reference"] = worker.run()["outcome"]
     with ExitStack() as stack:
         workers: dict[str, Worker] = {}

@@ -17,7 +17,7 @@ class Task:
     """What is to be done; the defaults are the textbook's network on MNIST."""
 
     action: str = "fit"  # or "predict", "memory"
-    data: str = "mnist"  # or "made-up"
+    data: str = "mnist"  # or "made-up"; "digits" and "breast cancer" are scikit-learn's
     rows: int = 55_000
     valid: int = 5_000
     columns: int = 784  # of made-up data
@@ -29,6 +29,7 @@ class Task:
     eta: float = 0.0005
     l2: float = 0.01
     seed: int = 1
+    solver: str = ""  # of scikit-learn's estimators; "" in all other contests
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -62,7 +63,12 @@ class Data(NamedTuple):
 def load(task: Task) -> Data:
     """The data of `task`, the same in every process."""
     total = task.rows + task.valid
-    X, y = mnist(total) if task.data == "mnist" else made_up(task, total)
+    if task.data == "mnist":
+        X, y = mnist(total)
+    elif task.data == "made-up":
+        X, y = made_up(task, total)
+    else:
+        X, y = small_table(task)
     if X.dtype == np.uint8 and task.dtype != "uint8":
         levels = (np.arange(256) / 255 - 0.5) * 2
         X = levels.astype(task.dtype)[X]
@@ -99,6 +105,15 @@ def made_up(task: Task, total: int) -> tuple[np.ndarray, np.ndarray]:
         X[rng.random(X.shape, np.float32) >= task.density] = BACKGROUND
     teacher = rng.standard_normal((task.columns, N_CLASSES)).astype(task.dtype)
     return X, np.argmax((X - X.mean(axis=0)) @ teacher, axis=1)
+
+
+def small_table(task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """A table of scikit-learn's, its columns centred and scaled."""
+    from sklearn.datasets import load_breast_cancer, load_digits
+
+    X, y = {"digits": load_digits, "breast cancer": load_breast_cancer}[task.data](return_X_y=True)
+    spread = X.std(axis=0)
+    return ((X - X.mean(axis=0)) / np.where(spread == 0, 1, spread)).astype(task.dtype), y
 
 
 class Start:

@@ -1,0 +1,66 @@
+"""MLPClassifier of scikit-learn or of mlpcore: the same program after either import line.
+
+`setting["library"]` is the module that the import line names. Nothing else differs, and by the same
+`random_state` the outcomes of both are the same.
+"""
+
+import importlib
+import os
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from benchmarks.contestants.textbook import BLAS, settings
+from benchmarks.tasks import Data, Task, accuracy
+
+__all__ = ["ACTIONS", "settings"]
+
+
+def classifier(task: Task, setting: dict):
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    # mlpcore counts its own threads by this; scikit-learn's are BLAS's, which run() holds.
+    os.environ["OMP_NUM_THREADS"] = str(setting["threads"])
+    kind = importlib.import_module(setting["library"]).MLPClassifier
+    return kind(
+        task.hidden,
+        solver=task.solver,
+        batch_size=min(task.batch, task.rows),
+        tol=0,
+        n_iter_no_change=10**6,
+        random_state=task.seed,
+    )
+
+
+class Fit:
+    def __init__(self, task: Task, data: Data, setting: dict) -> None:
+        self.task, self.data, self.setting = task, data, setting
+        self.model = classifier(task, setting)
+
+    def run(self, epochs: int) -> None:
+        with BLAS.limit(limits=self.setting["threads"]):
+            self.model.set_params(max_iter=epochs).fit(self.data.X, self.data.y)
+
+    def outcome(self) -> dict[str, float]:
+        # Where L-BFGS ends up after many iterations is a matter of rounding, in both libraries.
+        cost = {} if self.task.solver == "lbfgs" else {"cost": float(self.model.loss_)}
+        return {**cost, "train_acc": self.model.score(self.data.X, self.data.y)}
+
+
+class Predict:
+    def __init__(self, task: Task, data: Data, setting: dict) -> None:
+        self.setting, self.y = setting, data.y_valid
+        self.model = classifier(task.training, setting).set_params(max_iter=1)
+        self.model.fit(data.X, data.y)
+        self.calls = np.split(data.X_valid, len(self.y) // task.batch)
+
+    def run(self, passes: int) -> None:
+        with BLAS.limit(limits=self.setting["threads"]):
+            for _ in range(passes):
+                self.labels = [self.model.predict(x) for x in self.calls]
+
+    def outcome(self) -> dict[str, float]:
+        return {"valid_acc": accuracy(np.concatenate(self.labels), self.y)}
+
+
+ACTIONS = {"fit": Fit, "predict": Predict}
