@@ -22,6 +22,8 @@ DIRECTIVES = {
     "initializedcheck": DEBUG,
     "cdivision": True,
     "embedsignature": True,
+    # tests/test_concurrency.py, and the whole suite without the GIL: see tools/freethreaded.sh.
+    "freethreading_compatible": True,
 }
 
 # No -march=native: simd/ holds one copy of the hot loops per instruction set and picks at run

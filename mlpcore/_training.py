@@ -139,7 +139,11 @@ class Run:
             figures = {"cost": loss + penalty, "train_acc": train_hits / self._n_samples}
             if self._n_valid:
                 figures["valid_acc"] = valid_hits / self._n_valid
-        if not math.isfinite(figures.get("cost", penalty)):
+        # Biases, too, which the penalty does not see.
+        finite = math.isfinite(figures.get("cost", penalty)) and (
+            np.isfinite(self._network.parameters).all()
+        )
+        if not finite:
             raise FloatingPointError(
                 f"the cost is not finite after epoch {epoch}; lower eta "
                 f"({self._settings['eta']:g}) or scale X_train. The model is as it was after epoch "

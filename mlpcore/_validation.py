@@ -163,7 +163,7 @@ def check_rows(
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if not array.flags.aligned or (array.shape[1] > 1 and array.strides[1] != array.itemsize):
-        array = np.ascontiguousarray(array)
+        array = np.array(array, order="C")  # ascontiguousarray would leave it out of line
     if finite:
         check_finite(array, name, dtype)
     return array

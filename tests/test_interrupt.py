@@ -347,6 +347,17 @@ def test_divergence_between_evaluations():
     assert np.isfinite(nn.predict_proba(X)).all()
 
 
+def test_divergence_of_biases_alone_between_evaluations():
+    """Nothing but the output biases moves: inputs are zero, and so are the units behind them."""
+    nn = NeuralNetMLP(5, epochs=20, eta=1e308, minibatch_size=60, seed=1, activation="relu",
+                      eval_every=10)  # fmt: skip
+    with pytest.raises(FloatingPointError, match="after epoch 1;"):
+        nn.fit(np.zeros((60, 4)), np.arange(60) % 3)
+    assert nn.n_iter_ == 0
+    assert not nn.b_out.any()
+    assert np.isfinite(nn.predict_proba(np.zeros((1, 4)))).all()
+
+
 def test_divergence_in_the_first_epoch_leaves_the_starting_weights():
     nn = model(JOBS[0], eta=1e300, l2=1e5)
     with pytest.raises(FloatingPointError, match="after epoch 1;"):

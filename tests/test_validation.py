@@ -1,5 +1,8 @@
 """Rows and labels: refused with a message that helps, or read as what they mean."""
 
+import threading
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -203,6 +206,7 @@ LABEL_FORMS = {
     "something with __array__": Frame,
     "a masked array without masks": np.ma.array,
     "read-only": lambda y: np.broadcast_to(y, y.shape),
+    "a memory map": lambda y: in_a_file(y, Path.cwd()),
 }
 
 
@@ -267,6 +271,51 @@ def test_rows_that_are_refused(what):
         other = "|must have 64 columns|belong together" if name != "X_train" else ""
         with pytest.raises((ValueError, TypeError), match=rf"^{name} .*({message}{other})"):
             call()
+
+
+@pytest.mark.parametrize("dtype", ["M8[s]", "m8[s]", "c8", "U9", "S9", "V8"])
+def test_one_row_that_is_refused(dtype):
+    """Prediction of one row has a way of its own, which must not have errors of its own."""
+    fitted = model().fit(X, Y)
+    row = X[:1].astype(dtype)
+    for call in (fitted.predict, fitted.predict_proba, lambda row: fitted.score(row, Y[:1])):
+        with pytest.raises(TypeError, match=r"^X must hold numbers; got dtype"):
+            call(row)
+
+
+def test_one_row_is_too_little_to_learn_from():
+    with pytest.raises(ValueError, match=r"^y_train must hold at least two classes"):
+        model(minibatch_size=1).fit(X[:1], Y[:1])
+
+
+def test_two_rows_of_one_column_are_enough():
+    nn = NeuralNetMLP(1, epochs=300, eta=1.0, seed=1).fit([[-1], [1]], ["no", "yes"])
+    assert nn.predict([[-2], [3]]).tolist() == ["no", "yes"]
+
+
+def test_rows_that_lie_gigabytes_apart(tmp_path):
+    """In a file of which all but a few bytes are a hole."""
+    rows = (X[:6] * 8 + 8).astype(np.uint8)
+    file = np.memmap(tmp_path / "rows", np.uint8, "w+", shape=(6, 2**31 + 99))
+    file[:, 5:69] = rows
+    wide = np.memmap(tmp_path / "rows", np.uint8, "r", shape=(6, 2**31 + 99))[:, 5:69]
+    nn, plain = (model(minibatch_size=2).fit(x, Y[:6], x, Y[:6]) for x in (wide, rows))
+    assert_same(results(nn, wide), results(plain, rows))
+    assert_same(results(nn, wide[::-1]), results(plain, rows[::-1]))
+
+
+@pytest.mark.parametrize("n_threads", [2**31 - 1, 10**5])
+def test_more_threads_than_there_is_work_for(n_threads):
+    """Asked for by a model file, for example."""
+    most = 0
+
+    def count(epoch, history):
+        nonlocal most
+        most = max(most, threading.active_count())
+
+    nn = model(n_threads=n_threads, callback=count, input_path="sparse").fit(X, Y, X, Y)
+    assert most < 30
+    assert_same(results(nn, X), results(model(n_threads=1, input_path="sparse").fit(X, Y, X, Y), X))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -406,6 +455,18 @@ def test_validation_data_come_in_pairs():
     for valid in ((X, None), (None, Y)):
         with pytest.raises(ValueError, match="X_valid and y_valid belong together"):
             model().fit(X, Y, *valid)
+
+
+@pytest.mark.parametrize("what", [what for what in BAD_LABELS if "class" not in what])
+def test_labels_that_score_refuses(what):
+    labels, message = BAD_LABELS[what]
+    with pytest.raises((ValueError, TypeError), match=rf"^(y|class labels) .*({message[:20]})"):
+        model().fit(X, Y).score(X, labels)
+
+
+def test_score_of_labels_that_fit_never_saw():
+    assert model().fit(X, Y).score(X, np.full(120, "seven")) == 0
+    assert model().fit(X, Y).score(X, np.full(120, None)) == 0
 
 
 @pytest.mark.parametrize("labels", [Y[:-1], np.append(Y, 1), Y[:, None], 5, []])

@@ -21,6 +21,8 @@ from mlpcore.engine.team cimport (
 )
 from mlpcore.engine.typedefs cimport real_t
 
+from mlpcore.engine.kernels import place_of
+
 
 cdef extern from "simd/rows.h" nogil:
     void fetch_f32_f32 "MLP_PICK(fetch_f32, f32)" (const float*, Py_ssize_t, float*)
@@ -71,6 +73,7 @@ cdef extern from "simd/sparse.h" nogil:
         const uint8_t*, Py_ssize_t, uint8_t, uint16_t*, float*, uint8_t*)
 
 KINDS = {"float32": FLOAT32, "float64": FLOAT64, "uint8": UINT8}
+PATHS = ("auto", "dense", "sparse")
 
 # Records take this share of entries at most. An estimate of where both ways take equally long, from
 # the cycles of an entry in either.
@@ -107,16 +110,36 @@ cdef class Input:
         Share of entries that differ from the background, where they were counted, else 1.
     background : float or None
         The number that is skipped, on the sparse path.
+
+    Raises
+    ------
+    ValueError
+        If X would be misread or lead out of its memory. Whether numbers are finite is not looked
+        at.
     """
 
     def __init__(self, X, dtype, *, double scale=1.0, double offset=0.0, path="dense",
                  int n_threads=1):
         self.dtype = np.dtype(dtype)
-        self.rows.n_rows, self.rows.n_features = X.shape
+        if self.dtype not in (np.float32, np.float64):
+            raise ValueError(f"dtype must be float32 or float64; got {self.dtype}")
+        place_of(path, PATHS, "path")
+        if n_threads < 1:
+            raise ValueError(f"n_threads must be >= 1; got {n_threads}")
         self.density = 1.0
-        if hasattr(X, "indptr"):
-            self._from_csr(X, dtype)
+        if getattr(X, "format", None) == "csr":
+            self._from_csr(X, self.dtype.name)
             return
+        if not isinstance(X, np.ndarray) or isinstance(X, np.ma.MaskedArray):
+            raise ValueError(f"X must be an array or a CSR matrix; got {type(X).__name__}")
+        if X.ndim != 2 or X.dtype.name not in KINDS or not X.dtype.isnative:
+            raise ValueError(
+                "X must have rows of float32, float64 or uint8 in this machine's byte order; got "
+                f"{X.dtype} of shape {X.shape}"
+            )
+        self._set_shape(X)
+        if not X.flags.aligned:
+            raise ValueError("elements must lie at multiples of their size in memory")
         table = None
         if X.dtype == np.uint8:
             table = np.arange(256, dtype=np.float64) * scale + offset
@@ -126,19 +149,33 @@ cdef class Input:
         self.rows.data = <const char*> _address(X)
         self.rows.row_bytes = X.strides[0]
         self.path = "dense"
-        if path != "dense" and self.rows.n_features <= MOST_FEATURES:
-            self._pack(X, dtype, table, path == "sparse", n_threads)
+        if path != "dense" and X.size > 0 and self.rows.n_features <= MOST_FEATURES:
+            self._pack(X, self.dtype.name, table, path == "sparse", n_threads)
         if self.path == "dense":
             if table is not None:
                 table = table.astype(dtype)
                 self.rows.table = _address(table)
             self._keep = (X, table)
 
+    def _set_shape(self, X):
+        if X.shape[1] > np.iinfo(np.intc).max:
+            raise ValueError(f"X must have less than 2**31 columns; got {X.shape[1]}")
+        self.rows.n_rows, self.rows.n_features = X.shape
+
     def _from_csr(self, X, dtype):
         """Compressed rows as they are; only what has another type is converted."""
+        self._set_shape(X)
         start = np.ascontiguousarray(X.indptr, np.int64)
+        if X.indices.dtype != np.int32 and X.nnz and X.indices.max() > np.iinfo(np.int32).max:
+            raise ValueError("indices of X must lie below its number of columns")
         index = np.ascontiguousarray(X.indices, np.int32)
         value = np.ascontiguousarray(X.data, dtype)
+        if len(start) != X.shape[0] + 1 or len(index) != len(value) or not _in_order(
+                start, index, self.rows.n_features):
+            raise ValueError(
+                "X must be a whole CSR matrix with sorted indices and no duplicates; see its "
+                "check_format and sum_duplicates"
+            )
         self.density = X.nnz / max(1, X.shape[0] * X.shape[1])
         self._records(start, index, value, None, 0.0)
 
@@ -169,7 +206,8 @@ cdef class Input:
         # Room for what the sample tells, and where that was too little, for the most there may be.
         likely = int(n * d * (1.03 - counts.max() / len(rows)))
         coded = X.dtype == np.uint8
-        cdef Team team = Team(n_threads)
+        blocks = (n + max(1, PACKED // d) - 1) // max(1, PACKED // d)
+        cdef Team team = Team(min(n_threads, blocks))
         with team:
             for capacity in {min(likely, most): None, most: None}:
                 start = np.zeros(n + 1, np.int64)
@@ -263,6 +301,24 @@ cdef class Input:
             return pack_f32_f64(<const float*> row, n, <float> background, index, <double*> value,
                                 NULL)
         return pack_f64_f64(<const double*> row, n, background, index, <double*> value, NULL)
+
+
+cdef bint _in_order(const int64_t[::1] start, const int[::1] index, Py_ssize_t n_features):
+    """Whether each row's indices rise and lie below the number of features."""
+    cdef Py_ssize_t row
+    cdef int64_t at, stop
+    cdef int last
+    for row in range(start.shape[0] - 1):
+        at, stop = start[row], start[row + 1]
+        if not 0 <= at <= stop <= index.shape[0]:
+            return False
+        last = -1
+        while at < stop:
+            if not last < index[at] < n_features:
+                return False
+            last = index[at]
+            at += 1
+    return True
 
 
 cdef const void* _address(array) except? NULL:

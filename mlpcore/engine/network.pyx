@@ -5,6 +5,8 @@ import threading
 
 import numpy as np
 
+from cython cimport critical_section
+
 from cpython.buffer cimport (
     PyBUF_FORMAT,
     PyBUF_STRIDES,
@@ -128,6 +130,10 @@ cdef class Network:
                 f"activation must be one name, or one for each of the {self.n_layers - 1} hidden "
                 f"layers; got {len(activation)}"
             )
+        total = sum((n_in + 1) * _stride(n_out, self.dtype.itemsize)
+                    for n_in, n_out in zip(self.n_units, self.n_units[1:]))
+        if total * self.dtype.itemsize > np.iinfo(np.intp).max:
+            raise ValueError(f"n_units must leave the weights room in memory; got {self.n_units}")
         self.layers = <Layer*> calloc(self.n_layers, sizeof(Layer))
         if self.layers is NULL:
             raise MemoryError("no memory for the layers")
@@ -203,8 +209,9 @@ cdef class Network:
 
     @background.setter
     def background(self, number):
-        self._background = number
-        self.one = None
+        with critical_section(self):
+            self._background = number
+            self.one = None
 
     def weights_squared(self):
         """Sum of the squares of all weights, biases not counted: a float."""
@@ -325,23 +332,28 @@ cdef class Network:
         """The class of one row, or -1; its outputs go where there is a place for them."""
         cdef Py_buffer view
         cdef int index = -1
-        if self.one is None:
-            self.one = Room(self, 1)
-        if PyObject_GetBuffer(x, &view, PyBUF_STRIDES | PyBUF_FORMAT) < 0:
+        cdef Room room
+        try:
+            PyObject_GetBuffer(x, &view, PyBUF_STRIDES | PyBUF_FORMAT)
+        except (BufferError, TypeError, ValueError):  # NumPy lends out no dates
             return -1
         # One caller at a time has the buffers; another one takes the long way.
         if (self._lock.acquire(False)):
             try:
+                # Another thread may be setting it to None.
+                with critical_section(self):
+                    room = self.one
+                    if room is None:
+                        room = self.one = Room(self, 1)
                 if (view.ndim == 2 and view.shape[0] == 1
                         and view.shape[1] == self.layers[0].n_in
                         and view.strides[1] == view.itemsize
                         and view.format[0] == (c"f" if self.single else c"d")
                         and view.format[1] == 0):
                     if self.single:
-                        index = _classify[float](self, <float*> view.buf, self.one,
-                                                 <float*> outputs)
+                        index = _classify[float](self, <float*> view.buf, room, <float*> outputs)
                     else:
-                        index = _classify[double](self, <double*> view.buf, self.one,
+                        index = _classify[double](self, <double*> view.buf, room,
                                                   <double*> outputs)
             finally:
                 self._lock.release()

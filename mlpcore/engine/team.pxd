@@ -21,7 +21,7 @@ cdef double SECONDS_BETWEEN_SIGNALS
 cdef class Team:
     cdef Barrier* barrier
     cdef readonly int n_threads
-    cdef object _pool
+    cdef object _pool, _process
 
 # Part `thread` of `size` equal parts of n things, in whole units: [start, stop).
 cdef inline void share(Py_ssize_t n, Py_ssize_t unit, int thread, int size,

@@ -16,6 +16,7 @@ _blas_lock = threading.Lock()
 _blas_users = 0
 _blas_controller = None
 _blas_limit = None
+_of_this_thread = threading.local()  # how many of the users it is
 
 
 def available_threads():
@@ -43,15 +44,30 @@ def single_threaded_blas():
             _take_control()
             _blas_limit = _blas_controller.limit(limits=1, user_api="blas")
         _blas_users += 1
+        _of_this_thread.users = getattr(_of_this_thread, "users", 0) + 1
     try:
         yield
     finally:
         with _blas_lock:
             _blas_users -= 1
+            _of_this_thread.users -= 1
             if _blas_users == 0:
                 _take_control()
                 _blas_limit.restore_original_limits()
                 _take_control()
+
+
+def _forget_other_threads():
+    """After a fork, in the child, where no thread lives on but the one that forked.
+
+    BLAS stays as it is, since one of the threads that are gone may have held its locks.
+    """
+    global _blas_lock, _blas_users
+    _blas_lock = threading.Lock()
+    _blas_users = getattr(_of_this_thread, "users", 0)
+
+
+os.register_at_fork(after_in_child=_forget_other_threads)
 
 
 def _take_control():
@@ -75,6 +91,8 @@ cdef class Team:
     """
 
     def __cinit__(self, int n_threads):
+        if n_threads < 1:
+            raise ValueError(f"n_threads must be >= 1; got {n_threads}")
         self.n_threads = n_threads
         self.barrier = barrier_new(n_threads)
         if self.barrier is NULL:
@@ -84,12 +102,16 @@ cdef class Team:
         free(self.barrier)
 
     def __enter__(self):
+        self._start()
+        return self
+
+    def _start(self):
+        self._process = os.getpid()
         if self.n_threads > 1:
             # Imported here: one thread needs no pool, and `import mlpcore` stays quick.
             from concurrent.futures import ThreadPoolExecutor
 
             self._pool = ThreadPoolExecutor(self.n_threads - 1, thread_name_prefix="mlpcore")
-        return self
 
     def __exit__(self, *_):
         if self._pool is not None:
@@ -102,6 +124,8 @@ cdef class Team:
         An exception in any of them stops all at their next barrier and is raised here.
         """
         barrier_reset(self.barrier)
+        if self._pool is not None and self._process != os.getpid():
+            self._start()   # forked in a callback: the threads stayed with the parent
         futures = []
         try:
             for thread in range(1, self.n_threads):

@@ -4,6 +4,8 @@ import contextlib
 
 import numpy as np
 
+from cython cimport critical_section
+
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
@@ -113,6 +115,9 @@ cdef class Trainer:
         for i in range(network.n_layers):
             longest = max(longest, network.layers[i].ld)
         size = self._worthwhile(network, train, minibatch_size, n_threads)
+        # No more than there are blocks to evaluate.
+        rows = max(train.rows.n_rows, 0 if valid is None else valid.rows.n_rows)
+        n_threads = max(size, min(n_threads, (rows + BLOCK - 1) // BLOCK))
         self._team = Team(size)
         self._evaluators = Team(n_threads) if n_threads > size else self._team
         self.network, self._train, self._valid = network, train, valid
@@ -312,7 +317,8 @@ cdef class Trainer:
         steps = (n + plan.batch - 1) // plan.batch
         if rates is not None and len(rates) != steps:
             raise ValueError(f"rates must be one for each of {steps} minibatches; got {len(rates)}")
-        self.network.one = None
+        with critical_section(self.network):
+            self.network.one = None
         plan.rates = &rates[0] if steps and rates is not None else NULL
         plan.rule.learning_rate = plan.learning_rate
         plan.minibatch = 0
