@@ -27,8 +27,8 @@ def test_every_check_passes(name):
     passed, skipped = outcomes(getattr(ours, name)())
     passed_by_theirs, skipped_by_theirs = outcomes(getattr(theirs, name)())
     assert passed >= passed_by_theirs
-    # Of the checks that both have: older versions of theirs take no sample weights, and know no check
-    # of them that could be skipped where pandas is missing.
+    # Of the checks that both have: older versions of theirs take no sample weights, and know no
+    # check of them that could be skipped where pandas is missing.
     assert skipped & (passed_by_theirs | skipped_by_theirs) <= skipped_by_theirs
     assert len(passed) > 40
 

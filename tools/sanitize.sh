@@ -30,14 +30,9 @@ fi
 
 # What reaches the engine, and what reads files of strangers. Left out is what would only repeat
 # that at a fifth of the speed (examples, benchmarks, figures), and what compiles.
-<<<<<<< HEAD
-tests=(activations blas concurrency dropout engine exactness gradients idx interrupt losses neuralnet
-    norms npz optimizers parameters persistence sparse_input sparse_path textbook training validation)
-=======
 tests=(activations blas checkpoint concurrency dropout engine engine_arrays exactness fuzz gradients
     idx interrupt losses neuralnet norms npz optimizers parameters persistence sparse_input
     sparse_path textbook training validation)
->>>>>>> d630a24 (engine: refuse arrays that it would misread)
 if [ "$sanitizer" = thread ]; then
     # Threads only: a race does not depend on the values, and files have none.
     tests=(concurrency engine exactness training)
