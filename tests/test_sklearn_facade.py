@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
+from mlpcore.engine.network import Network
 from mlpcore.sklearn import MLPClassifier, MLPRegressor
 from mlpcore.sklearn._threads import default_threads
 
@@ -390,6 +391,22 @@ def test_number_of_threads(monkeypatch):
         assert default_threads() == expected
     monkeypatch.setenv("OMP_NUM_THREADS", "0")
     assert default_threads() == 1
+
+
+def test_small_tables_get_one_thread(monkeypatch):
+    """Waking a thread would take longer than what it has to do."""
+    import mlpcore.sklearn._parameters as parameters
+
+    monkeypatch.setattr(parameters, "default_threads", lambda: 8)
+    network = Network((30, 100, 10))
+    clf = MLPClassifier()
+    assert clf._threads(np.zeros((500, 30)), network) == 1
+    assert clf._threads(np.zeros((2000, 30)), network) == 2
+    assert clf._threads(np.zeros((50_000, 30)), network) == 8
+    few = scipy.sparse.csr_matrix(([1.0], ([0], [0])), shape=(2000, 30))
+    assert clf._threads(few, network) == 1
+    assert clf._threads() == 8
+    assert MLPClassifier(n_threads=3)._threads(np.zeros((500, 30)), network) == 3
 
 
 def test_cross_validation_with_sparse_rows():

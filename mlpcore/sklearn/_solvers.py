@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -155,12 +156,24 @@ def one_cycle(step: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
 
 
 class Validation:
-    """The rows that are held out: their loss and score with the present weights."""
+    """The rows that are held out: their loss and score with the present weights.
 
-    def __init__(self, model: BaseMLP, network: Network, table: Table, n_threads: int) -> None:
-        self.model, self.network, self.table, self.n_threads = model, network, table, n_threads
+    A context manager, as the engine's Trainer.
+    """
+
+    def __init__(self, model: BaseMLP, network: Network, table: Table) -> None:
+        self.model, self.network, self.table = model, network, table
         self.rows = Input(table.X, network.dtype)
         self.total = table.X.shape[0] if table.weight is None else table.weight.sum()
+        # One that only evaluates; few rows are not worth the threads that training may have.
+        self.n_threads = model._threads(table.X, network)
+        self.trainer = Trainer(
+            network,
+            self.rows,
+            as_target(table.target, network),
+            sample_weight=table.weight,
+            n_threads=self.n_threads,
+        )
         self.scorer = None
         if model.scoring is not None:
             # A shallow copy, which sees the weights as they are during training, and which has no
@@ -170,17 +183,16 @@ class Validation:
             self.view.__dict__.pop("feature_names_in_", None)
             self.scorer = check_scoring(self.view, model.scoring)
 
-    def for_trainer(self) -> dict[str, Any]:
-        """What the engine's Trainer is to know of them."""
-        return {
-            "valid": self.rows,
-            "valid_targets": as_target(self.table.target, self.network),
-            "valid_weight": self.table.weight,
-        }
+    def __enter__(self) -> Validation:
+        self.trainer.__enter__()
+        return self
 
-    def loss(self, trainer: Trainer) -> float:
+    def __exit__(self, *error: object) -> None:
+        self.trainer.__exit__(*error)
+
+    def loss(self) -> float:
         """Mean loss, without penalties."""
-        return float(trainer.valid_loss() / self.total)
+        return float(self.trainer.evaluate()[0] / self.total)
 
     def score(self) -> float:
         """What early stopping goes by; can be NaN."""
@@ -237,15 +249,13 @@ def fit_stochastic(
     batch = _batch_size(model, len(train))
     batches = -(-len(train) // batch)
     dropout = model._dropout(network.n_layers - 1)
-    n_threads = model._threads()
+    n_threads = model._threads(table.X, network)
     # Counting what could be skipped pays over many epochs.
     rows = Input(
         table.X, network.dtype, path="dense" if incremental else "auto", n_threads=n_threads
     )
     network.background = None
-    validation = None
-    if held_out is not None:
-        validation = Validation(model, network, held_out, n_threads)
+    validation = None if held_out is None else Validation(model, network, held_out)
     trainer = Trainer(
         network,
         rows,
@@ -269,7 +279,6 @@ def fit_stochastic(
         max_norm=model.max_norm or 0.0,
         track_loss=True,
         n_threads=n_threads,
-        **({} if validation is None else validation.for_trainer()),
     )
     if optimizer.state is not None:
         trainer.state[:] = optimizer.state
@@ -277,7 +286,7 @@ def fit_stochastic(
     trainer.step_count, trainer.epoch_count = optimizer.t, optimizer.epochs
     order = train
     try:
-        with trainer:
+        with trainer, validation or contextlib.nullcontext():
             model.n_iter_ = 0
             for _ in range(model.max_iter):
                 if watch is not None:
@@ -297,7 +306,7 @@ def fit_stochastic(
                 model.loss_curve_.append(loss)
                 if model.verbose:
                     print(f"Iteration {model.n_iter_}, loss = {loss:.8f}")
-                _count_without_progress(model, trainer, validation)
+                _count_without_progress(model, network, validation)
                 optimizer.iteration_ends(model.t_)
                 asked_to_stop = watch is not None and watch.end(model)
                 if model._no_improvement_count > model.n_iter_no_change:
@@ -344,11 +353,11 @@ def _batch_size(model: BaseMLP, n_samples: int) -> int:
 
 
 def _count_without_progress(
-    model: BaseMLP, trainer: Trainer, validation: Validation | None
+    model: BaseMLP, network: Network, validation: Validation | None
 ) -> None:
     """Count the epochs without progress, and keep the best weights for early stopping."""
     if validation is not None:
-        model.validation_loss_curve_.append(validation.loss(trainer))
+        model.validation_loss_curve_.append(validation.loss())
     if not model.early_stopping:
         if model.loss_curve_[-1] > model.best_loss_ - model.tol:
             model._no_improvement_count += 1
@@ -367,7 +376,7 @@ def _count_without_progress(
         model._no_improvement_count = 0
     if score > model.best_validation_score_:
         model.best_validation_score_ = score
-        model._keep_best(trainer.network)
+        model._keep_best(network)
 
 
 class PackedObjective:
@@ -378,7 +387,7 @@ class PackedObjective:
 
     def __init__(self, model: BaseMLP, network: Network, table: Table) -> None:
         self.network = network
-        n_threads = model._threads()
+        n_threads = model._threads(table.X, network)
         self.rows = Input(table.X, network.dtype, path="auto", n_threads=n_threads)
         self.objective = Objective(
             network,
