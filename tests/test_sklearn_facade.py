@@ -405,6 +405,7 @@ def test_small_tables_get_one_thread(monkeypatch):
     assert clf._threads(np.zeros((50_000, 30)), network) == 8
     few = scipy.sparse.csr_matrix(([1.0], ([0], [0])), shape=(2000, 30))
     assert clf._threads(few, network) == 1
+    assert clf._threads(np.zeros((20_000, 30)), network, asleep=True) == 4
     assert clf._threads() == 8
     assert MLPClassifier(n_threads=3)._threads(np.zeros((500, 30)), network) == 3
 

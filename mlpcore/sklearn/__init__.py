@@ -8,7 +8,7 @@ It needs scikit-learn 1.6 or newer: ``pip install "mlpcore[sklearn]"``.
 
 - `_classifier`, `_regressor`: the two classes, and how they read y
 - `_parameters`, `_base`: what they share: parameters; `fit`, the network, prediction
-- `_solvers`: epochs, schedules and stopping; L-BFGS
+- `_solvers`, `_lbfgs`: epochs, schedules, stopping and callbacks; L-BFGS
 - `_convert`: to and from scikit-learn's own classes
 - `_threads`: how many threads are there for a fit
 """

@@ -16,16 +16,9 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.sklearn._convert import from_sklearn, to_sklearn
+from mlpcore.sklearn._lbfgs import PackedObjective, fit_lbfgs
 from mlpcore.sklearn._parameters import Parameters
-from mlpcore.sklearn._solvers import (
-    STOCHASTIC,
-    Optimizer,
-    PackedObjective,
-    Table,
-    Watch,
-    fit_lbfgs,
-    fit_stochastic,
-)
+from mlpcore.sklearn._solvers import STOCHASTIC, Optimizer, Table, Watch, fit_stochastic
 
 try:
     from sklearn.callback import CallbackSupportMixin

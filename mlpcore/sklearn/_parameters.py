@@ -7,18 +7,13 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from mlpcore.engine.activations import ACTIVATIONS
 from mlpcore.engine.network import Network
 from mlpcore.sklearn._solvers import PLANNED, STOCHASTIC
-from mlpcore.sklearn._threads import default_threads
-
-# Multiplications, forward and in one pass, that a thread more must bring. Below that, waking it and
-# waiting for it takes longer: some 150 us for each pass.
-WORTH_A_THREAD = 3_000_000
+from mlpcore.sklearn._threads import default_threads, worthwhile
 
 
 class Parameters(BaseEstimator):
@@ -144,20 +139,14 @@ class Parameters(BaseEstimator):
             )
         return rates
 
-    def _threads(self, X: Any = None, network: Network | None = None) -> int:
+    def _threads(
+        self, X: Any = None, network: Network | None = None, *, asleep: bool = False
+    ) -> int:
         """Threads at most; for passes over X that train, as many as are worth waking for each."""
         if self.n_threads is not None:
             return self.n_threads
         threads = default_threads()
-        if network is None:
-            return threads
-        first, *others = (coef.shape[1] for coef in network.coefs)
-        entries = X.nnz if issparse(X) else X.size
-        work = entries * first
-        for more in others:
-            work += X.shape[0] * first * more
-            first = more
-        return min(threads, max(1, work // WORTH_A_THREAD))
+        return threads if network is None else min(threads, worthwhile(X, network, asleep=asleep))
 
     def _check_solver(self) -> bool:
         if self.solver not in STOCHASTIC:
