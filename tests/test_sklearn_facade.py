@@ -214,6 +214,16 @@ def test_copies_predict_the_same_and_train_on_in_the_same_way(cls, y, solver, ho
 
 
 @pytest.mark.parametrize(("cls", "y"), BOTH)
+def test_copies_have_the_same_bits_for_rows_of_zeros(cls, y):
+    """The zeros are skipped, in a copy as in the original."""
+    rows = np.where(abs(X) < 2, 0, X)
+    model = cls(**FAST).fit(rows, y)
+    for how in ("pickle", "deepcopy", "copy"):
+        assert np.array_equal(restored(model, how).predict(rows), model.predict(rows))
+    assert restored(model, "pickle")._current().background == model._network.background == 0
+
+
+@pytest.mark.parametrize(("cls", "y"), BOTH)
 def test_clone(cls, y):
     model = fitted(cls, y, coefs_init=None, activation=["gelu"], dropout=[0.1])
     again = clone(model)

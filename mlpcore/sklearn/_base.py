@@ -62,6 +62,7 @@ class BaseMLP(CallbackSupportMixin, Parameters):
     _best_intercepts: list[NDArray[Any]]
     _network: Network
     _built: tuple[Any, ...]
+    _background: float | None = None  # what prediction skips
 
     # Whether early stopping holds out rows of each class in proportion.
     _stratify = False
@@ -304,6 +305,7 @@ class BaseMLP(CallbackSupportMixin, Parameters):
                     f"{[part.shape for part in coefs]} and {[part.shape for part in intercepts]}."
                 )
             mine[:] = part
+        network.background = self._background
         return network
 
     def _is_current(self, network: Network) -> bool:
@@ -368,8 +370,6 @@ class BaseMLP(CallbackSupportMixin, Parameters):
             and type(X) is np.ndarray
             and X.ndim == 2
             and len(X) == 1
-            # What is kept of a background misses what is written to coefs_.
-            and not network.background
             and "feature_names_in_" not in self.__dict__
             and self._is_current(network)
         ):

@@ -11,8 +11,9 @@ from sklearn.utils.optimize import _check_optimize_result
 
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
+from mlpcore.engine.team import single_threaded_blas
 from mlpcore.engine.trainer import Objective
-from mlpcore.sklearn._solvers import Table, Watch, as_target
+from mlpcore.sklearn._solvers import Table, Watch, as_target, skip_in_prediction
 
 if TYPE_CHECKING:
     from mlpcore.sklearn._base import BaseMLP
@@ -87,7 +88,9 @@ def fit_lbfgs(model: BaseMLP, network: Network, table: Table, watch: Watch | Non
 
     if watch is not None:
         watch.begin()
-    with objective:
+    # SciPy's share are products of short vectors, which BLAS's threads make many times slower where
+    # the cores are not idle.
+    with objective, single_threaded_blas():
         result = scipy.optimize.minimize(
             objective,
             objective.packed(),
@@ -102,4 +105,4 @@ def fit_lbfgs(model: BaseMLP, network: Network, table: Table, watch: Watch | Non
         model.n_iter_ = int(_check_optimize_result("lbfgs", result, model.max_iter))
     model.loss_ = float(result.fun)
     objective.load(result.x)
-    network.background = objective.rows.background
+    skip_in_prediction(model, network, objective.rows)

@@ -207,6 +207,15 @@ def as_target(target: NDArray[Any], network: Network) -> NDArray[Any]:
     return target if target.ndim == 1 else np.ascontiguousarray(target, network.dtype)
 
 
+def skip_in_prediction(model: BaseMLP, network: Network, rows: Input) -> None:
+    """Let prediction skip the zeros that are most of the rows.
+
+    Not another background: what the network would keep of its share misses what the caller writes
+    to `coefs_`.
+    """
+    model._background = network.background = 0.0 if rows.background == 0 else None
+
+
 def fit_stochastic(
     model: BaseMLP,
     network: Network,
@@ -328,7 +337,7 @@ def fit_stochastic(
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=5)
     finally:
-        network.background = rows.background
+        skip_in_prediction(model, network, rows)
     if model.early_stopping:
         network.parameters[:] = 0  # what lies between the rows, too: it may be infinite by now
         for mine, best in zip(
