@@ -4,6 +4,7 @@ import copy
 import io
 import pickle
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -347,6 +348,42 @@ def test_conversion_of_derived_classes():
     assert type(Mine.from_sklearn(mine.to_sklearn())) is Mine
 
 
+# Warm starts with other settings, where scikit-learn's own fail.
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [{"early_stopping": True}, {"early_stopping": False}],
+        [{"early_stopping": False}, {"early_stopping": True}],
+        [{"solver": "lbfgs"}, {"solver": "adam"}],
+        [{"solver": "adam"}, {"solver": "lbfgs"}, {"solver": "sgd", "early_stopping": True}],
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_warm_start_with_other_settings(changes, dtype):
+    clf = MLPClassifier(**FAST, warm_start=True)
+    losses = []
+    for settings in changes:
+        clf.set_params(**settings).fit(X.astype(dtype), Y)
+        losses.append(clf.loss_)
+        if clf.solver != "lbfgs":
+            recorded = clf.validation_scores_ if clf.early_stopping else clf.loss_curve_
+            assert len(recorded) >= clf.n_iter_
+            assert (clf.best_loss_ is None) == clf.early_stopping
+            assert (clf.validation_scores_ is None) != clf.early_stopping
+    assert losses[-1] < losses[0]
+
+
+def test_warm_start_with_another_activation():
+    """The weights go on under the new one, as in scikit-learn."""
+    found = []
+    for kind in (theirs.MLPClassifier, MLPClassifier):
+        model = kind(**FAST, warm_start=True).fit(X, Y)
+        found.append(model.set_params(activation="tanh").fit(X, Y).predict_proba(X))
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-7)
+
+
 # Tools and threads.
 
 
@@ -380,6 +417,16 @@ def test_grid_search_in_parallel(backend):
     found = [s.cv_results_["mean_test_score"].tolist() for s in (one, two)]
     assert found[0] == found[1]
     assert np.array_equal(one.predict_proba(X), two.predict_proba(X))
+
+
+def test_predictions_in_several_threads_at_once():
+    clf = pickle.loads(pickle.dumps(fitted()))  # so that the network is yet to be made
+    expected = fitted().predict_proba(X)
+    with ThreadPoolExecutor(4) as pool:
+        tables = list(pool.map(lambda _: clf.predict_proba(X), range(40)))
+        rows = list(pool.map(lambda i: clf.predict_proba(X[i : i + 1])[0], range(len(X))))
+    assert all(np.array_equal(table, expected) for table in tables)
+    np.testing.assert_allclose(rows, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])

@@ -163,10 +163,7 @@ class BaseMLP(CallbackSupportMixin, Parameters):
             self._check_lbfgs(held_out)
             fit_lbfgs(self, network, table, watch)
         else:
-            if held_out is None and not self.early_stopping:
-                self.validation_loss_curve_ = None
-            elif first or self.validation_loss_curve_ is None:
-                self.validation_loss_curve_ = []
+            self._start_curves(network, held_out is not None, first)
             fit_stochastic(self, network, table, held_out, watch, incremental=incremental)
         # Not of the memory between the rows, which takes part in what overflows.
         if not all(np.isfinite(part).all() for part in network.coefs + network.intercepts):
@@ -255,18 +252,30 @@ class BaseMLP(CallbackSupportMixin, Parameters):
             if starts is not None:
                 _copy_start(name, starts, parts)
         self._install(network)
-        if self.solver in STOCHASTIC:
+
+    def _start_curves(self, network: Network, own_validation: bool, first: bool) -> None:
+        """Begin what is recorded of each epoch, or what of it a warm start has not recorded yet."""
+
+        def missing(name: str) -> bool:
+            return first or getattr(self, name, None) is None
+
+        if missing("loss_curve_"):
             self.loss_curve_ = []
             self._no_improvement_count = 0
-            if self.early_stopping:
-                self.validation_scores_ = []
-                self.best_validation_score_ = -np.inf
-                self.best_loss_ = None
-                self._keep_best(network)
-            else:
+        if not (own_validation or self.early_stopping):
+            self.validation_loss_curve_ = None
+        elif missing("validation_loss_curve_"):
+            self.validation_loss_curve_ = []
+        if not self.early_stopping:
+            if missing("best_loss_"):
                 self.best_loss_ = np.inf
-                self.validation_scores_ = None
-                self.best_validation_score_ = None
+            self.validation_scores_ = None
+            self.best_validation_score_ = None
+        elif missing("validation_scores_"):
+            self.validation_scores_ = []
+            self.best_validation_score_ = -np.inf
+            self.best_loss_ = None
+            self._keep_best(network)
 
     def _keep_best(self, network: Network) -> None:
         self._best_coefs = [part.copy() for part in network.coefs]
