@@ -26,6 +26,9 @@ HEADLINES = (  # contest, case, and what the README and the picture call it
     ("deep", "", "784-2500-2000-1500-1000-500-10"),
     ("predict", "1 row", "predict 1 row"),
     ("predict", "10,000 rows", "predict 10,000 rows"),
+    ("estimators", "MNIST, adam", "MLPClassifier, MNIST, Adam"),
+    ("estimators", "digits, adam", "MLPClassifier, digits, Adam"),
+    ("estimators", "breast cancer, lbfgs", "MLPClassifier, breast cancer, L-BFGS"),
 )
 Results = dict[str, dict]
 

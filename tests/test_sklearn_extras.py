@@ -10,7 +10,7 @@ from scipy.special import erf, expit, xlogy
 from sklearn.datasets import make_classification, make_multilabel_classification, make_regression
 from sklearn.metrics import log_loss, mean_absolute_error
 from sklearn.model_selection import train_test_split
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 
@@ -441,6 +441,18 @@ def test_half_a_validation_set(given, missing):
     with pytest.raises(ValueError, match=f"X_val and y_val belong together.*got only {given}"):
         MLPClassifier(**FAST).fit(X, Y, **{given: values[given]})
     assert missing != given
+
+
+def test_validation_set_through_a_pipeline():
+    """Its rows go through the steps before, as scikit-learn's Pipeline does on request."""
+    from sklearn import config_context
+
+    with config_context(enable_metadata_routing=True):
+        clf = MLPClassifier(**FAST).set_fit_request(X_val=True, y_val=True)
+        pipe = Pipeline([("scale", StandardScaler()), ("net", clf)], transform_input=["X_val"])
+        pipe.fit(X[:40], Y[:40], X_val=X[40:], y_val=Y[40:])
+        expected = log_loss(Y[40:], pipe.predict_proba(X[40:]))
+        assert pipe[-1].validation_loss_curve_[-1] == pytest.approx(expected)
 
 
 def test_validation_set_of_another_kind():

@@ -367,9 +367,14 @@ class BaseMLP(CallbackSupportMixin, Parameters):
         if "coefs_" not in self.__dict__:
             check_is_fitted(self)
         network = self._current()
-        if not self._is_plain(X, network):
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=FLOATS, reset=False)
-        return network.outputs(Input(readable(X), network.dtype), self._threads())
+        n_threads = self._threads()
+        if self._is_plain(X, network):
+            try:
+                return network.outputs(Input(readable(X), network.dtype), n_threads)
+            except ValueError:  # not finite, which the long way says in scikit-learn's words
+                pass
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=FLOATS, reset=False)
+        return network.outputs(Input(readable(X), network.dtype), n_threads)
 
     def _quick(self, X: Any) -> Network | None:
         """The network, if it may be asked about X by itself: one row, as far as this can tell."""
@@ -386,18 +391,15 @@ class BaseMLP(CallbackSupportMixin, Parameters):
         return None
 
     def _is_plain(self, X: Any, network: Network) -> bool:
-        """Whether X is beyond doubt what validate_data would return, which takes longer to tell."""
-        if not (
+        """Whether validate_data would return X as it is, unless some of it is not finite."""
+        return (
             type(X) is np.ndarray
             and X.dtype == network.dtype
             and X.ndim == 2
             and len(X) > 0
             and X.shape[1] == network.n_units[0]
             and "feature_names_in_" not in self.__dict__
-        ):
-            return False
-        with np.errstate(all="ignore"):
-            return bool(np.isfinite(X.sum()))
+        )
 
     def _loss_grad_lbfgs(
         self, packed: NDArray[Any], X: Any, y: Any, *_: Any
