@@ -301,6 +301,12 @@ def test_conversion_of_theirs():
     assert np.array_equal(other.coefs_[0], kept)
 
 
+def test_conversion_copies_the_random_state():
+    mine = MLPClassifier(random_state=np.random.RandomState(3))
+    other = mine.to_sklearn()
+    assert other.random_state.randint(10**6) == mine.random_state.randint(10**6)
+
+
 def test_conversion_before_fit():
     assert MLPClassifier(alpha=0.3).to_sklearn().alpha == 0.3
     assert not hasattr(MLPRegressor().to_sklearn(), "coefs_")
@@ -529,6 +535,27 @@ def test_sparse_rows_in_disorder():
     np.testing.assert_allclose(a.loss_curve_, b.loss_curve_, rtol=1e-12)
     assert (twice.data == kept.data).all()
     np.testing.assert_allclose(a.predict_proba(twice), a.predict_proba(rows), rtol=1e-12)
+
+
+def test_sparse_rows_that_lie():
+    """About where their entries are, after SciPy has looked at them once."""
+    rows = scipy.sparse.csr_matrix(np.where(abs(X) > 1, X, 0))
+    clf = MLPClassifier(**FAST).fit(rows, Y)
+    assert rows.has_canonical_format
+    rows.indices[5] = 100
+    for call in (clf.fit, clf.partial_fit, lambda rows, _: clf.predict(rows)):
+        with pytest.raises(ValueError, match="not a correct sparse matrix"):
+            call(rows, Y)
+
+
+def test_rows_out_of_line_in_memory():
+    packed = np.zeros(len(X), dtype=[("flag", "i1"), ("row", "f8", 8)])
+    packed["row"] = X
+    assert not packed["row"].flags.aligned
+    clf = MLPClassifier(**FAST).fit(packed["row"], Y)
+    expected = fitted().predict_proba(X)
+    assert np.array_equal(clf.predict_proba(packed["row"]), expected)
+    np.testing.assert_allclose(clf.predict_proba(packed["row"][:1]), expected[:1], rtol=1e-12)
 
 
 def test_column_order_and_strides_do_not_matter():

@@ -8,11 +8,11 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import issparse
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from mlpcore._validation import check_rows
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.sklearn._convert import from_sklearn, to_sklearn
@@ -148,6 +148,8 @@ class BaseMLP(CallbackSupportMixin, Parameters):
         X, y = self._validate_input(X, y, incremental, reset=first)
         table = self._table(X, y, sample_weight, incremental)
         held_out = self._held_out(validation, X.dtype, incremental)
+        if self.solver == "lbfgs":
+            self._check_lbfgs(held_out)
         self.n_outputs_ = self._units_of_target(table.target)
         self._random_state = check_random_state(self.random_state)
         if first:
@@ -160,7 +162,6 @@ class BaseMLP(CallbackSupportMixin, Parameters):
             # SciPy's L-BFGS reports one iteration more than it makes.
             watch = Watch(self, *given, tasks=self.max_iter + 1)
         if self.solver == "lbfgs":
-            self._check_lbfgs(held_out)
             fit_lbfgs(self, network, table, watch)
         else:
             self._start_curves(network, held_out is not None, first)
@@ -241,7 +242,6 @@ class BaseMLP(CallbackSupportMixin, Parameters):
         )
         names = self._activations(len(units) - 2)
         kinds = [*names, names[-1] if names else self.activation]
-        starts: list[NDArray[Any]] = []
         for coef, intercept, kind in zip(network.coefs, network.intercepts, kinds, strict=True):
             # Glorot & Bengio's bounds, as scikit-learn has them.
             bound = np.sqrt((2.0 if kind == "logistic" else 6.0) / sum(coef.shape))
@@ -466,16 +466,9 @@ class BaseMLP(CallbackSupportMixin, Parameters):
 
 
 def readable(X: Any) -> Any:
-    """Rows as the engine reads them: elements of a row adjacent; or canonical CSR."""
-    if not issparse(X):
-        if X.strides[1] != X.itemsize and X.shape[1] > 1:
-            return np.ascontiguousarray(X)
-        return X
-    X = X.tocsr()
-    if not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()
-    return X
+    """Rows that scikit-learn has checked, as the engine reads them."""
+    # A sparse matrix is checked again: scikit-learn believes its indices.
+    return check_rows(X, "X", finite=False)
 
 
 def _copy_start(name: str, starts: Any, parts: list[NDArray[Any]]) -> None:

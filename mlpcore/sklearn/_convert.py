@@ -36,6 +36,11 @@ def _corresponding(cls: type[BaseMLP]) -> Any:
     raise TypeError(f"{cls.__name__} does not derive from a class of mlpcore.sklearn.")
 
 
+def _parameters(estimator: Any) -> dict[str, Any]:
+    """Copies of the parameters: two estimators must not share a random state."""
+    return copy.deepcopy(estimator.get_params())
+
+
 def _copy_learned(source: Any, target: Any) -> None:
     for name in _LEARNED:
         if name in vars(source):
@@ -48,7 +53,7 @@ def to_sklearn(model: BaseMLP) -> Any:
     """See the method of the same name."""
     kind = _corresponding(type(model))
     known = inspect.signature(kind.__init__).parameters
-    parameters = {name: value for name, value in model.get_params().items() if name in known}
+    parameters = {name: value for name, value in _parameters(model).items() if name in known}
     activation = model.activation
     if not isinstance(activation, str) and len(set(activation)) == 1:
         activation = next(iter(activation))
@@ -114,7 +119,7 @@ def from_sklearn(cls: type[Model], estimator: Any) -> Model:
             f"{cls.__name__}.from_sklearn takes a sklearn.neural_network.{kind.__name__}; got "
             f"{type(estimator).__name__}."
         )
-    model = cls(**estimator.get_params())
+    model = cls(**_parameters(estimator))
     if not hasattr(estimator, "coefs_"):
         return model
     _copy_learned(estimator, model)
