@@ -240,7 +240,8 @@ cdef class Network:
     def net_inputs(self, Input X, int n_threads=1):
         """Net inputs of the output units.
 
-        A row's result does not depend on the rows beside it.
+        A row's result does not depend on the rows beside it; in a network that `uses_blas`, its
+        rounding may depend on how many there are.
 
         Parameters
         ----------

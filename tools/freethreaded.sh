@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# The whole suite on a Python without the GIL.
+#
+#   tools/freethreaded.sh [options of pytest or tests/...]
+#
+# $PYTHON is a free-threaded CPython (default: python3.14t), such as one configured with
+# --disable-gil; no package of a registry brings one. Makes an environment in a temporary folder, and
+# leaves nothing behind.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+python=$(command -v "${PYTHON:-python3.14t}") || {
+    echo "No ${PYTHON:-python3.14t} here; name a free-threaded Python in PYTHON." >&2
+    exit 2
+}
+if [ "$("$python" -c 'import sysconfig; print(sysconfig.get_config_var("Py_GIL_DISABLED"))')" != 1 ]; then
+    echo "$python was not built without the GIL." >&2
+    exit 2
+fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/source"
+(cd "$root" && git ls-files -z --cached --others --exclude-standard |
+    tar -c --null -T - -f -) | tar -x -C "$work/source" -f -
+cd "$work/source"
+"$python" -m venv "$work/venv"
+bin=$work/venv/bin
+# Of each package the newest that has a wheel for such a Python, also among what is compiled with.
+PIP_PREFER_BINARY=1 "$bin/pip" install --quiet --disable-pip-version-check ".[test]"
+rm -r mlpcore setup.py   # from here on only what was installed can be imported
+
+# A module that does not say that it can do without the GIL turns it on, with a warning only.
+cd "$work"
+"$bin/python" -W error -c '
+import sys
+import mlpcore.sklearn, mlpcore.plotting
+import importlib, pkgutil
+for module in pkgutil.walk_packages(mlpcore.__path__, "mlpcore."):
+    importlib.import_module(module.name)
+assert not sys._is_gil_enabled(), "the GIL is on"
+print("Python", sys.version, "- the GIL is off, and mlpcore leaves it so")'
+cd "$work/source"
+# Forced, for the sake of what the tests themselves compile.
+PYTHON_GIL=0 "$bin/python" -m pytest -p no:cacheprovider -q "$@"
