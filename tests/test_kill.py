@@ -63,8 +63,10 @@ def kills(*arguments):
         "within the bytes of a write",
     ],
 )
-def test_a_run_that_is_killed_again_and_again_loses_no_bit(schedule, at_least):
+def test_a_run_that_is_killed_again_and_again_loses_no_bit(schedule, at_least, record_property):
     result = kills(*schedule)
+    record_property("kills", result["kills"])
+    record_property("kills in a write", result["left behind"])
     assert result["kills"] >= at_least
     assert result["weights"]
     assert result["history"]

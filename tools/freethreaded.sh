@@ -3,6 +3,7 @@
 #
 #   tools/freethreaded.sh [options of pytest or tests/...]
 #
+# With JUNIT=FILE in the environment, pytest's report goes there, for tools/reliability.py.
 # $PYTHON is a free-threaded CPython (default: python3.14t), such as one configured with
 # --disable-gil; no package of a registry brings one. Makes an environment in a temporary folder, and
 # leaves nothing behind.
@@ -16,6 +17,10 @@ python=$(command -v "${PYTHON:-python3.14t}") || {
 if [ "$("$python" -c 'import sysconfig; print(sysconfig.get_config_var("Py_GIL_DISABLED"))')" != 1 ]; then
     echo "$python was not built without the GIL." >&2
     exit 2
+fi
+
+if [ -n "${JUNIT-}" ]; then
+    set -- "--junitxml=$(realpath "$JUNIT")" -o junit_family=xunit1 "$@"
 fi
 
 work=$(mktemp -d)

@@ -6,7 +6,8 @@
 #
 # Compiles a copy of the working tree, into a temporary folder, for $PYTHON (default: python), which
 # needs what `pip install ".[test]"` brings; leaves nothing behind. Without tests named, those that
-# reach the engine or read files are run.
+# reach the engine or read files are run. With JUNIT=FILE in the environment, pytest's report goes
+# there, for tools/reliability.py.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -39,6 +40,10 @@ if [ "$sanitizer" = thread ]; then
     # NumPy's BLAS hands work to threads of its own in a way that the sanitizer cannot see into, and
     # is blamed for it. It has none with this, and nothing needs a suppression.
     export OPENBLAS_NUM_THREADS=1
+fi
+
+if [ -n "${JUNIT-}" ]; then
+    set -- "--junitxml=$(realpath "$JUNIT")" -o junit_family=xunit1 "$@"
 fi
 
 work=$(mktemp -d)
@@ -77,4 +82,7 @@ if [ "$reports" != 0 ]; then
     status=1
 fi
 echo "$sanitizer sanitizer: processes with a report: $reports"
+if [ -n "${JUNIT-}" ]; then
+    sed -i "s/<testsuite /<testsuite reports=\"$reports\" /" "$JUNIT"
+fi
 exit $status
