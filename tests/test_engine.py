@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
@@ -343,6 +344,40 @@ def test_an_exception_in_any_thread_is_raised_and_the_team_goes_on(failing):
         seen = []
         team.run(seen.append)
         assert sorted(seen) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("when", ["before the thread is there", "when it is at work"])
+def test_an_interrupt_while_threads_are_started_leaves_nobody_at_work(when, monkeypatch):
+    """As if a signal came inside of `submit`, so that the future never got to the team."""
+    begun, working, seen = threading.Event(), threading.Event(), []
+
+    def submit(self, *arguments):
+        if when == "before the thread is there":
+            threading.Thread(target=lambda: (begun.wait(), arguments[0](*arguments[1:]))).start()
+        else:
+            original(self, *arguments)
+            working.wait()
+        raise KeyboardInterrupt
+
+    def work(thread):
+        working.set()
+        time.sleep(0.05)
+        seen.append(thread)
+
+    original = ThreadPoolExecutor.submit
+    with Team(2) as team:
+        monkeypatch.setattr(ThreadPoolExecutor, "submit", submit)
+        with pytest.raises(KeyboardInterrupt):
+            team.run(work)
+        monkeypatch.undo()
+        # Whoever was at work has finished, and whoever was not does not begin any more.
+        expected = [1] if when == "when it is at work" else []
+        assert seen == expected
+        begun.set()
+        team.run(lambda thread: time.sleep(0.05))
+        assert seen == expected
+        team.run(work)
+        assert sorted(seen[len(expected) :]) == [0, 1]
 
 
 def blas_threads():

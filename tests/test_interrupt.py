@@ -163,7 +163,9 @@ def test_a_handler_that_raises_ends_the_call_and_all_threads(part, n_threads):
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    assert threading.active_count() == threads
+    # One that was just being started is told to end, but not waited for.
+    while threading.active_count() > threads:
+        time.sleep(0.001)
 
 
 def test_ctrl_c_from_another_process(run_python):

@@ -4,7 +4,11 @@ cdef extern from "simd/barrier.h" nogil:
     ctypedef struct Barrier "mlp_team":
         int size
     Barrier* barrier_new "mlp_team_new" (int size)
-    void barrier_reset "mlp_team_reset" (Barrier*)
+    # A call of `Team.run`: begun, its part of it begun and ended by each thread, ended for all.
+    int barrier_open "mlp_team_open" (Barrier*)
+    bint barrier_enter "mlp_team_enter" (Barrier*, int call)
+    void barrier_leave "mlp_team_leave" (Barrier*)
+    void barrier_close "mlp_team_close" (Barrier*)
     void barrier_stop "mlp_team_stop" (Barrier*)
     bint barrier_stopped "mlp_team_stopped" (Barrier*)
     # True when the work was stopped; the number that `barrier_take` hands out starts anew.

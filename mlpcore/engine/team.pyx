@@ -121,26 +121,33 @@ cdef class Team:
     def run(self, work):
         """Call ``work(thread)`` in every thread, with thread numbers from 0 (the caller).
 
-        An exception in any of them stops all at their next barrier and is raised here.
+        An exception in any of them stops all at their next barrier and is raised here, when none of
+        them is at work any more.
         """
-        barrier_reset(self.barrier)
         if self._pool is not None and self._process != os.getpid():
             self._start()   # forked in a callback: the threads stayed with the parent
-        futures = []
+        cdef int call = barrier_open(self.barrier)
         try:
-            for thread in range(1, self.n_threads):
-                futures.append(self._pool.submit(self._guarded, work, thread))
+            # A signal's handler may raise in here, before it is known that a thread was started.
+            futures = [self._pool.submit(self._part, call, work, thread)
+                       for thread in range(1, self.n_threads)]
             work(0)
+            for future in futures:
+                future.result()
         except BaseException:
             barrier_stop(self.barrier)
             raise
         finally:
-            for future in futures:
-                future.result()
+            with nogil:
+                barrier_close(self.barrier)
 
-    def _guarded(self, work, thread):
+    def _part(self, int call, work, thread):
+        if not barrier_enter(self.barrier, call):
+            return
         try:
             work(thread)
         except BaseException:
             barrier_stop(self.barrier)
             raise
+        finally:
+            barrier_leave(self.barrier)

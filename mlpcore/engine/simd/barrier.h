@@ -14,6 +14,9 @@
 #include <unistd.h>
 #endif
 
+/* In `inside`: nobody may enter. */
+#define MLP_CLOSED (1 << 30)
+
 /* What threads write lies on lines of its own. */
 typedef struct {
     _Alignas(64) atomic_int arrived;
@@ -22,6 +25,8 @@ typedef struct {
     _Alignas(64) atomic_int stop;
     _Alignas(64) atomic_long next;
     _Alignas(64) atomic_long turn;
+    _Alignas(64) atomic_int inside; /* threads in the work of this call, beside its caller's */
+    atomic_int call;                /* which call it is; see mlp_team_enter */
     int size;
 } mlp_team;
 
@@ -34,17 +39,39 @@ static inline mlp_team *mlp_team_new(int size) {
         atomic_init(&team->stop, 0);
         atomic_init(&team->next, 0);
         atomic_init(&team->turn, 0);
+        atomic_init(&team->inside, MLP_CLOSED);
+        atomic_init(&team->call, 0);
         team->size = size;
     }
     return team;
 }
 
-/* Only while no thread is at work. */
-static inline void mlp_team_reset(mlp_team *team) {
+/* Begin a call, while no thread is at work; its number. */
+static inline int mlp_team_open(mlp_team *team) {
     atomic_store(&team->arrived, 0);
     atomic_store(&team->stop, 0);
     atomic_store(&team->next, 0);
     atomic_store(&team->turn, 0);
+    int call = atomic_load(&team->call) + 1;
+    atomic_store(&team->call, call);
+    atomic_fetch_and(&team->inside, ~MLP_CLOSED);
+    return call;
+}
+
+/* Whether a thread may begin its part: not if the call is over, which an exception may have ended
+ * before the thread got so far. */
+static inline int mlp_team_enter(mlp_team *team, int call) {
+    int closed = atomic_fetch_add(&team->inside, 1) & MLP_CLOSED;
+    if (!closed && atomic_load(&team->call) == call) return 1;
+    atomic_fetch_sub(&team->inside, 1);
+    return 0;
+}
+static inline void mlp_team_leave(mlp_team *team) { atomic_fetch_sub(&team->inside, 1); }
+
+/* End a call: nobody enters any more, and nobody is inside afterwards. */
+static inline void mlp_team_close(mlp_team *team) {
+    atomic_fetch_or(&team->inside, MLP_CLOSED);
+    while (atomic_load(&team->inside) != MLP_CLOSED) sched_yield();
 }
 
 /* Everybody leaves at the next barrier, whoever is still missing there. */
