@@ -523,3 +523,25 @@ def test_objective_of_other_parameters_in_each_call(average):
             expected, expected_flat = gradient(network, rows, labels, **options)
             assert loss == expected
             assert np.array_equal(flat, expected_flat)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_training_renews_what_one_row_is_predicted_with(dtype):
+    """Of a network that skips a background, whose share in the sums is kept from row to row."""
+    rng = np.random.default_rng(3)
+    X = np.where(rng.random((40, 30)) < 0.2, rng.normal(size=(40, 30)), -1.0).astype(dtype)
+    labels = (np.arange(40) % 3).astype(np.intc)
+    network = Network((30, 5, 3), dtype=dtype)
+    for weights in network.coefs:
+        weights[:] = rng.normal(0, 0.3, weights.shape)
+    network.background = -1.0
+    before = np.concatenate([network.row_outputs(X[i : i + 1]) for i in range(40)])
+    rows = Input(X, dtype, path="sparse")
+    with Trainer(network, rows, labels, learning_rate=0.1, minibatch_size=10) as trainer:
+        trainer.epoch(np.arange(40))
+    after = np.concatenate([network.row_outputs(X[i : i + 1]) for i in range(40)])
+    z = X.astype(float)
+    for weights, biases in zip(network.coefs, network.intercepts, strict=True):
+        z = 1 / (1 + np.exp(-(z @ weights.astype(float) + biases)))
+    np.testing.assert_allclose(after, z, rtol=1e-4 if dtype == "float32" else 1e-12)
+    assert abs(after - before).min() > 1e-3

@@ -95,7 +95,7 @@ MUTANTS = [
            "test_sparse_path.py::test_history_is_the_oracles"),
     Mutant("one row predicted with the weights of the epoch before", "engine/trainer.pyx",
            r"self\.network\.one = None", "pass",
-           "test_sparse_path.py::test_prediction_in_a_callback_follows_the_weights"),
+           "test_engine.py::test_training_renews_what_one_row_is_predicted_with"),
     # Other rules
     Mutant("Adam without its correction for the start", "engine/optimizers.pyx",
            r"return rule\.learning_rate \*[^\n]*", "return rule.learning_rate",
