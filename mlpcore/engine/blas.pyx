@@ -3,11 +3,37 @@
 ``blas_int`` is SciPy's integer, which one says `setup.py`.
 """
 
+import os
+
 import numpy as np
 
 from scipy.linalg.cython_blas cimport dgemm, sgemm
 
 include "blas_int.pxi"
+
+cdef extern from "simd/gate.h" nogil:
+    void gate_enter "mlp_gate_enter" ()
+    void gate_leave "mlp_gate_leave" ()
+    void gate_close "mlp_gate_close" ()
+    void gate_open "mlp_gate_open" ()
+    void gate_renew "mlp_gate_renew" ()
+
+
+def _before_fork():
+    with nogil:
+        gate_close()
+
+
+def _after_fork_in_parent():
+    gate_open()
+
+
+def _after_fork_in_child():
+    gate_renew()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent,
+                    after_in_child=_after_fork_in_child)
 
 
 cdef void gemm(bint trans_a, bint trans_b, int m, int n, int k, real_t alpha,
@@ -18,12 +44,14 @@ cdef void gemm(bint trans_a, bint trans_b, int m, int n, int k, real_t alpha,
     cdef char op_a = b"T" if trans_a else b"N"
     cdef char op_b = b"T" if trans_b else b"N"
     cdef blas_int rows = n, columns = m, inner = k, ld_a = lda, ld_b = ldb, ld_c = ldc
+    gate_enter()
     if real_t is float:
         sgemm(&op_b, &op_a, &rows, &columns, &inner, &alpha, <float*> b, &ld_b,
               <float*> a, &ld_a, &beta, c, &ld_c)
     else:
         dgemm(&op_b, &op_a, &rows, &columns, &inner, &alpha, <double*> b, &ld_b,
               <double*> a, &ld_a, &beta, c, &ld_c)
+    gate_leave()
 
 
 def matmul(const real_t[:, ::1] a, const real_t[:, ::1] b, real_t[:, ::1] c, *,

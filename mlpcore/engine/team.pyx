@@ -12,7 +12,8 @@ from libc.stdlib cimport free
 
 SECONDS_BETWEEN_SIGNALS = 0.05
 
-_blas_lock = threading.Lock()
+# Reentrant, since a signal's handler may fork in whatever its thread is doing.
+_blas_lock = threading.RLock()
 _blas_users = 0
 _blas_controller = None
 _blas_limit = None
@@ -57,17 +58,25 @@ def single_threaded_blas():
                 _take_control()
 
 
-def _forget_other_threads():
-    """After a fork, in the child, where no thread lives on but the one that forked.
+def _before_fork():
+    """Let no thread be where BLAS takes its locks to count its threads: the child would find them
+    taken, by nobody, and wait for ever. For products `blas.pyx` sees to that."""
+    _blas_lock.acquire()
 
-    BLAS stays as it is, since one of the threads that are gone may have held its locks.
-    """
+
+def _after_fork_in_parent():
+    _blas_lock.release()
+
+
+def _after_fork_in_child():
+    """Forget all threads but the one that forked. BLAS keeps the limit that it had."""
     global _blas_lock, _blas_users
-    _blas_lock = threading.Lock()
+    _blas_lock = threading.RLock()
     _blas_users = getattr(_of_this_thread, "users", 0)
 
 
-os.register_at_fork(after_in_child=_forget_other_threads)
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent,
+                    after_in_child=_after_fork_in_child)
 
 
 def _take_control():
