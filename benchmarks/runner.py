@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.contests import TEXTBOOK, Case, Contest, Entry
+from benchmarks.contests import Case, Contest, Entry
 from benchmarks.tasks import Task
 
 # After some epochs float32 differs from the reference's float64 by rounding that has grown.
@@ -101,9 +101,10 @@ def require_equal(outcome: dict | None, reference: dict | None, task: Task) -> N
 def run_case(contest: Contest, case: Case, threads: int) -> dict:
     """All entries in turn, a warm-up and then the rounds; every sample of every entry."""
     record = {"label": case.label, "task": asdict(case.task), "reference": None, "entries": {}}
-    if contest.reference or len({entry.module for entry in contest.entries}) > 1:
-        entry = contest.reference or TEXTBOOK
-        with Worker(entry, replace(case, setting={"threads": threads}), threads) as worker:
+    if contest.reference and len(contest.entries) > 1:
+        with Worker(
+            contest.reference, replace(case, setting={"threads": threads}), threads
+        ) as worker:
             record["reference"] = worker.run()["outcome"]
     with ExitStack() as stack:
         workers: dict[str, Worker] = {}

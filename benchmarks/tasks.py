@@ -16,7 +16,7 @@ BACKGROUND = -1.0  # what black becomes when pixels are scaled to [-1, 1]
 class Task:
     """What is to be done; the defaults are the textbook's network on MNIST."""
 
-    action: str = "fit"  # or "predict", "memory"
+    action: str = "fit"  # or "predict", "memory", "accuracy"
     data: str = "mnist"  # or "made-up"; "digits" and "breast cancer" are scikit-learn's
     rows: int = 55_000
     valid: int = 5_000

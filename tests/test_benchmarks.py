@@ -157,6 +157,32 @@ def test_processes_run_and_agree():
     json.dumps(result)
 
 
+def test_whoever_stays_below_the_textbooks_accuracy_is_not_timed(monkeypatch):
+    pytest.importorskip("sklearn", reason="the recipe is one for scikit-learn's estimators")
+    monkeypatch.setenv("MLPCORE_DATA", "")
+    recipe = importlib.import_module("benchmarks.contestants.recipe")
+    contest = contests.CONTESTS["accuracy"]
+    run = recipe.Accuracy(contest.cases[0].task, None, {})
+    scores = {1: 0.98, 2: 0.9754, 3: 0.9753}
+    run.accuracy = scores.get
+    run.run(2)
+    assert run.outcome() == {"lowest_test_acc": 0.9754}
+    run.run(1)
+    with pytest.raises(RuntimeError, match=r"97\.53% of the test images are too few"):
+        run.outcome()
+
+
+def test_learning_rates_of_the_recipe_are_pytorchs(monkeypatch):
+    pytest.importorskip("torch", reason="compares with PyTorch")
+    pytest.importorskip("sklearn", reason="the recipe is one for scikit-learn's estimators")
+    from mlpcore.sklearn._solvers import one_cycle
+
+    recipe = importlib.import_module("benchmarks.contestants.recipe_torch")
+    steps = 469 * 5
+    expected = recipe.RECIPE["learning_rate_init"] * one_cycle(np.arange(steps) * 1.0, steps)
+    np.testing.assert_allclose(recipe.learning_rates(steps), expected, rtol=1e-9)
+
+
 def test_what_ends_a_process_is_told():
     contest = small_contest(contests.Entry("no such module", "no_such_module"), contests.NUMPY)
     record = runner.run_case(contest, contest.cases[0], 1)

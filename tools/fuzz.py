@@ -29,6 +29,7 @@ def fuzz(target, seconds, folder):
     corpus.mkdir(parents=True, exist_ok=True)
     before = set(folder.iterdir())
     limits = [f"-max_len={LONGEST}", f"-rss_limit_mb={MEGABYTES}", f"-timeout={SECONDS}"]
+    limits += [f"-report_slow_units={SECONDS}"]  # not earlier, on a machine with other work
     command = [
         *(sys.executable, ROOT / "tests" / "fuzz", target, corpus),
         *(f"-max_total_time={seconds}", f"-artifact_prefix={folder}/{target}-", *limits),
