@@ -217,7 +217,7 @@ def _check_sparse(X: Any, name: str, dtype: np.dtype[Any] | None, n_features: in
 
 
 def check_scale(value: Any) -> tuple[float, float]:
-    """A pair of finite numbers, scale and offset; None is (1, 0)."""
+    """A pair of numbers, scale and offset, by which bytes stay finite; None is (1, 0)."""
     if value is None:
         return 1.0, 0.0
     try:
@@ -227,8 +227,10 @@ def check_scale(value: Any) -> tuple[float, float]:
             f"input_scale must be None or a pair (scale, offset); got {value!r}. For bytes to "
             "[-1, 1] use (2 / 255, -1)."
         ) from None
-    if not (np.isfinite(scale) and np.isfinite(offset)):
-        raise ValueError(f"input_scale must be finite; got {value!r}.")
+    if not 255 * abs(scale) + abs(offset) <= float(np.finfo(np.float32).max):
+        raise ValueError(
+            f"input_scale must be of finite numbers that take bytes to finite ones; got {value!r}."
+        )
     return scale, offset
 
 

@@ -38,7 +38,7 @@ BAD_PARAMETERS = {
     "eval_every": [0, -1, 1.5, None, "2", True, HUGE],
     "input_path": ["fast", None, True, 1, ["auto"]],
     "input_scale": [3, "ab", (1,), (1, 2, 3), (float("nan"), 0), (1, float("inf")), ("a", 1),
-                    (None, None), (HUGE, 0), (1j, 0)],
+                    (None, None), (HUGE, 0), (1j, 0), (1e37, 0), (1, -1e39)],
     "early_stopping": [1, 0, None, 0.5, "yes", "train_acc", ["cost"]],
     "patience": [0, -1, 1.5, None, "2", True, HUGE],
     "activation": ["", "cubic", "softmax", None, 1, True, b"relu", ["relu", "tanh"], [], [None],

@@ -379,6 +379,8 @@ ENTRIES = {
     "a background beyond doubles": {"background": 10**400},
     "an infinite background": {"background": float("inf")},
     "a background beyond the dtype": {"background": 1e39},
+    "an offset beyond the dtype": {"scale": [0.5, 1e39]},
+    "a scale that takes bytes beyond the dtype": {"scale": [1e37, 0]},
 }  # fmt: skip
 
 
