@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlpcore._files import load_npz, save_npz
 from mlpcore._parameters import check_activation, check_parameters
-from mlpcore._validation import check_dtype, check_float, check_int, check_scale
+from mlpcore._validation import check_dtype, check_float, check_int, check_labels, check_scale
 
 if TYPE_CHECKING:
     from mlpcore.neuralnet import NeuralNetMLP
@@ -141,6 +141,7 @@ def _learned(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> dict[str
             raise ValueError(f"layer {i} mixes dtypes")
         if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
             raise ValueError(f"layer {i} has weights or biases that are not finite")
+    classes = check_labels(classes, "classes", len(classes), "the model")
     if len(set(classes.tolist())) < len(classes):
         raise ValueError("two classes are the same")
     if check_dtype(coefs[0].dtype) is None or classes.shape != (units[-1],) or min(units) < 1:

@@ -317,6 +317,8 @@ ARRAYS = {
     "the same class twice": {"classes": np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 8])},
     "classes in two dimensions": {"classes": np.arange(10)[None]},
     "classes of one number": {"classes": np.int64(3)},
+    "a class that is NaN": {"classes": np.append(np.arange(9.0), np.nan)},
+    "a class that is no time": {"classes": np.append(np.arange(9), -(2**63)).view("M8[s]")},
     "weights of another shape": {"coef_1": np.zeros((9, 8), "f4")},
     "weights of one row": {"coef_1": np.zeros((1, 7), "f4")},
     "weights of one column": {"coef_1": np.zeros((9, 1), "f4")},
@@ -391,7 +393,8 @@ def test_models_whose_entries_are_wrong(what, path, saved, about):
         NeuralNetMLP.load(path)
 
 
-@pytest.mark.parametrize("classes", [5, "abc", [1, 2], {"a": 1}, [[1]] * 10, [1] * 10])
+@pytest.mark.parametrize("classes", [5, "abc", [1, 2], {"a": 1}, [[1]] * 10, [1] * 10,
+                                     [*range(9), float("nan")]])  # fmt: skip
 def test_classes_in_the_text_that_are_wrong(classes, path, saved, about):
     saved(about=about(classes=classes), classes=GONE)
     with pytest.raises(ValueError, match=r"model\.npz: "):
