@@ -18,6 +18,7 @@ CASES = {
     "rows in whole lines": (331, (256,), 16, 16, 0.0),
     "online": (1001, (119, 1003, 117), 3, 1, 0.0),
     "background": (1021, (121,), 5, 29, 0.9),
+    "background, many rows": (1101, (33,), 5, 140, 0.9),
     "background, online": (331, (151, 33), 5, 1, 0.9),
     "three layers": (211, (121, 93, 67), 3, 9, 0.0),
     "wide first layer": (1361, (257,), 3, 3, 0.0),

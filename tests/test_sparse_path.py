@@ -34,14 +34,14 @@ def assert_same_network(one, other, rtol):
 
 
 # Hidden units: one vector, part of one, several panels, several layers, a layer too large for the
-# cache. Minibatches: online, dividing the rows or not, and beyond the 256 that are turned about at
-# a time.
+# cache. Minibatches: online, dividing the rows or not, and beyond the 128 that are turned about at
+# a time, of few features and of more than are turned about at a time.
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("background", [0.0, -1.0, 7.5])
 @pytest.mark.parametrize(
     ("features", "hidden", "minibatch_size"),
     [(67, (16,), 9), (67, (5,), 1), (130, (300,), 10), (40, (9, 4, 7), 7), (33, (11,), 300),
-     (40, (9, 4), 1), (1030, (270,), 64)],
+     (40, (9, 4), 1), (1030, (270,), 64), (1100, (8,), 200)],
 )  # fmt: skip
 def test_history_is_the_oracles(features, hidden, minibatch_size, background, dtype):
     X, y = rows(600, features, background)

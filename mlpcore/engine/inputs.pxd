@@ -27,8 +27,9 @@ cdef enum:
     # Features whose gradient is made and applied at a time, and whose weights are summed up for the
     # background's share: 32 of 112 floats are 14 KB, half a first-level cache.
     CHUNK = 32
-    # Rows whose entries are turned about at a time, and the bytes of the largest such entry.
-    GROUP = 1024
+    # Rows whose entries are turned about at a time, so that their errors stay in the cache, and the
+    # bytes of the largest such entry.
+    GROUP = 128
     ENTRY = 16
     # Places behind the last entry that packing may write to.
     SLACK = 16

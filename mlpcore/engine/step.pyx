@@ -56,6 +56,8 @@ from mlpcore.engine.optimizers cimport STORE, Rule, corrected_rate, update
 from mlpcore.engine.team cimport barrier_wait, share
 from mlpcore.engine.typedefs cimport real_t
 
+# Rows that go there and back at a time: of 128 rows of 112 floats a layer's activations are 57 KB.
+cdef Py_ssize_t PART = 128
 # Pieces that a wide layer is cut into, along its inputs or its outputs.
 cdef int WIDE_PIECES = 8
 
@@ -122,21 +124,16 @@ cdef void _penalise(Plan* plan, const Layer* layer, const real_t* theta, Py_ssiz
         start += TILE
 
 
-cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, Py_ssize_t rows,
-               Py_ssize_t n_next) noexcept nogil:
-    """One thread's part of one minibatch: the rows that `order` lists. n_next come after them."""
+cdef void _there_and_back(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order,
+                          Py_ssize_t rows, Py_ssize_t start, Py_ssize_t stop,
+                          const Py_ssize_t* following, Py_ssize_t n_following) noexcept nogil:
+    """Outputs and errors of rows [start, stop) of the minibatch. This thread's next rows follow."""
     cdef real_t* work = <real_t*> plan.work
     cdef const Layer* first = plan.layers
     cdef const Layer* layer
     cdef real_t* sums = <real_t*> plan.start + thread * first.ld
-    cdef Py_ssize_t start, stop
     cdef int j
     cdef bint shared = False   # what comes next reads rows that other threads may still be writing
-
-    # Phase 1: my rows, there and back.
-    if thread == 0:
-        start_minibatch(plan, order, rows)
-    share(rows, TILE, thread, plan.barrier.size, &start, &stop)
     if plan.undropped is not NULL:
         _drop_records[real_t](plan, order, start, stop, work)
     if plan.rows.kind != RECORDS and (first.wide or _drops(plan, 0)):
@@ -151,7 +148,7 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, P
     else:
         start_of_sums[real_t](first, theta, &plan.rows, <real_t*> plan.sums, sums)
         forward_first[real_t](first, theta, &plan.rows, order, start, stop - start,
-                              order + rows + start, max(0, min(n_next, stop) - start), sums,
+                              following, n_following, sums,
                               plan.cursor + thread * plan.cursor_size, work, plan.batch, start)
     for j in range(1, plan.n_layers):
         layer = &plan.layers[j]
@@ -182,6 +179,36 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, P
                 barrier_wait(plan.barrier)
             backward(plan, layer, theta, work, start, stop - start)
         shared = layer.wide
+
+
+cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, Py_ssize_t rows,
+               Py_ssize_t n_next) noexcept nogil:
+    """One thread's part of one minibatch: the rows that `order` lists. n_next come after them."""
+    cdef const Layer* first = plan.layers
+    cdef const Layer* layer
+    cdef Py_ssize_t start, stop, end, mine, part = PART
+    cdef int j
+
+    # Phase 1: my rows, there and back, as many at a time as stay in the cache. Layers that all
+    # threads meet at need them all.
+    if thread == 0:
+        start_minibatch(plan, order, rows)
+    share(rows, TILE, thread, plan.barrier.size, &start, &stop)
+    mine = start
+    for j in range(plan.n_layers):
+        if plan.layers[j].wide:
+            part = rows
+    while True:
+        end = min(stop, start + part)
+        if end < stop:
+            _there_and_back(plan, theta, thread, order, rows, start, end, order + end,
+                            min(part, stop - end))
+        else:   # my first rows of the next minibatch
+            _there_and_back(plan, theta, thread, order, rows, start, end, order + rows + mine,
+                            max(0, min(n_next, stop, mine + part) - mine))
+        start = end
+        if start >= stop:
+            break
     barrier_wait(plan.barrier)
 
     # Phase 2: my rows of every W.
@@ -346,8 +373,9 @@ cdef void _update_from_records(Plan* plan, const Layer* layer, real_t* theta, in
     cdef int64_t* cursor = plan.cursor + thread * plan.cursor_size
     cdef real_t background = <real_t> plan.rows.background
     cdef Py_ssize_t start = plan.bounds[thread], end = plan.bounds[thread + 1]
-    cdef Py_ssize_t stop, chunk, row, n, j
-    cdef Py_ssize_t unit = CHUNK if rows <= GROUP else DENSE_CHUNK
+    cdef Py_ssize_t stop, chunk, features, row, n, j
+    # Of few rows, the gradient is applied while it is in the nearest cache.
+    cdef Py_ssize_t unit = CHUNK if rows <= GROUP else plan.strip
     cdef Lists lists
     lists.entries = plan.entries + thread * plan.strip * plan.slots * ENTRY
     lists.count = plan.counts + thread * plan.strip
@@ -357,25 +385,22 @@ cdef void _update_from_records(Plan* plan, const Layer* layer, real_t* theta, in
     records_seek(&plan.rows, order, rows, start, cursor)
     while start < end:
         stop = min(end, start + plan.strip)
-        if rows <= GROUP:
-            records_turn[real_t](&plan.rows, order, rows, start, stop, plan.slots, layer.ld, cursor,
-                                 &lists, 0)
-        chunk = start
-        while chunk < stop:
-            n = min(unit, stop - chunk)
-            if rows <= GROUP:
-                records_gradient[real_t](&lists, chunk - start, n, plan.slots, delta, layer.ld,
-                                         layer.width, first, 0, gradient)
-            row = 0
-            while rows > GROUP and row < rows:
-                records_turn[real_t](&plan.rows, order + row, min(GROUP, rows - row), chunk,
-                                     chunk + n, plan.slots, layer.ld, cursor + row, &lists, 0)
-                records_gradient[real_t](&lists, 0, n, plan.slots, delta + row * layer.ld,
-                                         layer.ld, layer.width, first if row == 0 else gradient,
+        row = 0
+        while row < rows:
+            n = min(GROUP, rows - row)
+            records_turn[real_t](&plan.rows, order + row, n, start, stop, plan.slots, layer.ld,
+                                 cursor + row, &lists, 0)
+            chunk = start
+            while chunk < stop:
+                features = min(unit, stop - chunk)
+                records_gradient[real_t](&lists, chunk - start, features, plan.slots,
+                                         delta + row * layer.ld, layer.ld, layer.width,
+                                         first if row == 0 else gradient,
                                          0 if row == 0 else layer.ld, gradient)
-                row += GROUP
-            _apply(plan, layer, theta, gradient, chunk, n)
-            chunk += n
+                if row + n == rows:
+                    _apply(plan, layer, theta, gradient, chunk, features)
+                chunk += features
+            row += n
         if background != 0:
             chunk_sums(layer, theta, start, stop, <real_t*> plan.sums)
         start = stop

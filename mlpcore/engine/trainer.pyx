@@ -129,6 +129,9 @@ cdef class Trainer:
             plan.slots = min(minibatch_size, GROUP)
             widest = LIST_BYTES // (plan.slots * ENTRY) // DENSE_CHUNK * DENSE_CHUNK
             plan.strip = min(max(widest, DENSE_CHUNK), train.n_features)
+        plan.gradient_size = DENSE_CHUNK * longest
+        if minibatch_size > GROUP:
+            plan.gradient_size = max(plan.gradient_size, plan.strip * network.layers[0].ld)
         rates = self._rates_of_dropout(dropout)
         chunks = (network.layers[0].n_in + CHUNK - 1) // CHUNK
         self._buffers = {
@@ -139,7 +142,7 @@ cdef class Trainer:
             "transposed": aligned_zeros(network.transposed_size, network.dtype),
             "sums": aligned_zeros(chunks * network.layers[0].ld, network.dtype),
             "bounds": _bounds(train, chunks, minibatch_size, size),
-            "gradient": aligned_zeros(n_threads * DENSE_CHUNK * longest, network.dtype),
+            "gradient": aligned_zeros(n_threads * plan.gradient_size, network.dtype),
             "start": aligned_zeros(n_threads * network.layers[0].ld, network.dtype),
             "cursor": np.empty(n_threads * max(minibatch_size, BLOCK), np.int64),
             "lazy": aligned_zeros(2 * network.layers[0].ld, network.dtype),
@@ -161,7 +164,6 @@ cdef class Trainer:
         plan.batch = minibatch_size
         plan.barrier = self._team.barrier
         plan.forward_width = network.forward_width
-        plan.gradient_size = DENSE_CHUNK * longest
         plan.cursor_size = max(minibatch_size, BLOCK)
         plan.state = _address(self.state)
         plan.work = _address(self._buffers["work"])
