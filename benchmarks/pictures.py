@@ -3,7 +3,7 @@
 from math import ceil
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, NullFormatter
+from matplotlib.ticker import EngFormatter, LogLocator
 
 from benchmarks.contests import CONTESTS, Contest, Times
 from benchmarks.report import PEERS, Results, headlines, medians
@@ -60,15 +60,19 @@ def panel(ax, contest: Contest, times: Times) -> None:
         ]
         if points:
             x, y = zip(*points, strict=True)
-            ax.plot(x, y, "o-", color=COLOURS.get(entry.name), label=entry.name)
+            name, _, way = entry.name.partition(", ")
+            ax.plot(x, y, "o:" if way else "o-", color=COLOURS[name], label=entry.name)
+            if way:
+                ax.lines[-1].set_marker("^v"["sparse" in way])
             everything += y
             if len(x) < 4:
                 ax.set_xticks(x)
     if everything and max(everything) > 4 * min(everything):
         ax.set_yscale("log")
-        ax.yaxis.set_minor_formatter(NullFormatter())
+        ax.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        ax.yaxis.set_minor_formatter(EngFormatter("s"))
     else:
-        ax.set_ylim(bottom=0)
+        ax.set_ylim(0, 1.1 * max(everything, default=1))
     ax.yaxis.set_major_formatter(EngFormatter("s"))
     ax.set_title(contest.title, fontsize=9)
     ax.set(xlabel=contest.axis, ylabel=contest.unit)

@@ -173,7 +173,13 @@ def test_a_sparse_matrix_with_nan_is_refused():
 
 def test_the_way_is_chosen_by_counting():
     y = np.arange(500) % 2
-    for filled, path in ((0.1, "sparse"), (0.2, "sparse"), (0.4, "dense"), (0.7, "dense"), (1.0, "dense")):
+    for filled, path in (
+        (0.1, "sparse"),
+        (0.2, "sparse"),
+        (0.4, "dense"),
+        (0.7, "dense"),
+        (1.0, "dense"),
+    ):
         X = rows(500, 40, -3.0, filled)[0]
         model = NeuralNetMLP(5, epochs=1, minibatch_size=50)
         assert model.fit(X, y).input_path_ == path
