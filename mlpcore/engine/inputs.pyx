@@ -402,7 +402,8 @@ cdef double records_sum(const Rows* rows, Py_ssize_t row, real_t tag) noexcept n
 cdef void pack_block(const Rows* source, Py_ssize_t first, Py_ssize_t n, real_t background,
                      const Block* room, Rows* out) noexcept nogil:
     cdef Py_ssize_t i
-    cdef real_t* row = <real_t*> room.row
+    cdef InputKind own = FLOAT32 if real_t is float else FLOAT64
+    cdef const real_t* row = <const real_t*> room.row
     cdef real_t* value = <real_t*> room.value
     out.kind, out.n_rows, out.n_features = RECORDS, n, source.n_features
     out.background = background
@@ -410,7 +411,10 @@ cdef void pack_block(const Rows* source, Py_ssize_t first, Py_ssize_t n, real_t 
     out.records.wide_index = out.records.coded = 0
     room.start[0] = 0
     for i in range(n):
-        fetch_row(source, first + i, row)
+        if source.kind == own:   # there is nothing to convert
+            row = <const real_t*> (source.data + (first + i) * source.row_bytes)
+        else:
+            fetch_row(source, first + i, <real_t*> room.row)
         if real_t is float:
             room.start[i + 1] = room.start[i] + pack_f32_f32(
                 row, source.n_features, background, room.index + room.start[i],

@@ -268,6 +268,7 @@ MLP_KERNEL double MLP_NAME(sparse_sum)(const mlp_records *s, ptrdiff_t row) {
     }
 #if BYTES == 64 && IS_F32
 /* AVX-512 presses a vector together. */
+#define PRESSES 1
 MLP_INLINE int64_t MLP_NAME(press)(__mmask16 stays, ptrdiff_t from, int64_t found,
                                    uint16_t *index) {
     const __m512i places = _mm512_add_epi32(
@@ -300,6 +301,7 @@ MLP_INLINE int64_t MLP_NAME(pack_run_u8)(const uint8_t *x, ptrdiff_t from, int r
     return MLP_NAME(press)(stays, from, found, index);
 }
 #else
+#define PRESSES 0
 PACK_RUN(f32, float)
 PACK_RUN(u8, uint8_t)
 #endif
@@ -308,8 +310,9 @@ PACK_RUN(f64, double)
 
 /* Entries of one row that are not the background. Most runs of 16 are background alone, to the bit,
  * which a few vector operations tell; in the others every number is written whether it stays or
- * not, which is cheaper than guessing. Up to 16 places behind the last entry are written to. */
-#define PACK(name, source)                                                                       \
+ * not, which is cheaper than guessing. Where a run is pressed together it costs no more than to ask.
+ * Up to 16 places behind the last entry are written to. */
+#define PACK(name, source, presses)                                                              \
     enum { MLP_NAME(words_##name) = 16 * sizeof(source) < BYTES ? 16 * sizeof(source) : BYTES }; \
     typedef uint64_t MLP_NAME(words_of_##name)                                                   \
         __attribute__((vector_size(MLP_NAME(words_##name)), aligned(1), may_alias));             \
@@ -325,7 +328,7 @@ PACK_RUN(f64, double)
             MLP_NAME(words_of_##name) unlike = words[0] ^ pattern;                               \
             for (size_t j = 1; j < 16 * sizeof background / sizeof pattern; j++)                 \
                 unlike |= words[j] ^ pattern;                                                    \
-            uint64_t differs = 0;                                                                \
+            uint64_t differs = presses;                                                          \
             for (size_t j = 0; j < sizeof pattern / 8; j++) differs |= unlike[j];                \
             if (differs)                                                                         \
                 found = MLP_NAME(pack_run_##name)(x, from, 16, background, found, index, value,  \
@@ -334,11 +337,12 @@ PACK_RUN(f64, double)
         return MLP_NAME(pack_run_##name)(x, from, (int)(n - from), background, found, index,     \
                                          value, code);                                           \
     }
-PACK(f32, float)
-PACK(f64, double)
-PACK(u8, uint8_t)
+PACK(f32, float, PRESSES)
+PACK(f64, double, 0)
+PACK(u8, uint8_t, PRESSES)
 
 #undef PACK
+#undef PRESSES
 #undef CASES
 #undef PANEL
 #undef TILE_BYTES
