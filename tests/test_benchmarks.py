@@ -172,7 +172,7 @@ def test_whoever_stays_below_the_textbooks_accuracy_is_not_timed(monkeypatch):
         run.outcome()
 
 
-def test_learning_rates_of_the_recipe_are_pytorchs(monkeypatch):
+def test_learning_rates_of_the_recipe_are_pytorchs():
     pytest.importorskip("torch", reason="compares with PyTorch")
     pytest.importorskip("sklearn", reason="the recipe is one for scikit-learn's estimators")
     from mlpcore.sklearn._solvers import one_cycle

@@ -247,6 +247,28 @@ def test_a_fork(when, run_python):
     assert all(results)
 
 
+GATE = """
+import signal, threading
+import numpy as np
+from mlpcore.engine import blas
+
+signal.alarm(60)   # ends what would hang
+ones, product = np.ones((50, 50)), np.zeros((50, 50))
+blas._before_fork()
+thread = threading.Thread(target=blas.matmul, args=(ones, ones, product))
+thread.start()
+thread.join(0.5)   # this thread goes on, though the other one is in the middle of a call
+assert thread.is_alive() and not product.any()
+blas._after_fork_in_parent()
+thread.join()
+assert (product == 50).all()
+"""
+
+
+def test_products_wait_for_a_fork_without_keeping_the_gil(run_python):
+    run_python(GATE)
+
+
 # Memory
 
 MEMORY = """

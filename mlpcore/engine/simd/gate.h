@@ -3,10 +3,18 @@
 #ifndef MLP_GATE_H
 #define MLP_GATE_H
 
+#include <Python.h>
 #include <sched.h>
 #include <stdatomic.h>
 
 static atomic_int mlp_inside, mlp_closed;
+
+/* Until the gate is open again. Who forks needs the GIL for it, so it must not be kept here. */
+static inline void mlp_gate_wait(void) {
+    PyThreadState *state = PyGILState_Check() ? PyEval_SaveThread() : NULL;
+    while (atomic_load(&mlp_closed)) sched_yield();
+    if (state) PyEval_RestoreThread(state);
+}
 
 /* Either we see the gate closed, or who closes it sees us inside: both write before they read. */
 static inline void mlp_gate_enter(void) {
@@ -14,7 +22,7 @@ static inline void mlp_gate_enter(void) {
         atomic_fetch_add(&mlp_inside, 1);
         if (!atomic_load(&mlp_closed)) return;
         atomic_fetch_sub(&mlp_inside, 1);
-        while (atomic_load(&mlp_closed)) sched_yield();
+        mlp_gate_wait();
     }
 }
 static inline void mlp_gate_leave(void) { atomic_fetch_sub(&mlp_inside, 1); }
