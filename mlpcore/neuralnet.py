@@ -24,7 +24,6 @@ from mlpcore._validation import (
     check_int,
     check_labels,
     check_rows,
-    check_scale,
     encode_labels,
     lookup_labels,
 )
@@ -265,7 +264,8 @@ class NeuralNetMLP(Fitted, Estimator):
         checkpoint_every = check_int(checkpoint_every, "checkpoint_every", low=1)
         dtype = check_dtype(self.dtype)
         scale = settings["input_scale"]
-        X = _scaled(check_rows(X_train, "X_train", dtype=dtype), scale)
+        rows = check_rows(X_train, "X_train", dtype=dtype, finite=False)
+        X = _scaled(rows, scale)
         n_samples, n_features = X.shape
         if dtype is None:
             dtype = np.dtype(np.float64 if X.dtype == np.float64 else np.float32)
@@ -275,7 +275,8 @@ class NeuralNetMLP(Fitted, Estimator):
                 f"minibatch_size must be at most the number of rows, {n_samples}; got "
                 f"{self.minibatch_size}. Lower it, or no update would take place."
             )
-        valid, valid_labels = self._check_valid(X_valid, y_valid, classes, n_features, dtype)
+        valid_rows, valid_labels = self._check_valid(X_valid, y_valid, classes, n_features, dtype)
+        valid = None if valid_rows is None else _scaled(valid_rows, scale)
         if settings["early_stopping"] == "valid_acc" and valid is None:
             raise ValueError(
                 "early_stopping needs X_valid and y_valid; got none. Give them, or use "
@@ -294,19 +295,22 @@ class NeuralNetMLP(Fitted, Estimator):
         # Dropped inputs are 0, which is not the background, as a rule.
         path = "dense" if drops_inputs and self.input_path == "auto" else self.input_path
         train_input = _input(X, dtype, scale, path, settings["n_threads"])
+        _check_finite(train_input, rows, "X_train", dtype)
         if drops_inputs and train_input.background:
             raise ValueError(
                 "dropout of inputs on the sparse path is for data that are mostly 0; these are "
                 f'mostly {train_input.background:g}. Use input_path="dense".'
             )
+        valid_input = None
+        if valid is not None:
+            valid_input = _input(valid, dtype, scale, train_input.path, settings["n_threads"])
+            _check_finite(valid_input, valid_rows, "X_valid", dtype)
         seed = settings["seed"]
         trainer = Trainer(
             network,
             train_input,
             labels,
-            valid=None
-            if valid is None
-            else _input(valid, dtype, scale, train_input.path, settings["n_threads"]),
+            valid=valid_input,
             valid_targets=valid_labels,
             learning_rate=settings["eta"],
             **{name: settings[name] for name in _RULE},
@@ -511,8 +515,7 @@ class NeuralNetMLP(Fitted, Estimator):
             raise ValueError("X_valid and y_valid belong together; got only one of them.")
         if X is None or y is None:
             return None, None
-        rows = check_rows(X, "X_valid", dtype=dtype, n_features=n_features)
-        rows = _scaled(rows, check_scale(self.input_scale))
+        rows = check_rows(X, "X_valid", dtype=dtype, n_features=n_features, finite=False)
         labels = check_labels(y, "y_valid", rows.shape[0], "X_valid")
         return rows, lookup_labels(labels, classes, "y_valid")
 
@@ -530,3 +533,9 @@ def _input(
     rows: Any, dtype: np.dtype[Any], scale: tuple[float, float], path: str, n_threads: int = 1
 ) -> Input:
     return Input(rows, dtype.name, scale=scale[0], offset=scale[1], path=path, n_threads=n_threads)
+
+
+def _check_finite(source: Input, rows: Any, name: str, dtype: np.dtype[Any]) -> None:
+    """Raise for rows that are not finite, unless it was seen on their way in that they are."""
+    if isinstance(rows, np.ndarray) and not source.seen_finite:
+        check_finite(rows, name, dtype)

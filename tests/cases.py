@@ -19,6 +19,7 @@ CASES = {
     "online": (1001, (119, 1003, 117), 3, 1, 0.0),
     "background": (1021, (121,), 5, 29, 0.9),
     "background, many rows": (1101, (33,), 5, 140, 0.9),
+    "background, few weights": (97, (121,), 5, 140, 0.8),
     "background, online": (331, (151, 33), 5, 1, 0.9),
     "three layers": (211, (121, 93, 67), 3, 9, 0.0),
     "wide first layer": (1361, (257,), 3, 3, 0.0),

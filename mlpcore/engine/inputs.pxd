@@ -51,6 +51,7 @@ cdef class Input:
     cdef readonly str path
     cdef readonly object dtype
     cdef readonly double density
+    cdef readonly bint seen_finite
     cdef object _keep         # what `rows` points into
     cdef int64_t _pack_row(self, Py_ssize_t i, double background, bint single, uint16_t* index,
                            char* value) noexcept nogil
@@ -58,12 +59,13 @@ cdef class Input:
 # One dense row as real_t, into the first n_features elements of out.
 cdef void fetch_row(const Rows* rows, Py_ssize_t i, real_t* out) noexcept nogil
 
-# z += records @ W, for the rows that `order` lists from `first` on, or for those rows themselves;
-# the n_next rows in `next` are about to be wanted. cursor: room for one number per row.
+# z += records @ W over features [start, stop), for the rows that `order` lists from `first` on, or
+# for those rows themselves; the n_next rows in `next` are about to be wanted. cursor: room for one
+# number per row.
 cdef void records_forward(const Rows* rows, const Py_ssize_t* order, Py_ssize_t first,
                           Py_ssize_t n, const Py_ssize_t* next, Py_ssize_t n_next,
-                          const real_t* w, Py_ssize_t ld, Py_ssize_t width, real_t* z,
-                          int64_t* cursor) noexcept nogil
+                          Py_ssize_t start, Py_ssize_t stop, const real_t* w, Py_ssize_t ld,
+                          Py_ssize_t width, real_t* z, int64_t* cursor) noexcept nogil
 # Move the rows' cursors to a feature.
 cdef void records_seek(const Rows* rows, const Py_ssize_t* order, Py_ssize_t n, Py_ssize_t feature,
                        int64_t* cursor) noexcept nogil

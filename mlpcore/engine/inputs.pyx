@@ -11,6 +11,7 @@ import numpy as np
 from libc.stdint cimport int64_t, uint8_t, uint16_t
 from libc.string cimport memcpy
 
+from mlpcore.engine.kernels cimport all_finite
 from mlpcore.engine.team cimport (
     Team,
     barrier_await_turn,
@@ -37,12 +38,14 @@ cdef extern from "simd/rows.h" nogil:
 cdef extern from "simd/sparse.h" nogil:
     void sparse_forward_f32 "MLP_PICK(sparse_forward, f32)" (
         const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, const Py_ssize_t*, Py_ssize_t,
-        Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t, float*, int64_t*)
+        Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t, float*,
+        int64_t*)
     void sparse_forward_f64 "MLP_PICK(sparse_forward, f64)" (
         const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, const Py_ssize_t*, Py_ssize_t,
-        Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, double*, int64_t*)
+        Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, double*,
+        int64_t*)
     void sparse_seek "MLP_PICK(sparse_seek, f32)" (
-        const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, int64_t*)
+        const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, Py_ssize_t, int64_t*)
     void sparse_turn_f32 "MLP_PICK(sparse_turn, f32)" (
         const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t,
         Py_ssize_t, int64_t*, void*, int*)
@@ -110,12 +113,14 @@ cdef class Input:
         Share of entries that differ from the background, where they were counted, else 1.
     background : float or None
         The number that is skipped, on the sparse path.
+    seen_finite : bool
+        Whether all numbers were seen to be finite, as they are when dense rows become records.
+        Dense rows with others stay dense, whatever `path` asks for.
 
     Raises
     ------
     ValueError
-        If X would be misread or lead out of its memory. Whether numbers are finite is not looked
-        at.
+        If X would be misread or lead out of its memory.
     """
 
     def __init__(self, X, dtype, *, double scale=1.0, double offset=0.0, path="dense",
@@ -200,6 +205,9 @@ cdef class Input:
         columns = np.arange(len(rows)) * 7919 % d
         values, counts = np.unique(X[rows, columns], return_counts=True)
         background = values[counts.argmax()]
+        with np.errstate(over="ignore"):
+            if not np.isfinite(np.asarray(background).astype(dtype)):
+                return
         if not forced and counts.max() < (0.9 - SPARSE_BELOW) * len(rows):
             return   # far from enough; the sample's error is about 0.01
         most = n * d if forced else int(n * d * SPARSE_BELOW)
@@ -220,6 +228,7 @@ cdef class Input:
                     break
         if not fits:
             return
+        self.seen_finite = True
         found = start[n]
         self.density = found / (n * d)
         index.resize(found, refcheck=False)
@@ -245,8 +254,8 @@ cdef class Input:
 
     def _pack_blocks(self, Team team, dtype, background, int64_t[::1] start, index, value):
         """Pack blocks of rows until none is left, each into memory of this thread's own first: the
-        place of a block is known when those before it have been counted. If they do not fit, all
-        are stopped."""
+        place of a block is known when those before it have been counted. If they do not fit or
+        are not finite, all are stopped."""
         cdef Py_ssize_t n = self.rows.n_rows, d = self.rows.n_features
         cdef Py_ssize_t size = max(1, PACKED // d), size_of = value.itemsize
         cdef int64_t capacity = len(index), at, found
@@ -259,7 +268,7 @@ cdef class Input:
         cdef uint16_t* own_index = <uint16_t*> _address(own_indices)
         cdef char* own_value = <char*> _address(own_values)
         cdef double number = background
-        cdef bint single = dtype == "float32"
+        cdef bint single = dtype == "float32", coded = self.rows.kind == UINT8
         with nogil:
             while True:
                 block = barrier_take(team.barrier)
@@ -275,7 +284,7 @@ cdef class Input:
                 if barrier_await_turn(team.barrier, block):
                     break
                 at = start[first]
-                if at + found > capacity:
+                if at + found > capacity or not (coded or _finite(single, own_value, found)):
                     barrier_stop(team.barrier)
                     break
                 for i in range(first, stop):
@@ -301,6 +310,12 @@ cdef class Input:
             return pack_f32_f64(<const float*> row, n, <float> background, index, <double*> value,
                                 NULL)
         return pack_f64_f64(<const double*> row, n, background, index, <double*> value, NULL)
+
+
+cdef bint _finite(bint single, const char* values, int64_t n) noexcept nogil:
+    if single:
+        return all_finite[float](<const float*> values, n)
+    return all_finite[double](<const double*> values, n)
 
 
 cdef bint _in_order(const int64_t[::1] start, const int[::1] index, Py_ssize_t n_features):
@@ -346,19 +361,19 @@ cdef void fetch_row(const Rows* rows, Py_ssize_t i, real_t* out) noexcept nogil:
 
 cdef void records_forward(const Rows* rows, const Py_ssize_t* order, Py_ssize_t first,
                           Py_ssize_t n, const Py_ssize_t* next, Py_ssize_t n_next,
-                          const real_t* w, Py_ssize_t ld, Py_ssize_t width, real_t* z,
-                          int64_t* cursor) noexcept nogil:
+                          Py_ssize_t start, Py_ssize_t stop, const real_t* w, Py_ssize_t ld,
+                          Py_ssize_t width, real_t* z, int64_t* cursor) noexcept nogil:
     if real_t is float:
-        sparse_forward_f32(&rows.records, order, first, n, next, n_next, rows.n_features, w, ld,
-                           width, z, cursor)
+        sparse_forward_f32(&rows.records, order, first, n, next, n_next, start, stop,
+                           rows.n_features, w, ld, width, z, cursor)
     else:
-        sparse_forward_f64(&rows.records, order, first, n, next, n_next, rows.n_features, w, ld,
-                           width, z, cursor)
+        sparse_forward_f64(&rows.records, order, first, n, next, n_next, start, stop,
+                           rows.n_features, w, ld, width, z, cursor)
 
 
 cdef void records_seek(const Rows* rows, const Py_ssize_t* order, Py_ssize_t n, Py_ssize_t feature,
                        int64_t* cursor) noexcept nogil:
-    sparse_seek(&rows.records, order, n, feature, cursor)
+    sparse_seek(&rows.records, order, 0, n, feature, cursor)
 
 
 cdef void records_turn(const Rows* rows, const Py_ssize_t* order, Py_ssize_t n, Py_ssize_t start,

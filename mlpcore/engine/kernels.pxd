@@ -10,6 +10,8 @@ cdef void small_gemm(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
 cdef void column_sums(const real_t* a, Py_ssize_t rows, Py_ssize_t width,
                       real_t* out) noexcept nogil
 cdef double sum_squares(const real_t* a, Py_ssize_t n) noexcept nogil
+# a := a + b, and a * b.
+cdef void add(real_t* a, const real_t* b, Py_ssize_t n) noexcept nogil
 cdef void multiply(real_t* a, const real_t* b, Py_ssize_t n) noexcept nogil
 # l2 / 2 * sum(a**2) + l1 * sum(abs(a))
 cdef double penalty(const real_t* a, Py_ssize_t n, double l2, double l1) noexcept nogil

@@ -18,6 +18,8 @@ cdef extern from "simd/rows.h" nogil:
         const double*, Py_ssize_t, Py_ssize_t, double*)
     double sum_squares_f32 "MLP_PICK(sum_squares, f32)" (const float*, Py_ssize_t)
     double sum_squares_f64 "MLP_PICK(sum_squares, f64)" (const double*, Py_ssize_t)
+    void add_f32 "MLP_PICK(add, f32)" (float*, const float*, Py_ssize_t)
+    void add_f64 "MLP_PICK(add, f64)" (double*, const double*, Py_ssize_t)
     void multiply_f32 "MLP_PICK(multiply, f32)" (float*, const float*, Py_ssize_t)
     void multiply_f64 "MLP_PICK(multiply, f64)" (double*, const double*, Py_ssize_t)
     double penalty_f32 "MLP_PICK(penalty, f32)" (const float*, Py_ssize_t, double, double)
@@ -64,6 +66,13 @@ cdef double sum_squares(const real_t* a, Py_ssize_t n) noexcept nogil:
         return sum_squares_f32(a, n)
     else:
         return sum_squares_f64(a, n)
+
+
+cdef void add(real_t* a, const real_t* b, Py_ssize_t n) noexcept nogil:
+    if real_t is float:
+        add_f32(a, b, n)
+    else:
+        add_f64(a, b, n)
 
 
 cdef void multiply(real_t* a, const real_t* b, Py_ssize_t n) noexcept nogil:

@@ -512,8 +512,8 @@ cdef void forward_first(const Layer* layer, const real_t* theta, const Rows* sou
         return
     for i in range(rows):
         memcpy(z + i * layer.ld, start, layer.ld * sizeof(real_t))
-    records_forward[real_t](source, order, first, rows, next, n_next, theta + layer.w, layer.ld,
-                            layer.width, z, cursor)
+    records_forward[real_t](source, order, first, rows, next, n_next, 0, layer.n_in,
+                            theta + layer.w, layer.ld, layer.width, z, cursor)
     activate_units(layer, work, capacity, at * layer.ld, rows * layer.ld)
 
 

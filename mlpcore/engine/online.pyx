@@ -104,8 +104,8 @@ cdef void _online_step(Plan* plan, real_t* theta, const Py_ssize_t* order,
     start_minibatch(plan, order, 1)
     # Forward: x @ W = scale * (s @ V + background * column sums of V) + sum(x) * u
     memset(z, 0, first.ld * sizeof(real_t))
-    records_forward[real_t](&plan.rows, order, 0, 1, order + 1, n_next, theta + first.w, first.ld,
-                            first.width, z, plan.cursor)
+    records_forward[real_t](&plan.rows, order, 0, 1, order + 1, n_next, 0, first.n_in,
+                            theta + first.w, first.ld, first.width, z, plan.cursor)
     scale, share, sum_of_x = <real_t> plan.scale, <real_t> plan.rows.background, <real_t> total
     for j in range(first.ld):
         z[j] = b[j] + (scale * (z[j] + share * column[j]) + sum_of_x * u[j])

@@ -44,6 +44,11 @@ cdef struct Plan:
     void* sums                # of the first layer's weights; see network.pxd
     const Py_ssize_t* bounds  # thread t updates the first layer's rows bounds[t] to bounds[t + 1]
     Py_ssize_t forward_width
+    # Where the first layer's sums are made in two halves: the feature that parts them, and a place
+    # for the second ones.
+    bint halves
+    Py_ssize_t middle
+    void* second_half
     # Per thread: a chunk of a gradient, what the first layer's sums start from, a cursor for each
     # row, and the lists of `strip` features, of `slots` entries each.
     void* gradient

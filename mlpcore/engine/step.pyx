@@ -12,13 +12,17 @@ No number depends on how the work was dealt out: an element of a product is summ
 whatever block it falls into, and what goes through BLAS, which may order sums by the size of a
 block, is cut on a grid that does not depend on the threads.
 
+Where rows are records, phase 1 begins with the first layer's sums in two halves, one for either
+half of the features, and a barrier: a thread then reads the weights that it has written itself, and
+not half of all weights out of another core's cache in each step.
+
 A `wide` layer, too large for the cache, is dealt out by its units instead, so that each core reads
 only its share of W: with a barrier before and after, and its gradient and update follow its
 backward pass while its rows of W are still at hand.
 """
 
 from libc.stdint cimport int64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from mlpcore.engine.activations cimport chain
 from mlpcore.engine.blas cimport gemm
@@ -29,11 +33,13 @@ from mlpcore.engine.inputs cimport (
     GROUP,
     RECORDS,
     Lists,
+    records_forward,
     records_gradient,
     records_seek,
     records_turn,
 )
 from mlpcore.engine.kernels cimport (
+    add,
     column_sums,
     multiply,
     penalty,
@@ -145,6 +151,8 @@ cdef void _there_and_back(Plan* plan, real_t* theta, int thread, const Py_ssize_
             shared = True
         else:
             forward(first, theta, work, plan.batch, start, stop - start)
+    elif plan.halves:
+        _join_halves(plan, first, start, stop, work)
     else:
         start_of_sums[real_t](first, theta, &plan.rows, <real_t*> plan.sums, sums)
         forward_first[real_t](first, theta, &plan.rows, order, start, stop - start,
@@ -181,6 +189,43 @@ cdef void _there_and_back(Plan* plan, real_t* theta, int thread, const Py_ssize_
         shared = layer.wide
 
 
+cdef void _sum_halves(Plan* plan, const real_t* theta, int thread, const Py_ssize_t* order,
+                      Py_ssize_t rows, Py_ssize_t n_next) noexcept nogil:
+    """Net inputs of the first layer, from records: the sums over either half of the features, each
+    in its own place. Halves of rows are dealt out, so that a core meets few weights of the other
+    half, which another core has just written."""
+    cdef const Layer* first = plan.layers
+    cdef real_t* z = <real_t*> plan.work + plan.batch * first.a
+    cdef real_t* start = <real_t*> plan.start + thread * first.ld
+    cdef Py_ssize_t mine, end, row, stop, i
+    cdef int half
+    share(2 * rows, 1, thread, plan.barrier.size, &mine, &end)
+    for half in range(2):
+        row, stop = max(0, mine - half * rows), min(rows, end - half * rows)
+        if row >= stop:
+            continue
+        if half == 0:
+            start_of_sums[real_t](first, theta, &plan.rows, <real_t*> plan.sums, start)
+        else:
+            z = <real_t*> plan.second_half
+            memset(start, 0, first.ld * sizeof(real_t))
+        for i in range(row, stop):
+            memcpy(z + i * first.ld, start, first.ld * sizeof(real_t))
+        records_forward[real_t](&plan.rows, order, row, stop - row, order + rows + row,
+                                max(0, min(n_next, stop) - row), plan.middle if half else 0,
+                                first.n_in if half else plan.middle, theta + first.w, first.ld,
+                                first.width, z + row * first.ld,
+                                plan.cursor + thread * plan.cursor_size)
+
+
+cdef void _join_halves(Plan* plan, const Layer* first, Py_ssize_t start, Py_ssize_t stop,
+                       real_t* work) noexcept nogil:
+    """The halves of my rows become net inputs, and those activations."""
+    cdef Py_ssize_t place = start * first.ld, n = (stop - start) * first.ld
+    add(work + plan.batch * first.a + place, <const real_t*> plan.second_half + place, n)
+    activate_units(first, work, plan.batch, place, n)
+
+
 cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, Py_ssize_t rows,
                Py_ssize_t n_next) noexcept nogil:
     """One thread's part of one minibatch: the rows that `order` lists. n_next come after them."""
@@ -193,6 +238,9 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, P
     # threads meet at need them all.
     if thread == 0:
         start_minibatch(plan, order, rows)
+    if plan.halves:
+        _sum_halves(plan, theta, thread, order, rows, n_next)
+        barrier_wait(plan.barrier)
     share(rows, TILE, thread, plan.barrier.size, &start, &stop)
     mine = start
     for j in range(plan.n_layers):

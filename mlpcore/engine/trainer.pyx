@@ -31,6 +31,10 @@ from mlpcore.engine.team import single_threaded_blas
 cdef double WORTH_A_THREAD = 200_000
 # What an entry costs against a chunk of weights, when the shares of the first layer are made.
 cdef double COST_OF_ENTRY = 0.01
+# Bytes of the first layer's weights from which its sums are made in two halves, so that its weights
+# cross less between cores, and rows of a minibatch up to which that pays.
+cdef Py_ssize_t WORTH_HALVES = 1 << 17
+cdef Py_ssize_t MOST_HALVED = 256
 # Rows that go through together where the gradient of all is wanted.
 cdef Py_ssize_t GRADIENT_ROWS = 256
 
@@ -125,14 +129,15 @@ cdef class Trainer:
         plan.optimizer = place_of(optimizer, OPTIMIZERS, "optimizer")
         self.state = aligned_zeros(OPTIMIZERS[optimizer] * network.size, network.dtype)
         rows = max(minibatch_size, n_threads * BLOCK)
+        rates = self._rates_of_dropout(dropout)
         if train.path == "sparse":
             plan.slots = min(minibatch_size, GROUP)
             widest = LIST_BYTES // (plan.slots * ENTRY) // DENSE_CHUNK * DENSE_CHUNK
             plan.strip = min(max(widest, DENSE_CHUNK), train.n_features)
+            self._halve(network, train, minibatch_size, rates)
         plan.gradient_size = DENSE_CHUNK * longest
         if minibatch_size > GROUP:
             plan.gradient_size = max(plan.gradient_size, plan.strip * network.layers[0].ld)
-        rates = self._rates_of_dropout(dropout)
         chunks = (network.layers[0].n_in + CHUNK - 1) // CHUNK
         self._buffers = {
             "rates": rates,
@@ -145,6 +150,8 @@ cdef class Trainer:
             "gradient": aligned_zeros(n_threads * plan.gradient_size, network.dtype),
             "start": aligned_zeros(n_threads * network.layers[0].ld, network.dtype),
             "cursor": np.empty(n_threads * max(minibatch_size, BLOCK), np.int64),
+            "second_half": aligned_zeros(
+                minibatch_size * network.layers[0].ld if plan.halves else 0, network.dtype),
             "lazy": aligned_zeros(2 * network.layers[0].ld, network.dtype),
             "entries": aligned_zeros(size * plan.strip * plan.slots * ENTRY, "u1"),
             "counts": aligned_zeros(size * plan.strip, np.intc),
@@ -173,6 +180,7 @@ cdef class Trainer:
         plan.gradient = _address(self._buffers["gradient"])
         plan.start = _address(self._buffers["start"])
         plan.cursor = <int64_t*> _address(self._buffers["cursor"])
+        plan.second_half = _address(self._buffers["second_half"])
         plan.lazy = _address(self._buffers["lazy"])
         plan.losses = <double*> _address(self._buffers["losses"])
         plan.penalties = <double*> _address(self._buffers["penalties"])
@@ -201,6 +209,16 @@ cdef class Trainer:
                 f"layers, and one in front for the inputs if at all; got {dropout}"
             )
         return rates if len(dropout) else np.zeros(n_hidden + 1)
+
+    def _halve(self, Network network, Input train, minibatch_size, rates):
+        """Whether the first layer's sums are made in two halves, and which. The bits depend on it,
+        so it does not depend on the threads."""
+        cdef const Layer* first = network.layers
+        chunks = (first.n_in + CHUNK - 1) // CHUNK
+        size = first.n_in * first.ld * network.dtype.itemsize
+        self.plan.middle = _bounds(train, chunks, minibatch_size, 2)[1]
+        self.plan.halves = (size >= WORTH_HALVES and 1 < minibatch_size <= MOST_HALVED
+                            and 0 < self.plan.middle < first.n_in and rates[0] == 0)
 
     def _drop_inputs(self, Input train, rates):
         """Room for what remains of records, which stay in place themselves."""

@@ -49,6 +49,10 @@ MLP_KERNEL double MLP_NAME(sum_squares)(const REAL *a, ptrdiff_t n) {
     return total;
 }
 
+/* a := a + b, n of each. */
+MLP_KERNEL void MLP_NAME(add)(REAL *restrict a, const REAL *restrict b, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i++) a[i] += b[i];
+}
 /* a := a * b, n of each. */
 MLP_KERNEL void MLP_NAME(multiply)(REAL *restrict a, const REAL *restrict b, ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < n; i++) a[i] *= b[i];

@@ -36,9 +36,11 @@ MLP_INLINE REAL MLP_NAME(value)(const mlp_records *s, const int coded, int64_t p
                  : ((const REAL *)s->value)[p];
 }
 
-/* Rows arrive in random order, so the processor can't guess what comes next; we can tell it. */
-MLP_INLINE void MLP_NAME(prefetch_row)(const mlp_records *s, ptrdiff_t row) {
-    int64_t start = s->start[row], stop = s->start[row + 1];
+/* Rows arrive in random order, so the processor can't guess what comes next; we can tell it. Of the
+ * row, sixteenths [from, to). */
+MLP_INLINE void MLP_NAME(prefetch_row)(const mlp_records *s, ptrdiff_t row, int from, int to) {
+    int64_t entries = s->start[row + 1] - s->start[row];
+    int64_t start = s->start[row] + entries * from / 16, stop = s->start[row] + entries * to / 16;
     int64_t index_size = s->wide_index ? 4 : 2, value_size = s->coded ? 1 : (int64_t)sizeof(REAL);
     for (int64_t at = start * index_size; at < stop * index_size; at += MLP_LINE)
         __builtin_prefetch((const char *)s->index + at, 0, 2);
@@ -124,24 +126,42 @@ MLP_INLINE void MLP_NAME(gradient_panel)(const int vectors, ptrdiff_t features,
         default: what(8);                            \
     }
 
-/* z += S @ W over all features: rows first, first + 1, ... of the order, or of the records where
- * there is none. n_next more are about to be wanted: those in `next`, or those that follow. cursor:
- * room for one number per row. */
+/* Where the entries from feature `from` on start, of rows first, first + 1, ... of the order, or of
+ * the records where there is none. */
+MLP_KERNEL void MLP_NAME(sparse_seek)(const mlp_records *s, const ptrdiff_t *order, ptrdiff_t first,
+                                      ptrdiff_t rows, ptrdiff_t from, int64_t *cursor) {
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        const ptrdiff_t row = order ? order[first + i] : first + i;
+        int64_t low = s->start[row], length = s->start[row + 1] - low;
+        if (from == 0) length = 0;
+        while (length > 0) {
+            int64_t half = length / 2;
+            int below = MLP_NAME(feature)(s, s->wide_index, low + half) < from;
+            low = below ? low + half + 1 : low;
+            length = below ? length - half - 1 : half;
+        }
+        cursor[i] = low;
+    }
+}
+
+/* z += S @ W over features [from, to) of `features`, for the same rows. n_next more are about to be
+ * wanted: those in `next`, or those that follow; of their entries, where only some features are asked
+ * for, about half. cursor: room for one number per row. */
 MLP_KERNEL void MLP_NAME(sparse_forward)(const mlp_records *s, const ptrdiff_t *order,
                                          ptrdiff_t first, ptrdiff_t rows, const ptrdiff_t *next,
-                                         ptrdiff_t n_next, ptrdiff_t features, const REAL *w,
-                                         ptrdiff_t ld, ptrdiff_t width, REAL *z,
-                                         int64_t *cursor) {
+                                         ptrdiff_t n_next, ptrdiff_t from, ptrdiff_t to,
+                                         ptrdiff_t features, const REAL *w, ptrdiff_t ld,
+                                         ptrdiff_t width, REAL *z, int64_t *cursor) {
     const ptrdiff_t all = width / LANES, panels = (all + PANEL - 1) / PANEL;
     ptrdiff_t asked = 0;
     for (ptrdiff_t panel = 0; panel < panels; panel++) {
-        const ptrdiff_t from = all * panel / panels, vectors = all * (panel + 1) / panels - from;
-        const ptrdiff_t fit = TILE_BYTES / (vectors * BYTES), tiles = (features + fit - 1) / fit;
-        const REAL *panel_w = w + from * LANES;
-        REAL *panel_z = z + from * LANES;
-        for (ptrdiff_t i = 0; i < rows; i++) cursor[i] = s->start[order ? order[first + i] : first + i];
+        const ptrdiff_t at = all * panel / panels, vectors = all * (panel + 1) / panels - at;
+        const ptrdiff_t fit = TILE_BYTES / (vectors * BYTES), tiles = (to - from + fit - 1) / fit;
+        const REAL *panel_w = w + at * LANES;
+        REAL *panel_z = z + at * LANES;
+        MLP_NAME(sparse_seek)(s, order, first, rows, from, cursor);
         for (ptrdiff_t tile = 0; tile < tiles; tile++) {
-            const ptrdiff_t stop = features * (tile + 1) / tiles;
+            const ptrdiff_t stop = from + (to - from) * (tile + 1) / tiles;
 #define TILE(v)                                                                                 \
     do {                                                                                        \
         if (s->wide_index)                                                                      \
@@ -157,24 +177,9 @@ MLP_KERNEL void MLP_NAME(sparse_forward)(const mlp_records *s, const ptrdiff_t *
             CASES(vectors, TILE)
 #undef TILE
             for (; asked < n_next * (panel * tiles + tile + 1) / (panels * tiles); asked++)
-                MLP_NAME(prefetch_row)(s, order ? next[asked] : first + rows + asked);
+                MLP_NAME(prefetch_row)(s, order ? next[asked] : first + rows + asked,
+                                       from > 0 ? 7 : 0, to < features ? 9 : 16);
         }
-    }
-}
-
-/* Where each row's entries from feature `from` on start. */
-MLP_KERNEL void MLP_NAME(sparse_seek)(const mlp_records *s, const ptrdiff_t *order, ptrdiff_t rows,
-                                      ptrdiff_t from, int64_t *cursor) {
-    for (ptrdiff_t i = 0; i < rows; i++) {
-        int64_t low = s->start[order[i]], length = s->start[order[i] + 1] - low;
-        if (from == 0) length = 0;
-        while (length > 0) {
-            int64_t half = length / 2;
-            int below = MLP_NAME(feature)(s, s->wide_index, low + half) < from;
-            low = below ? low + half + 1 : low;
-            length = below ? length - half - 1 : half;
-        }
-        cursor[i] = low;
     }
 }
 
