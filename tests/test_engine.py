@@ -346,38 +346,50 @@ def test_an_exception_in_any_thread_is_raised_and_the_team_goes_on(failing):
         assert sorted(seen) == [0, 1, 2]
 
 
-@pytest.mark.parametrize("when", ["before the thread is there", "when it is at work"])
-def test_an_interrupt_while_threads_are_started_leaves_nobody_at_work(when, monkeypatch):
-    """As if a signal came inside of `submit`, so that the future never got to the team."""
-    begun, working, seen = threading.Event(), threading.Event(), []
-
-    def submit(self, *arguments):
-        if when == "before the thread is there":
-            threading.Thread(target=lambda: (begun.wait(), arguments[0](*arguments[1:]))).start()
-        else:
-            original(self, *arguments)
-            working.wait()
-        raise KeyboardInterrupt
+@pytest.mark.parametrize("when", ["at once", "when the other is at work"])
+def test_an_interrupt_of_the_calling_thread_leaves_nobody_at_work(when):
+    working, seen = threading.Event(), []
 
     def work(thread):
+        if thread == 0:
+            if when != "at once":
+                working.wait()
+            raise KeyboardInterrupt
         working.set()
         time.sleep(0.05)
         seen.append(thread)
 
-    original = ThreadPoolExecutor.submit
     with Team(2) as team:
-        monkeypatch.setattr(ThreadPoolExecutor, "submit", submit)
         with pytest.raises(KeyboardInterrupt):
             team.run(work)
-        monkeypatch.undo()
         # Whoever was at work has finished, and whoever was not does not begin any more.
-        expected = [1] if when == "when it is at work" else []
-        assert seen == expected
-        begun.set()
-        team.run(lambda thread: time.sleep(0.05))
-        assert seen == expected
-        team.run(work)
-        assert sorted(seen[len(expected) :]) == [0, 1]
+        before = list(seen)
+        assert before == [1] or (when == "at once" and before == [])
+        team.run(lambda thread: time.sleep(0.1))
+        assert seen == before
+
+
+@pytest.mark.parametrize("pause", [0, 0.001])
+def test_threads_that_wait_or_sleep_are_there_for_the_next_call(pause):
+    counts = [0, 0, 0]
+
+    def work(thread):
+        counts[thread] += 1
+
+    with Team(3) as team:
+        for _ in range(200):
+            team.run(work)
+            time.sleep(pause)
+    assert counts == [200] * 3
+
+
+def test_a_team_works_inside_of_its_block_only():
+    team = Team(2)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="with"):
+            team.run(print)
+        with team:
+            team.run(lambda thread: None)
 
 
 def blas_threads():

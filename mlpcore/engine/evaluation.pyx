@@ -31,33 +31,57 @@ from mlpcore.engine.typedefs cimport real_t
 cdef evaluate_rows(Plan* plan, Network network, Team team, Input rows, TargetRows targets,
                    bint wanted):
     """The losses of all rows summed up (0 unless they are wanted), and the rows predicted right."""
-    blocks = (rows.rows.n_rows + BLOCK - 1) // BLOCK
-    losses, hits = np.zeros(blocks), np.zeros(blocks, np.intp)
-    cdef Job job = Job()
+    cdef Evaluation evaluation = Evaluation(network, rows.rows.n_rows)
+    cdef Job* job = &evaluation.job
     job.plan, job.barrier, job.rows, job.targets = plan, team.barrier, &rows.rows, &targets.targets
-    # Not the plan's layers, whose workspace has room for slopes.
-    job.layers, job.wanted, job.losses, job.hits = \
-        network.layers, wanted, losses, hits
+    job.wanted = wanted
     if network.single:
         _start_of_blocks[float](plan, <float*> network.theta, job.rows)
-        team.run(lambda thread: _blocks[float](job, <float*> network.theta, thread))
     else:
         _start_of_blocks[double](plan, <double*> network.theta, job.rows)
-        team.run(lambda thread: _blocks[double](job, <double*> network.theta, thread))
+    team.share_out(_part, job, evaluation.lead)
     # One fixed order, so that the sum has the same bits for any number of threads.
-    return sum(losses.tolist()), int(hits.sum())
+    return sum(evaluation.losses.tolist()), int(evaluation.hits.sum())
 
 
-cdef class Job:
-    """What the threads work on together."""
-    cdef Plan* plan
-    cdef const Layer* layers
-    cdef Barrier* barrier
-    cdef const Rows* rows
-    cdef const Targets* targets
-    cdef bint wanted
-    cdef double[::1] losses
-    cdef Py_ssize_t[::1] hits
+# What the threads work on together.
+cdef struct Job:
+    Plan* plan
+    const Layer* layers   # not the plan's, whose workspace has room for slopes
+    const void* theta
+    bint single
+    Barrier* barrier
+    const Rows* rows
+    const Targets* targets
+    bint wanted
+    double* losses        # of each block
+    Py_ssize_t* hits
+
+
+cdef class Evaluation:
+    """The same with what it points into, and the calling thread's part."""
+    cdef Job job
+    cdef object losses, hits
+
+    def __cinit__(self, Network network, Py_ssize_t n_rows):
+        cdef Py_ssize_t blocks = (n_rows + BLOCK - 1) // BLOCK
+        self.losses, self.hits = np.zeros(blocks), np.zeros(blocks, np.intp)
+        cdef double[::1] losses = self.losses
+        cdef Py_ssize_t[::1] hits = self.hits
+        self.job.losses, self.job.hits = &losses[0], &hits[0]
+        self.job.layers, self.job.theta, self.job.single = \
+            network.layers, network.theta, network.single
+
+    def lead(self):
+        cdef bint more = True
+        while more:
+            with nogil:
+                more = _some_blocks(&self.job, 0, clock() + SECONDS_BETWEEN_SIGNALS)
+            PyErr_CheckSignals()
+
+
+cdef void _part(void* job, int thread) noexcept nogil:
+    _some_blocks(<Job*> job, thread, 1e300)
 
 
 cdef void _start_of_blocks(Plan* plan, const real_t* theta, const Rows* source) noexcept nogil:
@@ -69,20 +93,14 @@ cdef void _start_of_blocks(Plan* plan, const real_t* theta, const Rows* source) 
     start_of_sums[real_t](first, theta, source, sums, <real_t*> plan.start)
 
 
-cdef _blocks(Job job, const real_t* theta, int thread):
-    """Evaluate blocks of rows until none is left."""
-    cdef bint more = True
-    cdef double deadline
-    while more:
-        deadline = clock() + SECONDS_BETWEEN_SIGNALS if thread == 0 else 1e300
-        with nogil:
-            more = _some_blocks(job, theta, thread, deadline)
-        if thread == 0:
-            PyErr_CheckSignals()
+cdef bint _some_blocks(Job* job, int thread, double deadline) noexcept nogil:
+    """Blocks until the deadline or none is left; whether there may be more."""
+    if job.single:
+        return _blocks[float](job, <const float*> job.theta, thread, deadline)
+    return _blocks[double](job, <const double*> job.theta, thread, deadline)
 
 
-cdef bint _some_blocks(Job job, const real_t* theta, int thread, double deadline) noexcept nogil:
-    """Blocks until the deadline; whether there may be more."""
+cdef bint _blocks(Job* job, const real_t* theta, int thread, double deadline) noexcept nogil:
     cdef Plan* plan = job.plan
     cdef const Rows* source = job.rows
     cdef const int* labels = job.targets.labels

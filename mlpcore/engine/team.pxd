@@ -1,14 +1,12 @@
 """A few threads that work on one thing and meet at barriers."""
 
+# A thread's part of what the threads do together.
+ctypedef void (*Work)(void* job, int thread) noexcept nogil
+
 cdef extern from "simd/barrier.h" nogil:
     ctypedef struct Barrier "mlp_team":
         int size
     Barrier* barrier_new "mlp_team_new" (int size)
-    # A call of `Team.run`: begun, its part of it begun and ended by each thread, ended for all.
-    int barrier_open "mlp_team_open" (Barrier*)
-    bint barrier_enter "mlp_team_enter" (Barrier*, int call)
-    void barrier_leave "mlp_team_leave" (Barrier*)
-    void barrier_close "mlp_team_close" (Barrier*)
     void barrier_stop "mlp_team_stop" (Barrier*)
     bint barrier_stopped "mlp_team_stopped" (Barrier*)
     # True when the work was stopped; the number that `barrier_take` hands out starts anew.
@@ -25,7 +23,11 @@ cdef double SECONDS_BETWEEN_SIGNALS
 cdef class Team:
     cdef Barrier* barrier
     cdef readonly int n_threads
-    cdef object _pool, _process
+    cdef object _threads, _process
+    # Let the other threads do `work`, and this one `lead()`, which is the part of thread 0. A
+    # thread that has not begun when `lead` is done does not begin any more; all have ended
+    # afterwards. An exception in `lead` stops the others at their next barrier.
+    cdef share_out(self, Work work, void* job, lead)
 
 # Part `thread` of `size` equal parts of n things, in whole units: [start, stop).
 cdef inline void share(Py_ssize_t n, Py_ssize_t unit, int thread, int size,

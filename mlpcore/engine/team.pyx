@@ -2,6 +2,7 @@
 
 They are Python threads that call code without the GIL: as fast as OpenMP's, nothing to ship, and
 nothing that breaks in a child after a fork, since they live for one call of the user's only.
+Between the parts that they are given, they wait without the GIL.
 """
 
 import contextlib
@@ -9,6 +10,14 @@ import os
 import threading
 
 from libc.stdlib cimport free
+
+cdef extern from "simd/barrier.h" nogil:
+    void team_reset "mlp_team_reset" (Barrier*)
+    void team_serve "mlp_team_serve" (Barrier*, int thread)
+    void team_dismiss "mlp_team_dismiss" (Barrier*)
+    void team_open "mlp_team_open" (Barrier*, Work, void* job)
+    void team_gather "mlp_team_gather" (Barrier*)
+    void team_close "mlp_team_close" (Barrier*)
 
 SECONDS_BETWEEN_SIGNALS = 0.05
 
@@ -116,16 +125,43 @@ cdef class Team:
 
     def _start(self):
         self._process = os.getpid()
-        if self.n_threads > 1:
-            # Imported here: one thread needs no pool, and `import mlpcore` stays quick.
-            from concurrent.futures import ThreadPoolExecutor
+        self._threads = []
+        team_reset(self.barrier)
+        try:
+            for number in range(1, self.n_threads):
+                thread = threading.Thread(
+                    target=self._serve, args=(number,), name=f"mlpcore_{number}", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+        except BaseException:
+            self.__exit__()
+            raise
 
-            self._pool = ThreadPoolExecutor(self.n_threads - 1, thread_name_prefix="mlpcore")
+    def _serve(self, int thread):
+        with nogil:
+            team_serve(self.barrier, thread)
 
     def __exit__(self, *_):
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
+        team_dismiss(self.barrier)
+        for thread in self._threads:
+            if thread.ident is not None:   # else an exception came before its start
+                thread.join()
+        self._threads = None
+
+    cdef share_out(self, Work work, void* job, lead):
+        if self._threads is None:
+            raise RuntimeError("a team works inside of its `with` block only")
+        if self._process != os.getpid():
+            self._start()   # forked in a callback: the threads stayed with the parent
+        team_open(self.barrier, work, job)
+        try:
+            lead()
+        except BaseException:
+            barrier_stop(self.barrier)
+            raise
+        finally:
+            with nogil:
+                team_close(self.barrier)
 
     def run(self, work):
         """Call ``work(thread)`` in every thread, with thread numbers from 0 (the caller).
@@ -133,30 +169,24 @@ cdef class Team:
         An exception in any of them stops all at their next barrier and is raised here, when none of
         them is at work any more.
         """
-        if self._pool is not None and self._process != os.getpid():
-            self._start()   # forked in a callback: the threads stayed with the parent
-        cdef int call = barrier_open(self.barrier)
-        try:
-            # A signal's handler may raise in here, before it is known that a thread was started.
-            futures = [self._pool.submit(self._part, call, work, thread)
-                       for thread in range(1, self.n_threads)]
-            work(0)
-            for future in futures:
-                future.result()
-        except BaseException:
-            barrier_stop(self.barrier)
-            raise
-        finally:
-            with nogil:
-                barrier_close(self.barrier)
+        cdef list errors = []
+        cdef tuple job = (self, work, errors)
+        self.share_out(_call, <void*> job, lambda: self._lead(work))
+        if errors:
+            raise errors[0]
 
-    def _part(self, int call, work, thread):
-        if not barrier_enter(self.barrier, call):
-            return
-        try:
-            work(thread)
-        except BaseException:
-            barrier_stop(self.barrier)
-            raise
-        finally:
-            barrier_leave(self.barrier)
+    def _lead(self, work):
+        work(0)
+        with nogil:
+            team_gather(self.barrier)
+
+
+cdef void _call(void* job, int thread) noexcept with gil:
+    """A thread's part where it is Python's."""
+    cdef Team team
+    team, work, errors = <tuple> job
+    try:
+        work(thread)
+    except BaseException as error:
+        barrier_stop(team.barrier)
+        errors.append(error)

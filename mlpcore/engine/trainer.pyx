@@ -343,12 +343,18 @@ cdef class Trainer:
         plan.rule.learning_rate = plan.learning_rate
         plan.minibatch = 0
         plan.loss_sum = plan.loss_curve = 0
-        if self.network.single:
-            self._team.run(lambda thread: _epoch[float](self, NULL, thread, order[:n]))
-        else:
-            self._team.run(lambda thread: _epoch[double](self, NULL, thread, order[:n]))
+        self._job.plan, self._job.theta, self._job.single = \
+            plan, self.network.theta, self.network.single
+        self._job.order, self._job.n = &order[0] if n else NULL, n
+        self._team.share_out(_part, &self._job, self._lead_epoch)
         plan.dropout.epoch += 1
         return plan.loss_curve / n if plan.track_loss and n else np.nan
+
+    def _lead_epoch(self):
+        if self._job.single:
+            _lead[float](&self._job, <float*> self._job.theta)
+        else:
+            _lead[double](&self._job, <double*> self._job.theta)
 
     def evaluate(self):
         """Loss and hits over all rows, with the present parameters.
@@ -407,27 +413,38 @@ def _target_rows(Network network, Input rows, targets, weight, name):
     return TargetRows(targets, weight, rows.rows.n_rows, n_outputs, network.dtype, name)
 
 
-cdef _epoch(Trainer trainer, real_t* _, int thread, const Py_ssize_t[::1] order):
+cdef void _part(void* job, int thread) noexcept nogil:
     """One thread's part of an epoch."""
-    cdef Plan* plan = &trainer.plan
-    cdef real_t* theta = <real_t*> trainer.network.theta
-    cdef const Py_ssize_t* rows = &order[0] if order.shape[0] else NULL
-    cdef Py_ssize_t n = order.shape[0], position = 0
+    cdef Job* epoch = <Job*> job
+    if epoch.single:
+        _all_steps(epoch, <float*> epoch.theta, thread)
+    else:
+        _all_steps(epoch, <double*> epoch.theta, thread)
+
+
+cdef void _all_steps(const Job* job, real_t* theta, int thread) noexcept nogil:
+    prepare(job.plan, theta, thread)
+    _steps(job.plan, theta, thread, job.order, 0, job.n, 1e300)
+
+
+cdef _lead(const Job* job, real_t* theta):
+    """The calling thread's part, in which it looks for signals."""
+    cdef Plan* plan = job.plan
+    cdef Py_ssize_t position = 0
     cdef double deadline
     cdef bint online = suits(plan)
     with nogil:
-        prepare(plan, theta, thread)
+        prepare(plan, theta, 0)
         if online:
             unfold(plan, theta)
-    while position < n and not barrier_stopped(plan.barrier):
+    while position < job.n and not barrier_stopped(plan.barrier):
         deadline = clock() + SECONDS_BETWEEN_SIGNALS
         with nogil:
             if online:
-                position = online_steps(plan, theta, rows, position, n, deadline)
+                position = online_steps(plan, theta, job.order, position, job.n, deadline)
             else:
-                position = _steps(plan, theta, thread, rows, position, n, deadline)
-        if thread == 0:
-            PyErr_CheckSignals()
+                position = _steps(plan, theta, 0, job.order, position, job.n, deadline)
+        PyErr_CheckSignals()
     if online:
         fold(plan, theta)
 

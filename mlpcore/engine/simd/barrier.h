@@ -17,6 +17,9 @@
 /* In `inside`: nobody may enter. */
 #define MLP_CLOSED (1 << 30)
 
+/* A thread's part of a call. */
+typedef void (*mlp_work)(void *job, int thread);
+
 /* What threads write lies on lines of its own. */
 typedef struct {
     _Alignas(64) atomic_int arrived;
@@ -26,39 +29,80 @@ typedef struct {
     _Alignas(64) atomic_long next;
     _Alignas(64) atomic_long turn;
     _Alignas(64) atomic_int inside; /* threads in the work of this call, beside its caller's */
+    atomic_int entered;             /* threads that have begun their part of it */
     atomic_int call;                /* which call it is; see mlp_team_enter */
+    /* The same number once the call may be entered, which threads wait for; how many of them sleep;
+     * and no call, but the end. */
+    _Alignas(64) atomic_uint begun;
+    atomic_int asleep;
+    atomic_int ended;
+    mlp_work work;
+    void *job;
     int size;
 } mlp_team;
 
+/* A team before its first call, with no threads. */
+static inline void mlp_team_reset(mlp_team *team) {
+    atomic_init(&team->arrived, 0);
+    atomic_init(&team->generation, 0);
+    atomic_init(&team->sleepers, 0);
+    atomic_init(&team->stop, 0);
+    atomic_init(&team->next, 0);
+    atomic_init(&team->turn, 0);
+    atomic_init(&team->inside, MLP_CLOSED);
+    atomic_init(&team->entered, 0);
+    atomic_init(&team->call, 0);
+    atomic_init(&team->begun, 0);
+    atomic_init(&team->asleep, 0);
+    atomic_init(&team->ended, 0);
+}
 static inline mlp_team *mlp_team_new(int size) {
     mlp_team *team = aligned_alloc(64, sizeof(mlp_team));
     if (team) {
-        atomic_init(&team->arrived, 0);
-        atomic_init(&team->generation, 0);
-        atomic_init(&team->sleepers, 0);
-        atomic_init(&team->stop, 0);
-        atomic_init(&team->next, 0);
-        atomic_init(&team->turn, 0);
-        atomic_init(&team->inside, MLP_CLOSED);
-        atomic_init(&team->call, 0);
+        mlp_team_reset(team);
         team->size = size;
     }
     return team;
 }
 
-/* Begin a call, while no thread is at work; its number. */
-static inline int mlp_team_open(mlp_team *team) {
+static inline void mlp_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static inline double mlp_clock(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static inline void mlp_team_announce(mlp_team *team) {
+    /* Before `asleep` is read, for everybody: else somebody could fall asleep in between. */
+    atomic_fetch_add(&team->begun, 1);
+#if defined(__linux__)
+    if (atomic_load(&team->asleep))
+        syscall(SYS_futex, &team->begun, FUTEX_WAKE_PRIVATE, team->size, NULL, NULL, 0);
+#endif
+}
+
+/* Begin a call, while no thread is at work. */
+static inline void mlp_team_open(mlp_team *team, mlp_work work, void *job) {
     atomic_store(&team->arrived, 0);
     atomic_store(&team->stop, 0);
     atomic_store(&team->next, 0);
     atomic_store(&team->turn, 0);
-    int call = atomic_load(&team->call) + 1;
-    atomic_store(&team->call, call);
+    atomic_store(&team->entered, 0);
+    team->work = work;
+    team->job = job;
+    atomic_fetch_add(&team->call, 1);
     atomic_fetch_and(&team->inside, ~MLP_CLOSED);
-    return call;
+    mlp_team_announce(team);
 }
 
-/* Whether a thread may begin its part: not if the call is over, which an exception may have ended
+/* Whether a thread may begin its part: not if the call is over, which the others may have finished
  * before the thread got so far. */
 static inline int mlp_team_enter(mlp_team *team, int call) {
     int closed = atomic_fetch_add(&team->inside, 1) & MLP_CLOSED;
@@ -66,7 +110,48 @@ static inline int mlp_team_enter(mlp_team *team, int call) {
     atomic_fetch_sub(&team->inside, 1);
     return 0;
 }
-static inline void mlp_team_leave(mlp_team *team) { atomic_fetch_sub(&team->inside, 1); }
+
+/* Wait for a call beyond `seen`, at first without sleeping, since to be woken takes longer than what
+ * lies between two calls of an epoch; the number of the newest. */
+#define MLP_LINGER 200e-6
+static inline unsigned mlp_team_await_call(mlp_team *team, unsigned seen) {
+    unsigned begun;
+    double deadline = 0;
+    for (int spins = 1; (begun = atomic_load(&team->begun)) == seen; spins++) {
+        mlp_pause();
+        if (spins % 64) continue;
+        if (deadline == 0) deadline = mlp_clock() + MLP_LINGER;
+        if (mlp_clock() < deadline) continue;
+#if defined(__linux__)
+        atomic_fetch_add(&team->asleep, 1);
+        syscall(SYS_futex, &team->begun, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+        atomic_fetch_sub(&team->asleep, 1);
+#else
+        nanosleep(&(struct timespec){0, 100000}, NULL);
+#endif
+    }
+    return begun;
+}
+
+/* What a thread of the team does: its parts of calls, until the team is dismissed. */
+static inline void mlp_team_serve(mlp_team *team, int thread) {
+    for (unsigned seen = 0;;) {
+        seen = mlp_team_await_call(team, seen);
+        if (atomic_load(&team->ended)) return;
+        if (!mlp_team_enter(team, (int)seen)) continue;
+        atomic_fetch_add(&team->entered, 1);
+        team->work(team->job, thread);
+        atomic_fetch_sub(&team->inside, 1);
+    }
+}
+static inline void mlp_team_dismiss(mlp_team *team) {
+    atomic_store(&team->ended, 1);
+    mlp_team_announce(team);
+}
+/* Wait until every thread has begun its part. */
+static inline void mlp_team_gather(mlp_team *team) {
+    while (atomic_load(&team->entered) < team->size - 1) sched_yield();
+}
 
 /* End a call: nobody enters any more, and nobody is inside afterwards. */
 static inline void mlp_team_close(mlp_team *team) {
@@ -83,14 +168,6 @@ static inline int mlp_team_stopped(mlp_team *team) {
 /* The next free number, for work that is handed out to whoever comes first. */
 static inline long mlp_team_take(mlp_team *team) {
     return atomic_fetch_add_explicit(&team->next, 1, memory_order_relaxed);
-}
-
-static inline void mlp_pause(void) {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
 }
 
 /* How often a wait looks again at once. */
@@ -155,12 +232,6 @@ static inline int mlp_team_wait(mlp_team *team) {
         else
             mlp_team_sleep(team, generation);
     }
-}
-
-static inline double mlp_clock(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 #endif
