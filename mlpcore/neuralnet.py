@@ -388,9 +388,9 @@ class NeuralNetMLP(Fitted, Estimator):
             If `X` is not as in `fit`.
         """
         network = self._fitted()
-        if type(X) is np.ndarray and X.ndim == 2 and len(X) == 1 and self._scale == _AS_IT_IS:
+        if type(X) is np.ndarray and self._scale == _AS_IT_IS:
             # One row of the network's own dtype needs a microsecond or two; the long way, which
-            # any other row takes, needs a hundred.
+            # anything else takes, needs a hundred.
             index = network.classify(X)
             if index >= 0:
                 return self.classes_[index : index + 1].copy()

@@ -463,13 +463,13 @@ cdef int _classify(Network net, real_t* x, Room room, real_t* outputs) noexcept:
     cdef const Layer* last = &net.layers[net.n_layers - 1]
     cdef real_t* z = <real_t*> room.work + room.capacity * last.a
     cdef Rows source
-    if not all_finite[real_t](x, net.layers.n_in):
-        return -1
     source.kind = FLOAT32 if real_t is float else FLOAT64
     source.n_rows, source.n_features = 1, net.layers.n_in
     source.data, source.row_bytes = <const char*> x, 0
     source.background = 0
     _rows_forward[real_t](net.layers, net.n_layers, <const real_t*> net.theta, &source, 0, 1, room)
+    if not _finite[real_t](net.layers, &source, 1, room):
+        return -1
     cdef int index = argmax[real_t](z, last.n_out)
     if outputs is not NULL:
         to_outputs[real_t](&net.loss, z, last.n_out, last.width)
