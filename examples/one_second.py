@@ -5,8 +5,9 @@
 
 The textbook's network, 784-100-10, needs 200 epochs of plain gradient descent for 97.54 % of the
 test images. With rectified linear units, Adam and a learning rate that rises once and falls again
-(Smith & Topin, "Super-convergence", 2018), five epochs do. Nothing else is used: no augmentation,
-no ensemble. The settings were chosen with the last 5,000 training images held out:
+(Smith & Topin, "Super-convergence", 2018), three epochs of small minibatches do. Nothing else is
+used: no augmentation, no ensemble. The settings were chosen with the last 5,000 training images
+held out, as the fastest of those tried with which none of eight seeds stayed below 97.9 % there:
 `--validate` repeats that, and leaves the test images alone.
 """
 
@@ -26,10 +27,10 @@ RECIPE = {
     "activation": "relu",
     "solver": "adam",
     "learning_rate": "one_cycle",
-    "learning_rate_init": 0.008,
-    "batch_size": 128,
+    "learning_rate_init": 0.006,
+    "batch_size": 32,
     "alpha": 0.0,
-    "max_iter": 5,
+    "max_iter": 3,
 }
 
 

@@ -178,7 +178,7 @@ def test_learning_rates_of_the_recipe_are_pytorchs():
     from mlpcore.sklearn._solvers import one_cycle
 
     recipe = importlib.import_module("benchmarks.contestants.recipe_torch")
-    steps = 469 * 5
+    steps = 1875 * 3
     expected = recipe.RECIPE["learning_rate_init"] * one_cycle(np.arange(steps) * 1.0, steps)
     np.testing.assert_allclose(recipe.learning_rates(steps), expected, rtol=1e-9)
 

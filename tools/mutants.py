@@ -108,7 +108,7 @@ MUTANTS = [
            "test_optimizers.py"),
     # Threads and signals
     Mutant("a missing barrier", STEP,
-           r"barrier_wait\(plan\.barrier\)(\s+# Phase 2)", r"\1",
+           r"barrier_wait\(plan\.barrier, thread\)(\s+# Phase 2)", r"\1",
            "test_exactness.py::test_number_of_threads_changes_no_bit"),
     Mutant("no look for signals", "engine/trainer.pyx",
            r"if thread == 0:\s+PyErr_CheckSignals\(\)", "pass",

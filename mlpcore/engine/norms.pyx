@@ -22,13 +22,13 @@ cdef void finish(Plan* plan, real_t* theta, int thread) noexcept nogil:
     cdef int i
     if plan.clip_norm > 0:
         _apply_clipped(plan, theta, thread)
-        barrier_wait(plan.barrier)
+        barrier_wait(plan.barrier, thread)
     if plan.max_norm > 0:
         for i in range(plan.n_layers):
             layer = &plan.layers[i]
             share(layer.width, LINE // sizeof(real_t), thread, plan.barrier.size, &start, &stop)
             cap_columns[real_t](theta + layer.w, layer.ld, layer.n_in, start, stop, plan.max_norm)
-        barrier_wait(plan.barrier)
+        barrier_wait(plan.barrier, thread)
     prepare(plan, theta, thread)
 
 

@@ -82,7 +82,7 @@ cdef void prepare(Plan* plan, const real_t* theta, int thread) noexcept nogil:
         if not layer.wide:
             transpose[real_t](theta + layer.w, layer.ld, start, stop, layer.n_out,
                               <real_t*> plan.transposed + layer.wt, layer.ld_in)
-    barrier_wait(plan.barrier)
+    barrier_wait(plan.barrier, thread)
 
 
 cdef void start_minibatch(Plan* plan, const Py_ssize_t* order, Py_ssize_t rows) noexcept nogil:
@@ -146,7 +146,7 @@ cdef void _there_and_back(Plan* plan, real_t* theta, int thread, const Py_ssize_
         fetch(first, &plan.rows, order, start, stop - start, work, start)
         _drop(plan, 0, order, start, stop, work)
         if first.wide:
-            barrier_wait(plan.barrier)
+            barrier_wait(plan.barrier, thread)
             _wide_forward(plan, first, theta, thread, rows)
             shared = True
         else:
@@ -162,29 +162,29 @@ cdef void _there_and_back(Plan* plan, real_t* theta, int thread, const Py_ssize_
         layer = &plan.layers[j]
         if _drops(plan, j):
             if shared:
-                barrier_wait(plan.barrier)
+                barrier_wait(plan.barrier, thread)
             shared = False
             _drop(plan, j, order, start, stop, work)
         if layer.wide:
-            barrier_wait(plan.barrier)
+            barrier_wait(plan.barrier, thread)
             _wide_forward(plan, layer, theta, thread, rows)
         else:
             if shared:
-                barrier_wait(plan.barrier)
+                barrier_wait(plan.barrier, thread)
             forward(layer, theta, work, plan.batch, start, stop - start)
         shared = layer.wide
     if shared:
-        barrier_wait(plan.barrier)
+        barrier_wait(plan.barrier, thread)
     output_errors(plan, work, thread, order, start, stop)
     shared = False
     for j in range(plan.n_layers - 1, 0, -1):
         layer = &plan.layers[j]
         if layer.wide:
-            barrier_wait(plan.barrier)
+            barrier_wait(plan.barrier, thread)
             _wide_backward(plan, layer, theta, thread, rows)
         else:
             if shared:
-                barrier_wait(plan.barrier)
+                barrier_wait(plan.barrier, thread)
             backward(plan, layer, theta, work, start, stop - start)
         shared = layer.wide
 
@@ -240,7 +240,7 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, P
         start_minibatch(plan, order, rows)
     if plan.halves:
         _sum_halves(plan, theta, thread, order, rows, n_next)
-        barrier_wait(plan.barrier)
+        barrier_wait(plan.barrier, thread)
     share(rows, TILE, thread, plan.barrier.size, &start, &stop)
     mine = start
     for j in range(plan.n_layers):
@@ -257,7 +257,7 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, P
         start = end
         if start >= stop:
             break
-    barrier_wait(plan.barrier)
+    barrier_wait(plan.barrier, thread)
 
     # Phase 2: my rows of every W.
     if thread == 0 and plan.track_loss:
@@ -278,7 +278,7 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, P
     for j in range(plan.n_layers):
         if j % plan.barrier.size == thread:
             update_biases(plan, &plan.layers[j], theta, thread, rows)
-    barrier_wait(plan.barrier)
+    barrier_wait(plan.barrier, thread)
 
 
 cdef bint _drops(const Plan* plan, int j) noexcept nogil:

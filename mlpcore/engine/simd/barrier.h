@@ -39,6 +39,7 @@ typedef struct {
     mlp_work work;
     void *job;
     int size;
+    atomic_int processor[]; /* of each thread, when it last began something */
 } mlp_team;
 
 /* A team before its first call, with no threads. */
@@ -55,12 +56,14 @@ static inline void mlp_team_reset(mlp_team *team) {
     atomic_init(&team->begun, 0);
     atomic_init(&team->asleep, 0);
     atomic_init(&team->ended, 0);
+    for (int thread = 0; thread < team->size; thread++) atomic_init(&team->processor[thread], -1);
 }
 static inline mlp_team *mlp_team_new(int size) {
-    mlp_team *team = aligned_alloc(64, sizeof(mlp_team));
+    const size_t bytes = sizeof(mlp_team) + (size_t)size * sizeof(atomic_int);
+    mlp_team *team = aligned_alloc(64, (bytes + 63) / 64 * 64);
     if (team) {
-        mlp_team_reset(team);
         team->size = size;
+        mlp_team_reset(team);
     }
     return team;
 }
@@ -88,6 +91,31 @@ static inline void mlp_team_announce(mlp_team *team) {
 #endif
 }
 
+/* Let a thread go to another processor if it is on that of a thread with a lower number. Threads that
+ * wait for each other in turns look like one to the scheduler, which may leave them together for long
+ * while another processor is idle. The thread may go back to where it came from. */
+static inline void mlp_team_spread(mlp_team *team, int thread) {
+#if defined(__linux__)
+    const int mine = sched_getcpu();
+    int met = 0;
+    for (int other = 0; other < thread; other++)
+        met |= atomic_load_explicit(&team->processor[other], memory_order_relaxed) == mine;
+    cpu_set_t allowed, free;
+    if (met && mine >= 0 && sched_getaffinity(0, sizeof allowed, &allowed) == 0) {
+        free = allowed;
+        for (int other = 0; other < team->size; other++) {
+            const int taken = atomic_load_explicit(&team->processor[other], memory_order_relaxed);
+            if (taken >= 0 && taken < CPU_SETSIZE && other != thread) CPU_CLR(taken, &free);
+        }
+        if (CPU_COUNT(&free) > 0 && sched_setaffinity(0, sizeof free, &free) == 0)
+            sched_setaffinity(0, sizeof allowed, &allowed);
+    }
+    atomic_store_explicit(&team->processor[thread], sched_getcpu(), memory_order_relaxed);
+#else
+    (void)team, (void)thread;
+#endif
+}
+
 /* Begin a call, while no thread is at work. */
 static inline void mlp_team_open(mlp_team *team, mlp_work work, void *job) {
     atomic_store(&team->arrived, 0);
@@ -95,6 +123,7 @@ static inline void mlp_team_open(mlp_team *team, mlp_work work, void *job) {
     atomic_store(&team->next, 0);
     atomic_store(&team->turn, 0);
     atomic_store(&team->entered, 0);
+    mlp_team_spread(team, 0);
     team->work = work;
     team->job = job;
     atomic_fetch_add(&team->call, 1);
@@ -140,6 +169,7 @@ static inline void mlp_team_serve(mlp_team *team, int thread) {
         if (atomic_load(&team->ended)) return;
         if (!mlp_team_enter(team, (int)seen)) continue;
         atomic_fetch_add(&team->entered, 1);
+        mlp_team_spread(team, thread);
         team->work(team->job, thread);
         atomic_fetch_sub(&team->inside, 1);
     }
@@ -209,7 +239,7 @@ static inline void mlp_team_wake(mlp_team *team) {
 }
 
 /* True when the work has been stopped. The last one in calls `reset` work by clearing `next`. */
-static inline int mlp_team_wait(mlp_team *team) {
+static inline int mlp_team_wait(mlp_team *team, int thread) {
     if (team->size == 1) {
         atomic_store_explicit(&team->next, 0, memory_order_relaxed);
         return mlp_team_stopped(team);
@@ -227,10 +257,12 @@ static inline int mlp_team_wait(mlp_team *team) {
         if (atomic_load_explicit(&team->generation, memory_order_acquire) != generation)
             return mlp_team_stopped(team);
         if (mlp_team_stopped(team)) return 1;
-        if (spins < MLP_SPINS)
+        if (spins < MLP_SPINS) {
             mlp_pause();
-        else
+        } else {
+            if (spins == MLP_SPINS) mlp_team_spread(team, thread);
             mlp_team_sleep(team, generation);
+        }
     }
 }
 
