@@ -4,47 +4,77 @@
     python examples/one_second.py --seeds 5  # one run after the other, and the median
 
 The textbook's network, 784-100-10, needs 200 epochs of plain gradient descent for 97.54 % of the
-test images. With rectified linear units, Adam and a learning rate that rises once and falls again
-(Smith & Topin, "Super-convergence", 2018), three epochs of small minibatches do. Nothing else is
-used: no augmentation, no ensemble. The settings were chosen with the last 5,000 training images
-held out, as the fastest of those tried with which none of eight seeds stayed below 97.9 % there:
-`--validate` repeats that, and leaves the test images alone.
+test images. With rectified linear units, Adam (Kingma & Ba, 2015) and a learning rate that rises
+once and falls again (Smith & Topin, "Super-convergence", 2018), three epochs of small minibatches
+do. Nothing else is used: no augmentation, no ensemble. The settings were chosen with the last 5,000
+training images held out, as the best with three epochs, the fewest with which none of eight seeds
+stayed below 97.8 % there: `--validate` repeats that, and leaves the test images alone.
+
+It also shows how to use the engine without a facade: the images stay the bytes that they are, and
+every minibatch has a learning rate of its own.
 """
 
 import argparse
 import statistics
 import time
-import warnings
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from mlpcore.datasets import fetch_mnist, load_mnist
-from mlpcore.sklearn import MLPClassifier
+from mlpcore.engine.inputs import Input
+from mlpcore.engine.network import Network
+from mlpcore.engine.team import available_threads
+from mlpcore.engine.trainer import Trainer
 
-RECIPE = {
-    "hidden_layer_sizes": (100,),
-    "activation": "relu",
-    "solver": "adam",
-    "learning_rate": "one_cycle",
-    "learning_rate_init": 0.006,
-    "batch_size": 32,
-    "alpha": 0.0,
-    "max_iter": 3,
-}
+HIDDEN = 100
+EPOCHS = 3
+MINIBATCH = 32
+LEARNING_RATE = 0.006
 
 
-def read(folder, kind):
-    """Labels, and images as rows of float32 from 0, which is black and thus skipped, to 1."""
-    images, labels = load_mnist(folder, kind, scale=False)
-    return np.multiply(images, np.float32(1 / 255), dtype=np.float32), labels
+def one_cycle(steps):
+    """Half a cosine up in three tenths of the steps, then half a cosine down to next to nothing."""
+    top = 0.3 * steps - 1
+    rising = np.interp(np.arange(steps), [0, top], [0, np.pi])
+    falling = np.interp(np.arange(steps), [top, steps - 1], [0, np.pi])
+    low, lowest = 1 / 25, 1 / 25 / 10_000
+    up = low + (1 - low) * (1 - np.cos(rising)) / 2
+    return np.where(np.arange(steps) <= top, up, lowest + (1 - lowest) * (1 + np.cos(falling)) / 2)
 
 
-def train(X, y, seed):
-    # One cycle ends with its last epoch; scikit-learn's class warns that more might help.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return MLPClassifier(random_state=seed, **RECIPE).fit(X, y)
+def as_input(images):
+    """Bytes that the engine reads as numbers from 0, which is black and thus skipped, to 1."""
+    return Input(images, "float32", scale=1 / 255, path="auto", n_threads=available_threads())
+
+
+def train(images, labels, seed):
+    rng = np.random.default_rng(seed)
+    network = Network((784, HIDDEN, 10), activation="relu", loss="cross_entropy", dtype="float32")
+    for weights, biases in zip(network.coefs, network.intercepts, strict=True):
+        bound = (6 / sum(weights.shape)) ** 0.5  # Glorot & Bengio, 2010
+        weights[:] = rng.uniform(-bound, bound, weights.shape)
+        biases[:] = rng.uniform(-bound, bound, biases.shape)
+    trainer = Trainer(
+        network,
+        as_input(images),
+        labels.astype(np.intc),
+        optimizer="adam",
+        average=True,
+        minibatch_size=MINIBATCH,
+        keep_last=True,
+        n_threads=available_threads(),
+    )
+    steps = -(-len(labels) // MINIBATCH)
+    rates = LEARNING_RATE * one_cycle(EPOCHS * steps).reshape(EPOCHS, steps)
+    with trainer:
+        for rates_of_epoch in rates:
+            trainer.epoch(rng.permutation(len(labels)), rates_of_epoch)
+    return network
+
+
+def accuracy(network, images, labels):
+    net_inputs = network.net_inputs(as_input(images), available_threads())
+    return np.mean(net_inputs.argmax(axis=1) == labels)
 
 
 def main():
@@ -56,20 +86,20 @@ def main():
     seconds, scores = [], []
     for seed in range(1, args.seeds + 1):
         start = time.perf_counter()
-        X, y = read(folder, "train")
+        X, y = load_mnist(folder, "train", scale=False)
         if args.validate:
             X, X_test, y, y_test = X[:55000], X[55000:], y[:55000], y[55000:]
         loaded = time.perf_counter()
-        model = train(X, y, seed)
+        network = train(X, y, seed)
         trained = time.perf_counter()
         if not args.validate:
-            X_test, y_test = read(folder, "test")
-        accuracy = model.score(X_test, y_test)
+            X_test, y_test = load_mnist(folder, "test", scale=False)
+        score = accuracy(network, X_test, y_test)
         end = time.perf_counter()
         seconds.append(end - start)
-        scores.append(accuracy)
+        scores.append(score)
         print(
-            f"seed {seed}: {accuracy:.2%} of {len(y_test):,} images in {end - start:.2f} s "
+            f"seed {seed}: {score:.2%} of {len(y_test):,} images in {end - start:.2f} s "
             f"({loaded - start:.2f} s to read, {trained - loaded:.2f} s to train)"
         )
     if args.seeds > 1:

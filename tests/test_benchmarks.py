@@ -158,7 +158,6 @@ def test_processes_run_and_agree():
 
 
 def test_whoever_stays_below_the_textbooks_accuracy_is_not_timed(monkeypatch):
-    pytest.importorskip("sklearn", reason="the recipe is one for scikit-learn's estimators")
     monkeypatch.setenv("MLPCORE_DATA", "")
     recipe = importlib.import_module("benchmarks.contestants.recipe")
     contest = contests.CONTESTS["accuracy"]
@@ -174,12 +173,9 @@ def test_whoever_stays_below_the_textbooks_accuracy_is_not_timed(monkeypatch):
 
 def test_learning_rates_of_the_recipe_are_pytorchs():
     pytest.importorskip("torch", reason="compares with PyTorch")
-    pytest.importorskip("sklearn", reason="the recipe is one for scikit-learn's estimators")
-    from mlpcore.sklearn._solvers import one_cycle
-
     recipe = importlib.import_module("benchmarks.contestants.recipe_torch")
     steps = 1875 * 3
-    expected = recipe.RECIPE["learning_rate_init"] * one_cycle(np.arange(steps) * 1.0, steps)
+    expected = recipe.RECIPE.LEARNING_RATE * recipe.RECIPE.one_cycle(steps)
     np.testing.assert_allclose(recipe.learning_rates(steps), expected, rtol=1e-9)
 
 

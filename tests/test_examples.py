@@ -252,7 +252,6 @@ def test_switch_from_scikit_learn(offline, tmp_path):
 @pytest.mark.parametrize(("held_out", "images"), [([], "10,000"), (["--validate"], "5,000")])
 def test_one_second_passes_the_textbooks_accuracy(held_out, images, tmp_path):
     """However long it takes here."""
-    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
     done = run("one_second.py", *held_out, env=os.environ, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (percent,) = re.findall(rf"seed 1: (\d+\.\d+)% of {images} images", done.stdout)

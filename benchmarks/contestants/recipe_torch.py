@@ -12,8 +12,8 @@ from benchmarks.tasks import Data, Task, read_idx
 
 __all__ = ["ACTIONS", "settings"]
 
-RECIPE = recipe.example.RECIPE
-WIDTHS = (784, *RECIPE["hidden_layer_sizes"], 10)
+RECIPE = recipe.example
+WIDTHS = 784, RECIPE.HIDDEN, 10
 
 
 def read(folder: str, part: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -36,7 +36,7 @@ def gradients(parameters, X, y, rows):
 
 
 def starting_parameters() -> list[torch.Tensor]:
-    """Glorot & Bengio's uniform numbers, biases as well, as scikit-learn draws them."""
+    """Glorot & Bengio's uniform numbers, biases as well, as the example draws them."""
     parameters = []
     for n_in, n_out in pairwise(WIDTHS):
         bound = (6 / (n_in + n_out)) ** 0.5
@@ -47,7 +47,7 @@ def starting_parameters() -> list[torch.Tensor]:
 def learning_rates(steps: int) -> list[float]:
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, RECIPE["learning_rate_init"], steps, cycle_momentum=False
+        optimizer, RECIPE.LEARNING_RATE, steps, cycle_momentum=False
     )
     rates = []
     for _ in range(steps):
@@ -61,8 +61,8 @@ def learning_rates(steps: int) -> list[float]:
 class Accuracy(recipe.Accuracy):
     def __init__(self, task: Task, data: Data, setting: dict) -> None:
         super().__init__(task, data, setting)
-        steps = -(-task.rows // RECIPE["batch_size"])
-        self.rates = learning_rates(steps * RECIPE["max_iter"])
+        steps = -(-task.rows // RECIPE.MINIBATCH)
+        self.rates = learning_rates(steps * RECIPE.EPOCHS)
         self.gradients = None
         if setting["mode"] == "compiled":
             self.gradients = torch.compile(gradients, fullgraph=True, dynamic=False)
@@ -80,8 +80,8 @@ class Accuracy(recipe.Accuracy):
         optimizer = torch.optim.Adam(parameters, fused=True)
         (group,) = optimizer.param_groups
         rates = iter(self.rates)
-        for _ in range(RECIPE["max_iter"]):
-            for rows in torch.randperm(len(X)).split(RECIPE["batch_size"]):
+        for _ in range(RECIPE.EPOCHS):
+            for rows in torch.randperm(len(X)).split(RECIPE.MINIBATCH):
                 if self.gradients:
                     with torch.no_grad():
                         found = self.gradients(parameters, X, y, rows)

@@ -37,9 +37,9 @@ PARAMETERS = {"huber": ("delta", 1.0, 0, np.inf), "pinball": ("quantile", 0.5, 0
 
 cdef extern from "simd/losses.h" nogil:
     double loss_f32 "MLP_PICK(loss, f32)" (
-        int, int, const float*, const float*, int, double)
+        int, int, const float*, int, const float*, int, int, double)
     double loss_f64 "MLP_PICK(loss, f64)" (
-        int, int, const double*, const double*, int, double)
+        int, int, const double*, int, const double*, int, int, double)
     void loss_slopes_f32 "MLP_PICK(loss_slopes, f32)" (int, float*, const float*, int, double)
     void loss_slopes_f64 "MLP_PICK(loss_slopes, f64)" (int, double*, const double*, int, double)
     void softmax_f32 "MLP_PICK(softmax, f32)" (float*, int, int)
@@ -123,14 +123,14 @@ cdef void output(const Loss* loss, real_t* z, int n, int width) noexcept nogil:
         softmax_f64(z, n, width)
 
 
-cdef double _value(const Loss* loss, bint exact, const real_t* v, const real_t* t,
-                   int n) noexcept nogil:
+cdef double _value(const Loss* loss, bint exact, const real_t* v, int v_width, const real_t* t,
+                   int t_width, int n) noexcept nogil:
     """The loss of a row without its weight, from net inputs (exact) or outputs v."""
     cdef double value
     if real_t is float:
-        value = loss_f32(loss.kind, exact, v, t, n, loss.parameter)
+        value = loss_f32(loss.kind, exact, v, v_width, t, t_width, n, loss.parameter)
     else:
-        value = loss_f64(loss.kind, exact, v, t, n, loss.parameter)
+        value = loss_f64(loss.kind, exact, v, v_width, t, t_width, n, loss.parameter)
     return value / n if loss.mean else value
 
 
@@ -147,28 +147,30 @@ cdef const real_t* _target(const Targets* targets, Py_ssize_t row, int n, int wi
 cdef double row_loss(const Loss* loss, const Targets* targets, Py_ssize_t row, real_t* z, int n,
                      int width, real_t* room) noexcept nogil:
     cdef const real_t* t = _target[real_t](targets, row, n, width, room)
+    cdef int t_width = n if targets.labels is NULL else width
     if not loss.exact:
         output(loss, z, n, width)
-    cdef double value = _value[real_t](loss, loss.exact, z, t, n)
+    cdef double value = _value[real_t](loss, loss.exact, z, width, t, t_width, n)
     return value * targets.weights[row] if targets.weights is not NULL else value
 
 
 cdef double row_error(const Loss* loss, const Targets* targets, Py_ssize_t row, bint wanted,
                       real_t* z, int n, int width, real_t* room) noexcept nogil:
     cdef const real_t* t = NULL
+    cdef int t_width = n if targets.labels is NULL else width
     cdef double value = 0
     cdef real_t weight
     cdef int j
     if wanted or not loss.matched or targets.labels is NULL:
         t = _target[real_t](targets, row, n, width, room)
     if wanted and loss.exact:
-        value = _value[real_t](loss, True, z, t, n)
+        value = _value[real_t](loss, True, z, width, t, t_width, n)
     if loss.matched or loss.softmax:
         output(loss, z, n, width)
     else:
         activate_keeping[real_t](loss.output, z, room + width, width)
     if wanted and not loss.exact:
-        value = _value[real_t](loss, False, z, t, n)
+        value = _value[real_t](loss, False, z, width, t, t_width, n)
     if not loss.matched:
         _chain_to_error[real_t](loss, z, t, n, room + width)
     elif targets.labels is not NULL:
@@ -213,7 +215,7 @@ cdef _row_losses(const Loss* loss, real_t[:, ::1] z, real_t[:, ::1] t, int n, do
     for i in range(z.shape[0]):
         if not loss.exact:
             output(loss, &z[i, 0], n, width)
-        losses[i] = _value[real_t](loss, loss.exact, &z[i, 0], &t[i, 0], n)
+        losses[i] = _value[real_t](loss, loss.exact, &z[i, 0], width, &t[i, 0], width, n)
 
 
 def row_losses(name, z, t, *, output=None, parameter=None, clip=False):

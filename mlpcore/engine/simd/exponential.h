@@ -30,10 +30,14 @@
 #define SMALLEST 2.2250738585072014e-308
 #endif
 
-/* 2^n and e^r - 1 for x clamped to the range in which 2^n is a normal number. */
+/* One clamp on each side: of two in a row, compilers make many masks. */
+MLP_INLINE REAL MLP_NAME(clamp)(REAL x, REAL low, REAL high) {
+    x = x < low ? low : x;
+    return x > high ? high : x;
+}
+
+/* 2^n and e^r - 1 for an x from the range in which 2^n is a normal number. */
 MLP_INLINE REAL MLP_NAME(reduce)(REAL x, REAL *power) {
-    x = x < (REAL)EXP_LOW ? (REAL)EXP_LOW : x;
-    x = x > (REAL)EXP_HIGH ? (REAL)EXP_HIGH : x;
     REAL shifted = x * (REAL)1.4426950408889634 + MAGIC, n = shifted - MAGIC;
     REAL r = (x - n * LN2_HIGH) - n * LN2_LOW;
     BITS bits;
@@ -60,12 +64,19 @@ MLP_INLINE REAL MLP_NAME(reduce)(REAL x, REAL *power) {
     return p * r * r + r;
 }
 
-MLP_INLINE REAL MLP_NAME(exponential)(REAL x) {
-    REAL power, less_one = MLP_NAME(reduce)(x, &power);
+/* From low to high, or from the range above where that is narrower. */
+MLP_INLINE REAL MLP_NAME(exponential_within)(REAL x, REAL low, REAL high) {
+    low = low < (REAL)EXP_LOW ? (REAL)EXP_LOW : low;
+    high = high > (REAL)EXP_HIGH ? (REAL)EXP_HIGH : high;
+    REAL power, less_one = MLP_NAME(reduce)(MLP_NAME(clamp)(x, low, high), &power);
     return power * less_one + power;
+}
+MLP_INLINE REAL MLP_NAME(exponential)(REAL x) {
+    return MLP_NAME(exponential_within)(x, (REAL)EXP_LOW, (REAL)EXP_HIGH);
 }
 
 MLP_INLINE REAL MLP_NAME(exponential_less_one)(REAL x) {
+    x = MLP_NAME(clamp)(x, (REAL)EXP_LOW, (REAL)EXP_HIGH);
     REAL power, less_one = MLP_NAME(reduce)(x, &power);
     return power * less_one + (power - 1);
 }
@@ -134,9 +145,7 @@ MLP_INLINE REAL MLP_NAME(logarithm)(REAL x) {
 
 /* 1 / (1 + e^-z), the net input clipped to [-250, 250] as in the textbook. */
 MLP_INLINE REAL MLP_NAME(sigmoid)(REAL z) {
-    z = z < -250 ? (REAL)-250 : z;
-    z = z > 250 ? (REAL)250 : z;
-    return 1 / (1 + MLP_NAME(exponential)(-z));
+    return 1 / (1 + MLP_NAME(exponential_within)(-z, -250, 250));
 }
 
 #undef BITS

@@ -119,20 +119,27 @@ TERM(pinball) { return o < t ? p * (t - o) : (1 - p) * (o - t); }
 SLOPE(pinball) { return (1 - p) * (REAL)(o > t) - p * (REAL)(o < t) + 0 * (o - t); }
 NET(pinball) { return MLP_NAME(pinball_term)(z, t, p); }
 
-/* The sum of a function of n pairs. A whole vector at a time, of which what lies beyond the last
- * pair is neither read nor used. A loop of as many steps as a vector has lanes must be kept from
- * being unrolled, which comes before it can become a vector. */
+/* Numbers [from, from + LANES) of a buffer of `width`, of which only the first n count. */
+MLP_INLINE void MLP_NAME(take)(REAL *out, const REAL *in, int from, int n, int width) {
+    if (from + LANES <= width)
+        memcpy(out, in + from, LANES * sizeof *out);
+    else
+        for (int j = 0; j < LANES; j++) out[j] = from + j < n ? in[from + j] : 0;
+}
+
+/* The sum of a function of n pairs, a whole vector at a time: what lies beyond the last pair is not
+ * used, and beyond the width of the buffer not read. A loop of as many steps as a vector has lanes
+ * must be kept from being unrolled, which comes before it can become a vector. */
 #define SUM(name, function)                                                                  \
-    MLP_KERNEL double MLP_NAME(name)(const REAL *v, const REAL *t, int n, REAL p, REAL less) { \
+    MLP_KERNEL double MLP_NAME(name)(const REAL *v, int v_width, const REAL *t, int t_width,   \
+                                     int n, REAL p, REAL less) {                             \
         double sum = 0;                                                                      \
         for (int from = 0; from < n; from += LANES) {                                        \
             REAL x[LANES], target[LANES], part[LANES];                                       \
-            _Pragma("GCC unroll 1") for (int j = 0; j < LANES; j++) {                        \
-                x[j] = from + j < n ? v[from + j] - less : 0;                                \
-                target[j] = from + j < n ? t[from + j] : 0;                                  \
-            }                                                                                \
+            MLP_NAME(take)(x, v, from, n, v_width);                                          \
+            MLP_NAME(take)(target, t, from, n, t_width);                                     \
             _Pragma("GCC unroll 1") for (int j = 0; j < LANES; j++)                          \
-                part[j] = MLP_NAME(function)(x[j], target[j], p);                            \
+                part[j] = MLP_NAME(function)(x[j] - less, target[j], p);                     \
             for (int j = 0; j < LANES && from + j < n; j++) sum += part[j];                  \
         }                                                                                    \
         return sum;                                                                          \
@@ -151,10 +158,11 @@ MLP_INLINE REAL MLP_NAME(largest)(const REAL *z, int n) {
     return top;
 }
 
-/* The loss of a row of n targets: from the outputs, or (exact) from the net inputs. */
-MLP_KERNEL double MLP_NAME(loss)(int kind, int exact, const REAL *v, const REAL *t, int n,
-                                 double parameter) {
-    static double (*const table[][2])(const REAL *, const REAL *, int, REAL, REAL) = {
+/* The loss of a row of n targets: from the outputs, or (exact) from the net inputs. The buffers of
+ * either may be wider. */
+MLP_KERNEL double MLP_NAME(loss)(int kind, int exact, const REAL *v, int v_width, const REAL *t,
+                                 int t_width, int n, double parameter) {
+    static double (*const table[][2])(const REAL *, int, const REAL *, int, int, REAL, REAL) = {
 #define ENTRY(name) {MLP_NAME(name##_terms), MLP_NAME(name##_nets)},
         LOSSES(ENTRY)
 #undef ENTRY
@@ -166,7 +174,7 @@ MLP_KERNEL double MLP_NAME(loss)(int kind, int exact, const REAL *v, const REAL 
         for (int j = 0; j < n; j++) sum += MLP_NAME(exponential)(v[j] - top);
         less = top + MLP_NAME(logarithm)((REAL)sum);
     }
-    return table[kind][exact](v, t, n, (REAL)parameter, less);
+    return table[kind][exact](v, v_width, t, t_width, n, (REAL)parameter, less);
 }
 
 /* o := the derivative of the loss by each output. */
