@@ -127,6 +127,37 @@ def test_bytes_with_a_scale_are_the_scaled_numbers(minibatch_size):
         assert_same_network(other.fit(X.astype(np.float32), y), floats, 1e-6)
 
 
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("strange", [False, True])
+def test_doubles_of_few_values_are_kept_as_bytes(strange, n_threads):
+    """Enough of them to be worth it, and one that no sample of rows shows."""
+    rng = np.random.default_rng(3)
+    X = rng.integers(1, 256, (1500, 600), np.uint8)
+    X[rng.random(X.shape) < 0.75] = 0
+    y = np.arange(1500) % 3
+    doubles = X * (1 / 128) - 1.0  # exact
+    if strange:
+        doubles[777, 333] = np.pi
+    settings = SETTINGS | {"minibatch_size": 50, "dtype": "float64", "input_path": "sparse"}
+    model = NeuralNetMLP(20, n_threads=n_threads, **settings).fit(doubles, y)
+    if strange:
+        del settings["input_path"]
+        dense = NeuralNetMLP(20, input_path="dense", **settings).fit(doubles, y)
+        assert_same_network(model, dense, 1e-10)
+    else:
+        of_bytes = NeuralNetMLP(20, input_scale=(1 / 128, -1), **settings).fit(X, y)
+        for a, b in zip(layers(model), layers(of_bytes), strict=True):
+            assert np.array_equal(a, b)
+    tracemalloc.start()
+    kept = Input(doubles, "float64", path="sparse")
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # An index of two bytes for each entry, and a byte or eight; and where rows start.
+    entries = (doubles != -1).sum()
+    assert kept.density == entries / X.size
+    assert size == pytest.approx(entries * (10 if strange else 3) + 8 * len(X), rel=0.01)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, bool])
 @pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, scipy.sparse.csc_array])
 def test_a_sparse_matrix_is_the_dense_array(kind, dtype):

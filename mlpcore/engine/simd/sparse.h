@@ -346,6 +346,22 @@ PACK(f32, float, PRESSES)
 PACK(f64, double, 0)
 PACK(u8, uint8_t, PRESSES)
 
+#if !IS_F32
+/* Codes of n numbers, their places in a table of 256; false if one is not in it. A number's code is in
+ * the slot that its bits, times a factor, lead to. */
+MLP_KERNEL int MLP_NAME(encode)(const double *value, int64_t n, const double *table,
+                                const uint8_t *slots, uint64_t factor, uint8_t *code) {
+    int missing = 0;
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t bits;
+        memcpy(&bits, value + i, sizeof bits);
+        code[i] = slots[bits * factor >> 48];
+        missing |= value[i] != table[code[i]];
+    }
+    return !missing;
+}
+#endif
+
 #undef PACK
 #undef PRESSES
 #undef CASES
