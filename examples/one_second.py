@@ -17,6 +17,7 @@ every minibatch has a learning rate of its own.
 import argparse
 import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -40,6 +41,12 @@ def one_cycle(steps):
     low, lowest = 1 / 25, 1 / 25 / 10_000
     up = low + (1 - low) * (1 - np.cos(rising)) / 2
     return np.where(np.arange(steps) <= top, up, lowest + (1 - lowest) * (1 + np.cos(falling)) / 2)
+
+
+def read(folder, kinds):
+    """Images and labels of each kind; the files are unpacked side by side."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda kind: load_mnist(folder, kind, scale=False), kinds))
 
 
 def as_input(images):
@@ -86,14 +93,14 @@ def main():
     seconds, scores = [], []
     for seed in range(1, args.seeds + 1):
         start = time.perf_counter()
-        X, y = load_mnist(folder, "train", scale=False)
         if args.validate:
+            [(X, y)] = read(folder, ["train"])
             X, X_test, y, y_test = X[:55000], X[55000:], y[:55000], y[55000:]
+        else:
+            (X, y), (X_test, y_test) = read(folder, ["train", "test"])
         loaded = time.perf_counter()
         network = train(X, y, seed)
         trained = time.perf_counter()
-        if not args.validate:
-            X_test, y_test = load_mnist(folder, "test", scale=False)
         score = accuracy(network, X_test, y_test)
         end = time.perf_counter()
         seconds.append(end - start)

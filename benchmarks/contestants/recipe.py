@@ -10,7 +10,6 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from benchmarks.tasks import Data, Task
-from mlpcore.datasets import load_mnist
 
 ENOUGH = 0.9754  # of the test images; what the textbook reaches after 200 epochs
 
@@ -43,8 +42,8 @@ class Accuracy:
             self.seed += 1
 
     def accuracy(self, seed: int) -> float:
-        network = example.train(*load_mnist(self.folder, "train", scale=False), seed)
-        return example.accuracy(network, *load_mnist(self.folder, "test", scale=False))
+        training, test = example.read(self.folder, ["train", "test"])
+        return example.accuracy(example.train(*training, seed), *test)
 
     def outcome(self) -> dict[str, float]:
         lowest = min(self.accuracies)

@@ -1,5 +1,6 @@
 """The recipe of examples/one_second.py in PyTorch, eager or compiled, on one thread or on all."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -70,8 +71,9 @@ class Accuracy(recipe.Accuracy):
     def accuracy(self, seed: int) -> float:
         torch.set_num_threads(self.setting["threads"])
         torch.manual_seed(seed)
-        parameters = self.train(*read(self.folder, "train"))
-        X, y = read(self.folder, "t10k")
+        with ThreadPoolExecutor() as pool:
+            training, (X, y) = pool.map(lambda part: read(self.folder, part), ["train", "t10k"])
+        parameters = self.train(*training)
         with torch.inference_mode():
             return (network(X, *parameters).argmax(1) == y).double().mean().item()
 
