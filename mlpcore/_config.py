@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -38,8 +37,10 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
     import scipy
     import threadpoolctl
 
+    import mlpcore
+
     config = {
-        "mlpcore": version("mlpcore"),
+        "mlpcore": mlpcore.__version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scipy": scipy.__version__,
