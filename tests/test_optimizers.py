@@ -1,5 +1,7 @@
 """Update rules: one step of a network against the formula, in the network's own gradient."""
 
+import platform
+
 import numpy as np
 import pytest
 
@@ -175,3 +177,34 @@ def test_weight_decay_does_not_drift_in_float32():
         trainer.epoch(np.zeros(20_000, np.intp))
     ratio = network.coefs[0].astype(np.float64) / start
     np.testing.assert_allclose(ratio.mean(), (1 - 5e-6) ** 20_000, rtol=2e-5)
+
+
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64"), reason="only x86 is slow with subnormal numbers"
+)
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["momentum", "nesterov", "adam", "adamw"])
+def test_moments_die_out(name, dtype, n_threads):
+    """0.7 times the smallest subnormal number is that number again, and would never become 0."""
+    tiny = np.finfo(dtype).smallest_subnormal
+    assert tiny * tiny.dtype.type(0.7) == tiny
+    X = np.ones((3000, 2), dtype)
+    X[1:, 1] = 0  # this feature has a gradient in the first step alone
+    rng = np.random.default_rng(0)
+    network = Network((2, 4, 2), dtype=dtype)
+    for array in network.coefs + network.intercepts:
+        array[:] = rng.normal(size=array.shape)
+    trainer = Trainer(
+        network, Input(X, dtype), rng.integers(2, size=3000).astype(np.intc), optimizer=name,
+        learning_rate=0.01, minibatch_size=1, momentum=0.7, beta_1=0.7, beta_2=0.7,
+        n_threads=n_threads,
+    )  # fmt: skip
+    moments = [network.views(flat)[0][0] for flat in np.split(trainer.state, OPTIMIZERS[name])]
+    with trainer:
+        trainer.epoch(np.arange(1))
+        assert all(moment.all() for moment in moments)
+        trainer.epoch(np.arange(1, 3000))
+    assert all(moment[0].all() and not moment[1].any() for moment in moments)
+    # Only the engine's own arithmetic is without them.
+    assert np.full(64, tiny) @ np.ones(64, dtype) == 64 * tiny

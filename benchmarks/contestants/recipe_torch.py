@@ -69,6 +69,7 @@ class Accuracy(recipe.Accuracy):
             self.gradients = torch.compile(gradients, fullgraph=True, dynamic=False)
 
     def accuracy(self, seed: int) -> float:
+        torch.set_flush_denormal(True)  # as mlpcore does where it updates
         torch.set_num_threads(self.setting["threads"])
         torch.manual_seed(seed)
         with ThreadPoolExecutor() as pool:

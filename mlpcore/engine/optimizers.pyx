@@ -20,14 +20,18 @@ cdef extern from "simd/optimizers.h" nogil:
         int, const Rule*, int, float*, const float*, float*, Py_ssize_t, Py_ssize_t)
     void update_f64 "MLP_PICK(update, f64)" (
         int, const Rule*, int, double*, const double*, double*, Py_ssize_t, Py_ssize_t)
+    unsigned flush_subnormals "mlp_flush_subnormals" ()
+    void restore_subnormals "mlp_restore_subnormals" (unsigned)
 
 
 cdef void update(int kind, const Rule* rule, bint weights, real_t* w, const real_t* g,
                  real_t* state, Py_ssize_t stride, Py_ssize_t n) noexcept nogil:
+    cdef unsigned before = flush_subnormals()
     if real_t is float:
         update_f32(kind, rule, weights, w, g, state, stride, n)
     else:
         update_f64(kind, rule, weights, w, g, state, stride, n)
+    restore_subnormals(before)
 
 
 cdef double corrected_rate(const Rule* rule, double n) noexcept nogil:
