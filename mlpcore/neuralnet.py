@@ -394,8 +394,7 @@ class NeuralNetMLP(Fitted, Estimator):
             index = network.classify(X)
             if index >= 0:
                 return self.classes_[index : index + 1].copy()
-        best = self._net_inputs(X).argmax(axis=1)
-        return cast("NDArray[Any]", self.classes_[best])
+        return cast("NDArray[Any]", self.classes_[self._forward(X, network.classes)])
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Estimate the probability of each class.
@@ -419,7 +418,7 @@ class NeuralNetMLP(Fitted, Estimator):
         TypeError, ValueError
             If `X` is not as in `fit`.
         """
-        z = self._net_inputs(X)
+        z = self._forward(X, self._fitted().net_inputs)
         # In float64 the smallest activation, at the clipped net input -250, is far from zero.
         a = activation("logistic", z.astype(np.float64))
         return cast("NDArray[Any]", (a / a.sum(axis=1, keepdims=True)).astype(z.dtype))
@@ -492,13 +491,13 @@ class NeuralNetMLP(Fitted, Estimator):
         """
         return load_model(cls, path)
 
-    def _net_inputs(self, X: ArrayLike) -> NDArray[Any]:
+    def _forward(self, X: ArrayLike, method: Callable[[Input, int], NDArray[Any]]) -> NDArray[Any]:
         network = self._fitted()
         n_features = self.n_features_in_
         rows = check_rows(X, "X", dtype=network.dtype, n_features=n_features, finite=False)
         source = _input(_scaled(rows, self._scale), network.dtype, self._scale, "dense")
         try:
-            return network.net_inputs(source, check_threads(self.n_threads))
+            return method(source, check_threads(self.n_threads))
         except ValueError:
             check_finite(rows, "X", network.dtype)  # says where
             raise

@@ -300,6 +300,7 @@ def test_the_first_of_equal_net_inputs_wins():
     X = Input(np.zeros((2, 1)), "float64")
     with Trainer(network, X, np.array([1, 2], np.intc)) as trainer:
         assert trainer.evaluate()[1] == 1
+    assert network.classes(X).tolist() == [1, 1]
 
 
 # Team

@@ -259,7 +259,9 @@ cdef class Network:
         ValueError
             If dense rows hold NaN, infinity or what the network's dtype can't.
         """
-        return self._forward(X, n_threads, False)
+        z = np.empty((X.rows.n_rows, self.layers[self.n_layers - 1].n_out), self.dtype)
+        self._forward(X, n_threads, z, False, None)
+        return z
 
     def outputs(self, Input X, int n_threads=1):
         """Outputs: the same net inputs through the output units' activation.
@@ -274,28 +276,47 @@ cdef class Network:
         -------
         a : ndarray, shape (n_samples, n_outputs)
         """
-        return self._forward(X, n_threads, True)
+        a = np.empty((X.rows.n_rows, self.layers[self.n_layers - 1].n_out), self.dtype)
+        self._forward(X, n_threads, a, True, None)
+        return a
 
-    def _forward(self, Input X, int n_threads, bint activated):
+    def classes(self, Input X, int n_threads=1):
+        """Class of each row: that of the output unit with the largest net input.
+
+        Parameters
+        ----------
+        X : Input
+        n_threads : int, default=1
+            As in `net_inputs`.
+
+        Returns
+        -------
+        index : ndarray of intp, shape (n_samples,)
+            Of equal net inputs, that of the first.
+        """
+        index = np.empty(X.rows.n_rows, np.intp)
+        self._forward(X, n_threads, None, False, index)
+        return index
+
+    def _forward(self, Input X, int n_threads, z, bint activated, index):
+        """Fill `z` with net inputs or outputs, or `index` with classes."""
         self.check(X)
-        z = np.empty((X.rows.n_rows, self.layers[self.n_layers - 1].n_out), self.dtype)
         cdef Py_ssize_t blocks = (X.rows.n_rows + BLOCK - 1) // BLOCK
         worth = X.rows.n_rows * <double> self.size / WORTH_A_THREAD
         cdef Team team = Team(max(1, min(n_threads, blocks, int(worth))))
         hold = single_threaded_blas if self.uses_blas() else contextlib.nullcontext
         with team, hold():
-            team.run(lambda thread: self._blocks(X, team, z, activated))
+            team.run(lambda thread: self._blocks(X, team, z, activated, index))
         if barrier_stopped(team.barrier):
             raise ValueError(f"X must be finite as {self.dtype}")
-        return z
 
-    def _blocks(self, Input X, Team team, z, bint activated):
+    def _blocks(self, Input X, Team team, z, bint activated, index):
         """Work through blocks of rows until none is left."""
         cdef Room room = Room(self, min(BLOCK, X.rows.n_rows))
         if self.single:
-            _net_inputs[float](self, X, team, room, z, activated)
+            _net_inputs[float](self, X, team, room, z, activated, index)
         else:
-            _net_inputs[double](self, X, team, room, z, activated)
+            _net_inputs[double](self, X, team, room, z, activated, index)
 
     def classify(self, x):
         """Class of one row, the quick way.
@@ -438,7 +459,8 @@ cdef bint _finite(const Layer* first, const Rows* source, Py_ssize_t rows, Room 
                               rows * first.ld_in)
 
 
-cdef _net_inputs(Network net, Input X, Team team, Room room, real_t[:, ::1] z, bint activated):
+cdef _net_inputs(Network net, Input X, Team team, Room room, real_t[:, ::1] z, bint activated,
+                 Py_ssize_t[::1] index):
     cdef const Layer* last = &net.layers[net.n_layers - 1]
     cdef const real_t* theta = <const real_t*> net.theta
     cdef real_t* out = <real_t*> room.work + room.capacity * last.a
@@ -454,6 +476,9 @@ cdef _net_inputs(Network net, Input X, Team team, Room room, real_t[:, ::1] z, b
                 barrier_stop(team.barrier)
                 break
             for i in range(rows):
+                if index is not None:
+                    index[row + i] = argmax[real_t](out + i * last.ld, last.n_out)
+                    continue
                 if activated:
                     to_outputs[real_t](&net.loss, out + i * last.ld, last.n_out, last.width)
                 memcpy(&z[row + i, 0], out + i * last.ld, last.n_out * sizeof(real_t))
