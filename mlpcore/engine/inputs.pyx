@@ -80,9 +80,9 @@ cdef extern from "simd/sparse.h" nogil:
 KINDS = {"float32": FLOAT32, "float64": FLOAT64, "uint8": UINT8}
 PATHS = ("auto", "dense", "sparse")
 
-# Records take this share of entries at most: where both ways take equally long with 100 hidden
-# units, by the contest `density` of the benchmarks.
-SPARSE_BELOW = 0.27
+# Records take this share of entries at most: just below where both ways take equally long with 100
+# hidden units, by the contest `density` of the benchmarks.
+SPARSE_BELOW = 0.36
 # Entries that are looked at to find the background, and rows to find where entries are.
 SAMPLE = 4096
 SAMPLED_ROWS = 512
