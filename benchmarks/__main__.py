@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Something else is running here (load {load:.1f}): do not trust the times.")
     processors = machine.cores(options.threads)
     machine.pin(processors)
+    neighbours = machine.Neighbours(processors)
     failures = 0
     for name in options.contest or CONTESTS:
         contest = CONTESTS[name]
@@ -44,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not contest.cases:
             continue
         try:
-            result = runner.run_contest(contest, processors)
+            result = runner.run_contest(contest, processors, neighbours)
         except runner.Failed as failure:  # the reference itself
             print(f"{name}: {failure}", file=sys.stderr)
             failures += 1

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -98,9 +99,16 @@ def require_equal(outcome: dict | None, reference: dict | None, task: Task) -> N
             raise Failed(f"not the same training: {name} {value:.8g} instead of {expected:.8g}")
 
 
-def run_case(contest: Contest, case: Case, threads: int) -> dict:
+def run_case(
+    contest: Contest, case: Case, threads: int, settle: Callable[[], float | None] = lambda: None
+) -> dict:
     """All entries in turn, a warm-up and then the rounds; every sample of every entry."""
-    record = {"label": case.label, "task": asdict(case.task), "reference": None, "entries": {}}
+    record = {
+        "label": case.label,
+        "task": asdict(case.task),
+        "reference": None,
+        "entries": {},
+    }
     if contest.reference and len(contest.entries) > 1:
         with Worker(
             contest.reference, replace(case, setting={"threads": threads}), threads
@@ -110,7 +118,7 @@ def run_case(contest: Contest, case: Case, threads: int) -> dict:
         workers: dict[str, Worker] = {}
         for turn in range(contest.rounds + 1):
             for entry in contest.entries:
-                results = record["entries"].setdefault(entry.name, {"samples": []})
+                results = record["entries"].setdefault(entry.name, {"samples": [], "trips": []})
                 if "failed" in results:
                     continue
                 try:
@@ -118,6 +126,7 @@ def run_case(contest: Contest, case: Case, threads: int) -> dict:
                         if turn > 0:
                             workers[entry.name].close()
                         workers[entry.name] = stack.enter_context(Worker(entry, case, threads))
+                    trip = settle()
                     run = workers[entry.name].run()
                     require_equal(run["outcome"], record["reference"], case.task)
                 except Failed as failure:
@@ -131,6 +140,7 @@ def run_case(contest: Contest, case: Case, threads: int) -> dict:
                 )
                 if turn > 0:
                     results["samples"].append(run["value"])
+                    results["trips"].append(trip)  # nanoseconds
     return record
 
 
@@ -150,14 +160,16 @@ def quick(contest: Contest) -> Contest:
     )
 
 
-def run_contest(contest: Contest, processors: list[int], say=print) -> dict:
+def run_contest(
+    contest: Contest, processors: list[int], neighbours: machine.Neighbours, say=print
+) -> dict:
     threads = len(processors)
     load = machine.load()  # before the first case: of others, or of the contest before
     cases = []
     for case in contest.cases:
         if case.setting.get("threads", 1) <= threads:
             say(f"{contest.name}: {case.label or contest.title}")
-            cases.append(run_case(contest, case, threads))
+            cases.append(run_case(contest, case, threads, neighbours.settle))
     return {
         "contest": contest.name,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -145,7 +145,9 @@ def test_turns_alternate_and_wrong_contestants_have_no_times(monkeypatch):
 
 def test_processes_run_and_agree():
     contest = small_contest(contests.NUMPY, contests.TEXTBOOK, contests.MLPCORE, rounds=1)
-    result = runner.run_contest(contest, machine.cores(1), say=lambda _: None)
+    result = runner.run_contest(
+        contest, machine.cores(1), machine.Neighbours(machine.cores(1)), say=lambda _: None
+    )
     entries = result["cases"][0]["entries"]
     assert {name: len(entry["samples"]) for name, entry in entries.items()} == {
         "NumPy": 1,
@@ -360,3 +362,14 @@ def test_instructions_outside_the_band_are_told():
     assert problems(1051, 1000) == ["small, engine: 1,000 stored, 1,051 now (+5.1%)"]
     assert problems(1000, 940) == ["small, blas: 1,000 stored, 940 now (-6.0%)"]
     assert problems(1000, 500, scipy="1.18.0") == []
+
+
+def test_rounds_wait_for_processors_that_are_near(monkeypatch):
+    trips = iter([90, 60, 80, 400, 410, 420, 70, 85, 95, 300, 300, 300])
+    monkeypatch.setattr(machine, "round_trip", lambda processors: next(trips))
+    monkeypatch.setattr(machine, "sleep", lambda seconds: None)
+    neighbours = machine.Neighbours([0, 1])
+    assert neighbours.settle() == 60
+    assert neighbours.settle() == 70  # 400 to 420 are too far
+    neighbours.patience = 0
+    assert neighbours.settle() == 300  # and are told in the end
