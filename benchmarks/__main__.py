@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not contest.cases:
             continue
         try:
-            result = runner.run_contest(contest, processors, neighbours)
+            result = runner.run_contest(contest, neighbours)
         except runner.Failed as failure:  # the reference itself
             print(f"{name}: {failure}", file=sys.stderr)
             failures += 1

@@ -1,18 +1,20 @@
 """What the contests run on: processors, caches, system, versions."""
 
 import json
-import mmap
+import multiprocessing
 import os
 import platform
-import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from time import monotonic, perf_counter_ns, sleep
+from time import monotonic, perf_counter, sleep
 
 PACKAGES = "mlpcore", "numpy", "scipy", "torch", "jax", "jaxlib", "scikit-learn"
 CPU = Path("/sys/devices/system/cpu")
+TURNS = 10_000  # of two processes that wait for each other; even
+PATIENCE = 30.0  # seconds that a run waits for processors to come near
 
 
 def read(path: Path, default: str = "") -> str:
@@ -32,7 +34,7 @@ def cores(count: int) -> list[int]:
     return (first + [cpu for cpu in allowed if cpu not in first])[:count]
 
 
-def pin(processors: list[int]) -> None:
+def pin(processors: Iterable[int]) -> None:
     """Keep this process and those it starts on `processors`; XLA takes its threads from that."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, processors)
@@ -48,7 +50,21 @@ def load() -> float:
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 
 
-def round_trip(processors: list[int], times: int = 20_000) -> float | None:
+def play(memory: memoryview, mine: int, theirs: int, partner, times: int) -> None:
+    """Write a number and wait for the partner's, so often; whoever has `mine` 0 begins."""
+    for turn in range(1, times + 1):
+        if mine == 0:
+            memory[mine] = turn % 2
+        spins = 0
+        while memory[theirs] != turn % 2:
+            spins += 1
+            if spins % 100_000 == 0 and not partner.is_alive():
+                raise RuntimeError("the process on the other processor has ended")
+        if mine != 0:
+            memory[mine] = turn % 2
+
+
+def round_trip(processors: list[int]) -> float | None:
     """Nanoseconds from the first two processors' one to the other and back, by way of memory.
 
     Two processes wait for each other's numbers; some hundred nanoseconds are Python's. None where
@@ -56,27 +72,27 @@ def round_trip(processors: list[int], times: int = 20_000) -> float | None:
     """
     if len(processors) < 2 or not hasattr(os, "sched_setaffinity"):
         return None
-    memory = memoryview(mmap.mmap(-1, mmap.PAGESIZE))
-    if (child := os.fork()) == 0:
-        signal.alarm(10)  # should the other one never write
-        os.sched_setaffinity(0, processors[1:2])
-        for turn in range(times):
-            while memory[0] != turn % 2 + 1:
-                pass
-            memory[128] = turn % 2 + 1
-        os._exit(0)
+    context = multiprocessing.get_context("fork")
+    memory = memoryview(context.RawArray("B", 256)).cast("B")
+
+    def answer() -> None:
+        pin(processors[1:2])
+        play(memory, 128, 0, multiprocessing.parent_process(), 2 * TURNS)
+
+    child = context.Process(target=answer, daemon=True)
+    child.start()
     allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, processors[:1])
-    for turn in range(times):
-        if turn == times // 2:  # the other one has started
-            start = perf_counter_ns()
-        memory[0] = turn % 2 + 1
-        while memory[128] != turn % 2 + 1:
-            pass
-    passed = perf_counter_ns() - start
-    os.sched_setaffinity(0, allowed)
-    os.waitpid(child, 0)
-    return passed / (times - times // 2)
+    pin(processors[:1])
+    try:
+        play(memory, 0, 128, child, TURNS)  # until the other one is in its stride
+        start = perf_counter()
+        play(memory, 0, 128, child, TURNS)
+        passed = perf_counter() - start
+    finally:
+        pin(allowed)
+        child.kill()
+        child.join()
+    return 1e9 * passed / TURNS
 
 
 class Neighbours:
@@ -85,17 +101,14 @@ class Neighbours:
     Parameters
     ----------
     processors : list of int
-    patience : float
-        Seconds that `settle` waits.
     """
 
-    def __init__(self, processors: list[int], patience: float = 30.0) -> None:
-        self.processors, self.patience = processors, patience
-        self.shortest = None
+    def __init__(self, processors: list[int]) -> None:
+        self.processors, self.shortest = processors, None
 
     def settle(self) -> float | None:
         """Wait until they are about as near as they have ever been seen; the round trip."""
-        deadline = monotonic() + self.patience
+        deadline = monotonic() + PATIENCE
         while True:
             trips = [round_trip(self.processors) for _ in range(3)]
             if None in trips:

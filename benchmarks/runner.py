@@ -103,12 +103,7 @@ def run_case(
     contest: Contest, case: Case, threads: int, settle: Callable[[], float | None] = lambda: None
 ) -> dict:
     """All entries in turn, a warm-up and then the rounds; every sample of every entry."""
-    record = {
-        "label": case.label,
-        "task": asdict(case.task),
-        "reference": None,
-        "entries": {},
-    }
+    record = {"label": case.label, "task": asdict(case.task), "reference": None, "entries": {}}
     if contest.reference and len(contest.entries) > 1:
         with Worker(
             contest.reference, replace(case, setting={"threads": threads}), threads
@@ -131,7 +126,7 @@ def run_case(
                     require_equal(run["outcome"], record["reference"], case.task)
                 except Failed as failure:
                     missing = isinstance(failure, Missing)
-                    results.update(samples=[], failed=str(failure), missing=missing)
+                    results.update(samples=[], trips=[], failed=str(failure), missing=missing)
                     continue
                 results.update(
                     setting=run["setting"],
@@ -160,10 +155,8 @@ def quick(contest: Contest) -> Contest:
     )
 
 
-def run_contest(
-    contest: Contest, processors: list[int], neighbours: machine.Neighbours, say=print
-) -> dict:
-    threads = len(processors)
+def run_contest(contest: Contest, neighbours: machine.Neighbours, say=print) -> dict:
+    threads = len(neighbours.processors)
     load = machine.load()  # before the first case: of others, or of the contest before
     cases = []
     for case in contest.cases:
@@ -173,7 +166,7 @@ def run_contest(
     return {
         "contest": contest.name,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine.describe(processors),
+        "machine": machine.describe(neighbours.processors),
         "versions": machine.versions(),
         "load before": load,
         "rounds": contest.rounds,

@@ -394,7 +394,7 @@ class NeuralNetMLP(Fitted, Estimator):
             index = network.classify(X)
             if index >= 0:
                 return self.classes_[index : index + 1].copy()
-        return cast("NDArray[Any]", self.classes_[self._forward(X, network.classes)])
+        return cast("NDArray[Any]", self.classes_[self._forward(X, Network.classes)])
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Estimate the probability of each class.
@@ -418,7 +418,7 @@ class NeuralNetMLP(Fitted, Estimator):
         TypeError, ValueError
             If `X` is not as in `fit`.
         """
-        z = self._forward(X, self._fitted().net_inputs)
+        z = self._forward(X, Network.net_inputs)
         # In float64 the smallest activation, at the clipped net input -250, is far from zero.
         a = activation("logistic", z.astype(np.float64))
         return cast("NDArray[Any]", (a / a.sum(axis=1, keepdims=True)).astype(z.dtype))
@@ -491,13 +491,15 @@ class NeuralNetMLP(Fitted, Estimator):
         """
         return load_model(cls, path)
 
-    def _forward(self, X: ArrayLike, method: Callable[[Input, int], NDArray[Any]]) -> NDArray[Any]:
+    def _forward(
+        self, X: ArrayLike, method: Callable[[Network, Input, int], NDArray[Any]]
+    ) -> NDArray[Any]:
         network = self._fitted()
         n_features = self.n_features_in_
         rows = check_rows(X, "X", dtype=network.dtype, n_features=n_features, finite=False)
         source = _input(_scaled(rows, self._scale), network.dtype, self._scale, "dense")
         try:
-            return method(source, check_threads(self.n_threads))
+            return method(network, source, check_threads(self.n_threads))
         except ValueError:
             check_finite(rows, "X", network.dtype)  # says where
             raise

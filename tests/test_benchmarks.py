@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -145,9 +146,7 @@ def test_turns_alternate_and_wrong_contestants_have_no_times(monkeypatch):
 
 def test_processes_run_and_agree():
     contest = small_contest(contests.NUMPY, contests.TEXTBOOK, contests.MLPCORE, rounds=1)
-    result = runner.run_contest(
-        contest, machine.cores(1), machine.Neighbours(machine.cores(1)), say=lambda _: None
-    )
+    result = runner.run_contest(contest, machine.Neighbours(machine.cores(1)), say=lambda _: None)
     entries = result["cases"][0]["entries"]
     assert {name: len(entry["samples"]) for name, entry in entries.items()} == {
         "NumPy": 1,
@@ -371,5 +370,23 @@ def test_rounds_wait_for_processors_that_are_near(monkeypatch):
     neighbours = machine.Neighbours([0, 1])
     assert neighbours.settle() == 60
     assert neighbours.settle() == 70  # 400 to 420 are too far
-    neighbours.patience = 0
+    monkeypatch.setattr(machine, "PATIENCE", 0)
     assert neighbours.settle() == 300  # and are told in the end
+
+
+@pytest.mark.skipif(len(machine.cores(2)) < 2, reason="there is one processor")
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system chooses processors")
+def test_a_round_trip_is_measured_and_leaves_nothing_behind():
+    allowed = os.sched_getaffinity(0)
+    assert machine.round_trip(machine.cores(2)) > 0
+    assert os.sched_getaffinity(0) == allowed
+    assert not multiprocessing.active_children()
+
+
+def test_whoever_waits_for_a_process_that_has_ended_is_told():
+    class Ended:
+        def is_alive(self):
+            return False
+
+    with pytest.raises(RuntimeError, match="has ended"):
+        machine.play(memoryview(bytearray(256)), 0, 128, Ended(), 1)

@@ -49,6 +49,12 @@ cdef Py_ssize_t WIDE_BYTES = 1 << 20
 # Padding included, sizes are C ints.
 MOST_UNITS = 2**31 - 2**12
 
+# What is wanted of rows that go forward.
+cdef enum:
+    NET_INPUTS
+    OUTPUTS
+    CLASSES
+
 # A thread more must bring this many multiplications to a prediction, or starting it costs more.
 cdef double WORTH_A_THREAD = 5_000_000
 
@@ -259,9 +265,7 @@ cdef class Network:
         ValueError
             If dense rows hold NaN, infinity or what the network's dtype can't.
         """
-        z = np.empty((X.rows.n_rows, self.layers[self.n_layers - 1].n_out), self.dtype)
-        self._forward(X, n_threads, z, False, None)
-        return z
+        return self._forward(X, n_threads, NET_INPUTS)
 
     def outputs(self, Input X, int n_threads=1):
         """Outputs: the same net inputs through the output units' activation.
@@ -276,9 +280,7 @@ cdef class Network:
         -------
         a : ndarray, shape (n_samples, n_outputs)
         """
-        a = np.empty((X.rows.n_rows, self.layers[self.n_layers - 1].n_out), self.dtype)
-        self._forward(X, n_threads, a, True, None)
-        return a
+        return self._forward(X, n_threads, OUTPUTS)
 
     def classes(self, Input X, int n_threads=1):
         """Class of each row: that of the output unit with the largest net input.
@@ -294,29 +296,32 @@ cdef class Network:
         index : ndarray of intp, shape (n_samples,)
             Of equal net inputs, that of the first.
         """
-        index = np.empty(X.rows.n_rows, np.intp)
-        self._forward(X, n_threads, None, False, index)
-        return index
+        return self._forward(X, n_threads, CLASSES)
 
-    def _forward(self, Input X, int n_threads, z, bint activated, index):
-        """Fill `z` with net inputs or outputs, or `index` with classes."""
+    def _forward(self, Input X, int n_threads, int wanted):
         self.check(X)
+        z = index = None
+        if wanted == CLASSES:
+            index = np.empty(X.rows.n_rows, np.intp)
+        else:
+            z = np.empty((X.rows.n_rows, self.layers[self.n_layers - 1].n_out), self.dtype)
         cdef Py_ssize_t blocks = (X.rows.n_rows + BLOCK - 1) // BLOCK
         worth = X.rows.n_rows * <double> self.size / WORTH_A_THREAD
         cdef Team team = Team(max(1, min(n_threads, blocks, int(worth))))
         hold = single_threaded_blas if self.uses_blas() else contextlib.nullcontext
         with team, hold():
-            team.run(lambda thread: self._blocks(X, team, z, activated, index))
+            team.run(lambda thread: self._blocks(X, team, wanted, z, index))
         if barrier_stopped(team.barrier):
             raise ValueError(f"X must be finite as {self.dtype}")
+        return index if wanted == CLASSES else z
 
-    def _blocks(self, Input X, Team team, z, bint activated, index):
+    def _blocks(self, Input X, Team team, int wanted, z, index):
         """Work through blocks of rows until none is left."""
         cdef Room room = Room(self, min(BLOCK, X.rows.n_rows))
         if self.single:
-            _net_inputs[float](self, X, team, room, z, activated, index)
+            _net_inputs[float](self, X, team, room, wanted, z, index)
         else:
-            _net_inputs[double](self, X, team, room, z, activated, index)
+            _net_inputs[double](self, X, team, room, wanted, z, index)
 
     def classify(self, x):
         """Class of one row, the quick way.
@@ -459,7 +464,7 @@ cdef bint _finite(const Layer* first, const Rows* source, Py_ssize_t rows, Room 
                               rows * first.ld_in)
 
 
-cdef _net_inputs(Network net, Input X, Team team, Room room, real_t[:, ::1] z, bint activated,
+cdef _net_inputs(Network net, Input X, Team team, Room room, int wanted, real_t[:, ::1] z,
                  Py_ssize_t[::1] index):
     cdef const Layer* last = &net.layers[net.n_layers - 1]
     cdef const real_t* theta = <const real_t*> net.theta
@@ -476,10 +481,10 @@ cdef _net_inputs(Network net, Input X, Team team, Room room, real_t[:, ::1] z, b
                 barrier_stop(team.barrier)
                 break
             for i in range(rows):
-                if index is not None:
+                if wanted == CLASSES:
                     index[row + i] = argmax[real_t](out + i * last.ld, last.n_out)
                     continue
-                if activated:
+                if wanted == OUTPUTS:
                     to_outputs[real_t](&net.loss, out + i * last.ld, last.n_out, last.width)
                 memcpy(&z[row + i, 0], out + i * last.ld, last.n_out * sizeof(real_t))
 
