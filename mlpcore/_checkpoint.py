@@ -302,7 +302,7 @@ def _pieces(file: IO[bytes], length: int) -> Iterator[bytes]:
         yield file.read(min(PIECE, length - start))
 
 
-def check_same(path: str, saved: Any, mine: Mapping[str, Any]) -> None:
+def check_same(path: str, saved: Any, mine: Mapping[str, Any], earlier: Mapping[str, Any]) -> None:
     """Raise ValueError, naming all that differs, unless a checkpoint is of the same run.
 
     Parameters
@@ -313,6 +313,8 @@ def check_same(path: str, saved: Any, mine: Mapping[str, Any]) -> None:
         What the checkpoint says of its run: parameters and fingerprints by name.
     mine : dict
         The same of this run.
+    earlier : dict
+        What an earlier version of mlpcore wrote in place of some of these.
     """
     if not isinstance(saved, dict):
         raise ValueError(f"{path}: not a complete checkpoint: no parameters.")
@@ -321,7 +323,7 @@ def check_same(path: str, saved: Any, mine: Mapping[str, Any]) -> None:
     different = [
         f"{name} was {_shorten(before)} and is {_shorten(now)}"
         for name, (before, now) in both.items()
-        if before != now
+        if before not in (now, earlier.get(name, now))
     ]
     if different:
         raise ValueError(
@@ -479,3 +481,25 @@ def fingerprint(data: Any) -> str | None:
             block = np.ascontiguousarray(part[start : start + rows])
             digest.update(memoryview(block.reshape(-1).view(np.uint8)))
     return f"{data.dtype.name} {'x'.join(map(str, data.shape))} {digest.hexdigest()[:32]}"
+
+
+def fingerprint_classes(classes: NDArray[Any]) -> str:
+    """The fingerprint of class labels, the same for equal labels in any dtype.
+
+    Parameters
+    ----------
+    classes : ndarray, shape (n_classes,)
+
+    Returns
+    -------
+    text : str
+        That of int64 for whole numbers, and that of objects for text, whatever their dtype.
+    """
+    plain = classes.tolist()
+    if all(isinstance(label, (int, float)) and label % 1 == 0 for label in plain):
+        whole = np.array([int(label) for label in plain], object)
+        fits = all(abs(label) < 2**63 for label in whole)
+        return str(fingerprint(whole.astype(np.int64) if fits else whole))
+    if all(isinstance(label, str) for label in plain):
+        return str(fingerprint(np.array(plain, object)))
+    return str(fingerprint(classes))

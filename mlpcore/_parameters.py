@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,16 +18,13 @@ from mlpcore._validation import (
 from mlpcore.engine.activations import ACTIVATIONS
 from mlpcore.engine.team import available_threads
 
-if TYPE_CHECKING:
-    from mlpcore.neuralnet import NeuralNetMLP
-
 _MOMENTUM, _ADAM = ("momentum", "nesterov"), ("adam", "adamw")
 _OPTIMIZERS = ("sgd", *_MOMENTUM, *_ADAM)
 
 _EARLY_STOPPING = {False: None, True: "valid_acc", "valid_acc": "valid_acc", "cost": "cost"}
 
 
-def check_parameters(model: NeuralNetMLP) -> dict[str, Any]:
+def check_parameters(model: Any) -> dict[str, Any]:
     """Check what the constructor stored.
 
     Parameters

@@ -5,24 +5,28 @@ from __future__ import annotations
 import json
 import math
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpcore._files import load_npz, save_npz
+from mlpcore._labels import check_labels
 from mlpcore._parameters import check_activation, check_parameters
-from mlpcore._validation import check_dtype, check_float, check_int, check_labels, check_scale
+from mlpcore._validation import check_dtype, check_float, check_int, check_scale
+from mlpcore._version import __version__, warn_if_newer
 
-if TYPE_CHECKING:
-    from mlpcore.neuralnet import NeuralNetMLP
+Model = TypeVar("Model")
 
 _FORMAT = "mlpcore.NeuralNetMLP"
 # 2 added the activations of the hidden layers, and the parameters that came with them.
 _VERSION = 2
 
+# Parameters that hold an array for each layer.
+_STARTS = ("coefs_init", "intercepts_init")
 
-def save_model(model: NeuralNetMLP, path: str | os.PathLike[str]) -> None:
+
+def save_model(model: Any, path: str | os.PathLike[str]) -> None:
     """Save a fitted model; `NeuralNetMLP.save` has the details.
 
     Parameters
@@ -41,20 +45,28 @@ def save_model(model: NeuralNetMLP, path: str | os.PathLike[str]) -> None:
     """
     _check_parameters(model)
     parameters = model.get_params()
-    del parameters["callback"]  # a function, which is for the next fit to bring
-    parameters["dtype"] = None if model.dtype is None else np.dtype(model.dtype).name
+    parameters.pop("callback", None)  # a function, which is for the next fit to bring
+    if parameters.get("dtype") is not None:
+        parameters["dtype"] = np.dtype(parameters["dtype"]).name
     coefs, intercepts, background = model.__getstate__()["_layers"]
+    arrays = {"classes": model.classes_}
+    for name in _STARTS:
+        starts = parameters.get(name)
+        if starts is not None:
+            parameters[name] = len(starts)
+            arrays |= {f"{name}_{i}": np.asarray(start) for i, start in enumerate(starts)}
     about = {
         "format": _FORMAT,
         "version": _VERSION,
+        "mlpcore": __version__,
         "parameters": parameters,
         "history": model.eval_,
         "n_iter": model.n_iter_,
         "background": background,
         "scale": model._scale,
         "activation": model._activation,
+        "feature_names": None if model._names is None else model._names.tolist(),
     }
-    arrays = {"classes": model.classes_}
     if model.classes_.dtype == object:
         about["classes"] = model.classes_.tolist()
         del arrays["classes"]
@@ -71,7 +83,7 @@ def save_model(model: NeuralNetMLP, path: str | os.PathLike[str]) -> None:
     save_npz(path, about=text, **arrays)
 
 
-def load_model(cls: type[NeuralNetMLP], path: str | os.PathLike[str]) -> NeuralNetMLP:
+def load_model(cls: type[Model], path: str | os.PathLike[str]) -> Model:
     """Load a model that `save_model` wrote. Nothing in the file is executed.
 
     Parameters
@@ -109,16 +121,22 @@ def load_model(cls: type[NeuralNetMLP], path: str | os.PathLike[str]) -> NeuralN
             f"{name}: expected model format {_VERSION} or older; got format {file_version!r}. "
             "Install the version of mlpcore that wrote it, or a newer one."
         )
+    warn_if_newer(about.get("mlpcore"), name)
     try:
-        model = cls(**about["parameters"])
+        parameters = dict(about["parameters"])
+        for key in _STARTS:
+            if parameters.get(key) is not None:
+                length = check_int(parameters[key], key, low=1)
+                parameters[key] = [arrays[f"{key}_{i}"] for i in range(length)]
+        model = cls(**parameters)
         _check_parameters(model)
-        model.__setstate__(_learned(about, arrays))
+        model.__setstate__(_learned(about, arrays))  # type: ignore[attr-defined]
     except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name}: not a complete model: {error}. Save it again.") from error
     return model
 
 
-def _check_parameters(model: NeuralNetMLP) -> None:
+def _check_parameters(model: Any) -> None:
     """Raise ValueError or TypeError for what `fit` would not take."""
     check_parameters(model)
     check_dtype(model.dtype)
@@ -151,11 +169,17 @@ def _learned(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> dict[str
         background = check_float(background, "background", low=-math.inf)
         if abs(background) > float(np.finfo(coefs[0].dtype).max):
             raise ValueError(f"a background of {background} is no {coefs[0].dtype}")
+    names = about.get("feature_names")
+    if names is not None:
+        if len(names) != units[0] or not all(isinstance(each, str) for each in names):
+            raise ValueError(f"{len(names)} names for {units[0]} columns")
+        names = np.array(names, object)
     activation = ("logistic",) * (n_layers - 1)
     if about["version"] > 1:
         activation = check_activation(list(about["activation"]), n_layers - 1)
     return {
         "_activation": activation,
+        "_names": names,
         "classes_": classes,
         "n_features_in_": units[0],
         "eval_": {

@@ -171,7 +171,7 @@ class Run:
         if self._best.figure is not None:
             self._network.parameters[:] = self._best.parameters
 
-    def attach(self, file: Checkpoint, identity: dict[str, Any]) -> None:
+    def attach(self, file: Checkpoint, identity: dict[str, Any], earlier: dict[str, Any]) -> None:
         """Go on from where a checkpoint stands, or begin one.
 
         Parameters
@@ -179,6 +179,8 @@ class Run:
         file : Checkpoint
         identity : dict
             Parameters and fingerprints of data, which must be those that the checkpoint has.
+        earlier : dict
+            What an earlier version wrote in place of some of these, which will do as well.
 
         Raises
         ------
@@ -200,7 +202,7 @@ class Run:
                 f"{file.path}: expected a checkpoint of {_KIND}.fit; got one of "
                 f"{about.get('kind')!r}. Give another name."
             )
-        check_same(file.path, about.get("run"), identity)
+        check_same(file.path, about.get("run"), identity, earlier)
         try:
             self._restore(about, arrays)
         except (KeyError, TypeError, ValueError) as error:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Iterable
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,21 @@ _LARGEST: int = np.iinfo(np.intc).max
 
 
 class NotFittedError(ValueError, AttributeError):
-    """A model was asked for what it learns in `fit`, before `fit`."""
+    """A model was asked for what it learns in `fit`, before `fit`.
+
+    Where scikit-learn is loaded, the error that is raised derives from its class of the same name,
+    too.
+    """
+
+
+def not_fitted(model: object) -> NotFittedError:
+    """The error for a model that has not been fitted."""
+    text = f"this {type(model).__name__} is not fitted yet; call fit first."
+    if "sklearn.exceptions" in sys.modules:
+        from mlpcore import _sklearn_errors
+
+        return _sklearn_errors.NotFittedError(text)
+    return NotFittedError(text)
 
 
 def check_int(value: Any, name: str, *, low: int, high: int = _LARGEST, hint: str = "") -> int:
@@ -142,19 +156,12 @@ def check_rows(
     except ValueError:
         raise ValueError(f"{name} must have rows of the same length.") from None
     if array.dtype.kind not in "fiub":
-        try:
-            if array.dtype.kind != "O":
-                raise ValueError
-            array = array.astype(np.float64)
-        except (TypeError, ValueError):
-            raise TypeError(
-                f"{name} must hold numbers; got dtype {array.dtype}. Encode text and categories "
-                "as numbers first."
-            ) from None
+        array = _as_floats(X, array, name)
     if array.ndim != 2:
         raise ValueError(
             f"{name} must have two dimensions, rows and features; got shape {array.shape}. "
-            f"For one row use {name}.reshape(1, -1), for one feature {name}.reshape(-1, 1)."
+            f"Reshape your data: one row by {name}.reshape(1, -1), one feature by "
+            f"{name}.reshape(-1, 1)."
         )
     _check_shape(array.shape, name, n_features)
     if array.dtype.name not in ("float32", "float64", "uint8"):
@@ -169,6 +176,40 @@ def check_rows(
     return array
 
 
+def _as_floats(X: Any, array: NDArray[Any], name: str) -> NDArray[Any]:
+    """Numbers in an array of objects, or of a type that NumPy learned from another package."""
+    if array.dtype.kind == "c":
+        raise ValueError(
+            f"Complex data not supported: {name} must hold real numbers; got dtype {array.dtype}. "
+            f"Use {name}.real and {name}.imag as features."
+        )
+    if array.ndim == 0:
+        raise TypeError(
+            f"{name} must be an array or a list of rows; got {type(X).__name__}. Give the rows "
+            "themselves, those of a generator as list(...)."
+        )
+    try:
+        if array.dtype.kind == "V" and array.dtype.names is None:
+            # bfloat16, float8 and int4 of ml_dtypes, which float32 holds exactly.
+            return array.astype(np.float32 if array.itemsize <= 2 else np.float64)
+        if array.dtype.kind != "O":
+            raise TypeError("not numbers")
+        missing = [value is pandas_na() for value in array.flat]
+        if any(missing):
+            array = np.where(np.reshape(missing, array.shape), np.nan, array)
+        return array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{name} must hold numbers; got dtype {array.dtype} ({error}). Encode text and "
+            "categories as numbers first."
+        ) from None
+
+
+def pandas_na() -> Any:
+    """pandas' mark of a missing value; where pandas is not loaded, an object that nothing is."""
+    return getattr(sys.modules.get("pandas"), "NA", object())
+
+
 def _float_for(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
     """float32 where it holds all numbers of a type exactly, else float64."""
     bits = 8 * dtype.itemsize
@@ -179,11 +220,15 @@ def _check_shape(shape: tuple[int, ...], name: str, n_features: int | None) -> N
     n_rows, columns = shape
     if n_features is not None and columns != n_features:
         raise ValueError(
-            f"{name} must have {n_features} columns, as in fit; got {columns}. Pass the same "
-            "features, or call fit again."
+            f"{name} has {columns} features, but NeuralNetMLP is expecting {n_features} features "
+            "as input, as in fit. Pass the same columns, or call fit again."
         )
-    if n_rows == 0 or columns == 0:
-        raise ValueError(f"{name} must have at least one row and one column; got shape {shape}.")
+    for number, what in ((n_rows, "sample"), (columns, "feature")):
+        if number == 0:
+            raise ValueError(
+                f"{name} must have at least one row and one column; got 0 {what}(s) "
+                f"(shape={shape}) while a minimum of 1 is required."
+            )
     if columns > _LARGEST:
         raise ValueError(f"{name} must have at most {_LARGEST} columns; got {columns}.")
 
@@ -196,6 +241,8 @@ def _check_sparse(X: Any, name: str, dtype: np.dtype[Any] | None, n_features: in
         )
     _check_shape(X.shape, name, n_features)
     matrix = X.tocsr()
+    if matrix.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {name} has dtype {matrix.dtype}.")
     if matrix.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold numbers; got dtype {matrix.dtype}.")
     # SciPy remembers what it has seen once; the parts may have been written to since.
@@ -252,85 +299,85 @@ def check_finite(array: NDArray[Any], name: str, dtype: np.dtype[Any] | None) ->
 
 def _not_finite(name: str, value: Any, row: int, column: int) -> ValueError:
     return ValueError(
-        f"{name} must be finite; got {value} in row {row}, column {column}. Leave such rows out "
-        "or fill them in."
+        f"{name} must be finite, without NaN and infinity; got {value} in row {row}, column "
+        f"{column}. Leave such rows out or fill them in."
     )
 
 
-def check_labels(y: ArrayLike, name: str, n_rows: int, rows_name: str) -> NDArray[Any]:
-    """Class labels, one for each row, in one dimension."""
-    if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
-        raise ValueError(f"{name} has masked entries; leave those rows out.")
-    if isinstance(y, (list, tuple)) and len({type(label) for label in y}) > 1:
-        labels = np.empty(len(y), object)  # NumPy would turn 1 and "a" into text
-        labels[:] = y
-        if all(isinstance(label, (int, float, np.number)) for label in y):
-            labels = np.asarray(y)
-    else:
-        labels = np.asarray(y)
-    if labels.ndim != 1:
-        raise ValueError(
-            f"{name} must have one dimension, a class label for each row; got shape "
-            f"{labels.shape}. Use {name}.ravel(), or argmax for one-hot rows."
-        )
-    if len(labels) != n_rows:
-        raise ValueError(
-            f"{name} must have a label for each of the {n_rows} rows of {rows_name}; got "
-            f"{len(labels)}."
-        )
-    if labels.dtype.kind in "fc" and not np.isfinite(labels).all():
-        raise ValueError(f"{name} must not hold NaN or infinity. Leave those rows out.")
-    if labels.dtype.kind in "mMO":
-        try:
-            unlike = [label for label in labels if label != label]
-            hash(tuple(labels.tolist()))
-        except (TypeError, ValueError):
-            raise TypeError("class labels must be hashable, such as numbers or text.") from None
-        if unlike:
-            raise ValueError(f"{name} must not hold NaN or NaT. Leave those rows out.")
-    return labels
+def check_weights(weights: ArrayLike, name: str, n_rows: int, rows_name: str) -> NDArray[Any]:
+    """Weights of rows: finite numbers, one for each row, with a sum above 0.
 
+    Parameters
+    ----------
+    weights : array_like, shape (n_rows,), or a single number for all rows
+    name, rows_name : str
+        What the caller calls the weights and the rows.
+    n_rows : int
 
-def encode_labels(y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intc]]:
-    """The classes of `y` and, for each row, which of them it is.
+    Returns
+    -------
+    weights : ndarray of float64, shape (n_rows,)
 
-    Classes are sorted, or, where they can't be compared, in order of appearance.
+    Raises
+    ------
+    TypeError
+        If they are no numbers.
+    ValueError
+        If they are not finite, not one for each row, or sum to 0 or less.
     """
-    # Sets, too, can be compared, but not put in order.
-    sortable = y.dtype != object or all(isinstance(label, (str, bytes, Real)) for label in y)
     try:
-        if not sortable:
-            raise TypeError
-        classes, codes = np.unique(y, return_inverse=True)
-    except TypeError:
-        kinds = list(dict.fromkeys(y.tolist()))
-        classes = np.empty(len(kinds), object)
-        classes[:] = kinds
-        return _two_or_more(classes), lookup_labels(y, classes, "y_train")
-    return _two_or_more(classes), codes.astype(np.intc)
-
-
-def _two_or_more(classes: NDArray[Any]) -> NDArray[Any]:
-    if len(classes) < 2:
+        array = np.asarray(weights, np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must hold numbers; got {type(weights).__name__}.") from None
+    if array.ndim == 0:
+        array = np.full(n_rows, array)
+    if array.shape != (n_rows,):
         raise ValueError(
-            f"y_train must hold at least two classes; got only {classes[0]!r}. "
-            "There is nothing to tell apart."
+            f"{name} must have a weight for each of the {n_rows} rows of {rows_name}; got shape "
+            f"{array.shape}."
         )
-    return classes
-
-
-def lookup_labels(y: NDArray[Any], classes: NDArray[Any], name: str) -> NDArray[np.intc]:
-    """Which of the known classes each label is."""
-    place = {label: code for code, label in enumerate(classes.tolist())}
-    codes = [place.get(label, -1) for label in y.tolist()]
-    if -1 in codes:
+    if not np.isfinite(array).all():
+        row = int(np.argmin(np.isfinite(array)))
+        raise ValueError(f"{name} must be finite; got {array[row]} in row {row}.")
+    if not array.sum() > 0:
         raise ValueError(
-            f"{name} must hold only classes that y_train has; got {y[codes.index(-1)]!r}, and "
-            f"y_train has {_shorten(classes)}."
+            f"{name} must have a sum above 0; got {array.sum():g}. Give some rows a weight."
         )
-    return np.array(codes, np.intc)
+    return np.ascontiguousarray(array)
 
 
-def _shorten(classes: NDArray[Any]) -> str:
-    names = [repr(label) for label in classes[:10].tolist()]
-    return ", ".join(names) + (f" and {len(classes) - 10} more" if len(classes) > 10 else "")
+def check_start(starts: Any, name: str, shapes: list[tuple[int, ...]]) -> list[NDArray[Any]]:
+    """Starting weights or biases: finite arrays, one for each layer.
+
+    Parameters
+    ----------
+    starts : sequence of array_like
+    name : str
+        What the caller calls them.
+    shapes : list of tuple of int
+        The shapes of each layer's.
+
+    Returns
+    -------
+    arrays : list of ndarray
+
+    Raises
+    ------
+    ValueError
+        If a shape is another one, or a number is not finite.
+    """
+    try:
+        arrays = [np.asarray(start) for start in starts]
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"{name} must be None or a sequence of arrays, one for each layer; got {starts!r}."
+        ) from None
+    if [array.shape for array in arrays] != shapes:
+        raise ValueError(
+            f"{name} must hold an array for each layer, of shapes {shapes}; got "
+            f"{[array.shape for array in arrays]}."
+        )
+    for array in arrays:
+        if array.dtype.kind not in "fiub" or not np.isfinite(array).all():
+            raise ValueError(f"{name} must be finite numbers.")
+    return arrays

@@ -254,6 +254,8 @@ OTHER_PARAMETERS = {
     "beta_2": 0.99,
     "weight_decay": 0.5,
     "dropout": 0.1,
+    "coefs_init": [np.zeros((64, 9)), np.zeros((9, 10))],
+    "intercepts_init": [np.ones(9), np.ones(10)],
 }
 # With these, those matter.
 USED_WITH = {
@@ -841,3 +843,37 @@ def test_a_checkpoint_that_cannot_begin_stops_before_training():
             nn.predict(X)
     assert not called
     assert sorted(os.listdir()) == ["file", "folder"]
+
+
+LABELS_IN_ANOTHER_DTYPE = [
+    (lambda y: y, lambda y: y.astype(np.int8)),
+    (lambda y: y.astype(np.int32), lambda y: y.astype(float)),
+    (lambda y: y.astype(str), lambda y: y.astype(str).astype(object)),
+    (lambda y: y.astype(object), lambda y: y.tolist()),
+    (lambda y: y.astype("U1"), lambda y: y.astype("U7")),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), LABELS_IN_ANOTHER_DTYPE)
+def test_the_same_labels_in_another_dtype_go_on(before, after):
+    X_train, y_train, X_valid, y_valid = DATA
+    model(3, callback=stop_after(1)).fit(
+        X_train, before(y_train), X_valid, before(y_valid), checkpoint="run.ckpt"
+    )
+    again = model(3).fit(X_train, after(y_train), X_valid, after(y_valid), checkpoint="run.ckpt")
+    assert_same(again, model(3).fit(X_train, after(y_train), X_valid, after(y_valid)))
+
+
+@pytest.mark.parametrize("dtype", ["int32", "U1", "object"])
+def test_checkpoints_of_version_0_1_go_on(dtype):
+    """They have the fingerprint of the labels in the dtype in which these were given."""
+    X_train, y_train, X_valid, y_valid = DATA
+    data = X_train, y_train.astype(dtype), X_valid, y_valid.astype(dtype)
+    model(3, callback=stop_after(1)).fit(*data, checkpoint="run.ckpt")
+    about, arrays = read_checkpoint("run.ckpt")
+    about["run"]["classes"] = fingerprint(np.unique(data[1]))
+    for name in ("coefs_init", "intercepts_init"):
+        del about["run"][name]
+    with Checkpoint("run.ckpt") as file:
+        file.write(about, arrays)
+    assert_same(model(3).fit(*data, checkpoint="run.ckpt"), model(3).fit(*data))

@@ -48,6 +48,9 @@ BAD_PARAMETERS = {
     "beta_1": [-0.1, 1, 1.5, None, "0.9", True, HUGE, float("nan"), [0.9]],
     "dropout": [-0.1, 1, 1.5, None, "0.5", True, HUGE, float("nan"), [0.1] * 3, [], [1.0], ["x"]],
     "weight_decay": [-1, float("nan"), float("inf"), "0.1", None, True, 1j, HUGE, [0.1]],
+    "coefs_init": [3, True, [], [np.zeros((64, 7))], [np.zeros((64, 7)), np.zeros((7, 9))],
+                   [np.full((64, 7), np.nan), np.zeros((7, 10))], ["a", "b"], [None, None]],
+    "intercepts_init": [3, True, [], [np.zeros(7)], [np.zeros(7), np.full(10, np.inf)]],
     "beta_2": [-0.1, 1, 1.5, None, "0.9", True, HUGE, float("nan"), [0.9]],
 }  # fmt: skip
 

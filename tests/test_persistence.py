@@ -51,13 +51,13 @@ LABELS = {
     "numbers": Y,
     "small numbers": Y.astype(np.uint8),
     "negative numbers": Y - 5,
-    "floats": Y / 4,
+    "floats": Y * 2.0,
     "truth values": Y > 4,
     "text": NAMES[Y],
     "text beyond ASCII": np.array(["ä", "日本", "🙂", "z", "", "a b", "\n", "'", '"', "\\"])[Y],
     "bytes": NAMES.astype("S")[Y],
     "objects": NAMES.astype(object)[Y],
-    "a mixture": np.array([None, 1, 2.5, "x", True, "", -3, "y", "z", 10**20], object)[Y],
+    "a mixture": np.array([7, 1, 2.5, "x", True, "", -3, "y", "z", 10**20], object)[Y],
     "dates": np.datetime64("2000-01-01") + Y.astype("m8[D]"),
 }
 
@@ -184,8 +184,8 @@ def test_only_what_is_fitted_is_saved(path):
     [
         np.fromiter([(1, 2), (3, 4), (5, 6)] * 599, object),
         np.fromiter([b"x", 1, "y"] * 599, object),
-        np.fromiter([1j, "a", None] * 599, object),
-        np.fromiter([frozenset(), "a", None] * 599, object),
+        np.fromiter([1j, "a", "b"] * 599, object),
+        np.fromiter([frozenset(), "a", "b"] * 599, object),
     ],
     ids=["tuples", "bytes", "complex", "sets"],
 )

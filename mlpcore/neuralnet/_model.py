@@ -5,37 +5,27 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
 from mlpcore._checkpoint import Checkpoint, fingerprint
-from mlpcore._estimator import Estimator
-from mlpcore._fitted import Fitted
-from mlpcore._parameters import check_parameters, check_threads, decisive
+from mlpcore._parameters import check_parameters, decisive
 from mlpcore._persistence import load_model, save_model
 from mlpcore._progress import Progress
 from mlpcore._signals import exit_on_sigterm
 from mlpcore._training import History, Run
-from mlpcore._validation import (
-    check_dtype,
-    check_finite,
-    check_int,
-    check_labels,
-    check_rows,
-    encode_labels,
-    lookup_labels,
-)
-from mlpcore.engine.activations import activation
-from mlpcore.engine.inputs import Input
+from mlpcore._validation import check_int, check_start
 from mlpcore.engine.network import Network
 from mlpcore.engine.trainer import Trainer
+from mlpcore.neuralnet._convert import to_sklearn
+from mlpcore.neuralnet._data import Data, prepare
+from mlpcore.neuralnet._estimator import Estimator, explain_unknown
+from mlpcore.neuralnet._fitted import Fitted
 
 # Settings that the trainer knows by the same name.
 _RULE = ("optimizer", "l2", "momentum", "beta_1", "beta_2", "weight_decay", "dropout")
-
-_AS_IT_IS = (1.0, 0.0)  # scale and offset
 
 
 class NeuralNetMLP(Fitted, Estimator):
@@ -104,6 +94,10 @@ class NeuralNetMLP(Fitted, Estimator):
     dropout : float or sequence of float, default=0.0
         The share of hidden units, of all layers or of each, that a row does without in an epoch of
         training, from 0 to below 1; one number more, in front, is that of the inputs.
+    coefs_init, intercepts_init : sequence of ndarray or None, default=None
+        Starting weights and biases, an array for each layer in the shapes of `coefs_` and
+        `intercepts_`. None is the book's: weights drawn from a normal distribution with standard
+        deviation 0.1, and biases of 0.
 
     Attributes
     ----------
@@ -122,6 +116,9 @@ class NeuralNetMLP(Fitted, Estimator):
         The first of them and the last, under the textbook's names.
     n_features_in_ : int
         Columns of the data in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where the data in `fit` were a frame with names of text. Prediction
+        compares them.
     n_iter_ : int
         Epochs that training has finished.
     input_path_ : {"dense", "sparse"}
@@ -150,14 +147,12 @@ class NeuralNetMLP(Fitted, Estimator):
     True
     """
 
-    # What `fit` learns.
-    classes_: NDArray[Any]
+    # What `fit` learns, besides what `Fitted` has.
     eval_: History
     input_path_: str
-    n_features_in_: int
     n_iter_: int
-    _scale: tuple[float, float]
 
+    @explain_unknown
     def __init__(
         self,
         n_hidden: int | Sequence[int] = 30,
@@ -184,6 +179,8 @@ class NeuralNetMLP(Fitted, Estimator):
         beta_2: float = 0.999,
         weight_decay: float = 0.01,
         dropout: float | Sequence[float] = 0.0,
+        coefs_init: Sequence[ArrayLike] | None = None,
+        intercepts_init: Sequence[ArrayLike] | None = None,
     ) -> None:
         self.n_hidden = n_hidden
         self.l2 = l2
@@ -208,6 +205,8 @@ class NeuralNetMLP(Fitted, Estimator):
         self.beta_2 = beta_2
         self.weight_decay = weight_decay
         self.dropout = dropout
+        self.coefs_init = coefs_init
+        self.intercepts_init = intercepts_init
 
     def fit(
         self,
@@ -262,87 +261,30 @@ class NeuralNetMLP(Fitted, Estimator):
         """
         settings = check_parameters(self)
         checkpoint_every = check_int(checkpoint_every, "checkpoint_every", low=1)
-        dtype = check_dtype(self.dtype)
-        scale = settings["input_scale"]
-        rows = check_rows(X_train, "X_train", dtype=dtype, finite=False)
-        X = _scaled(rows, scale)
-        n_samples, n_features = X.shape
-        if dtype is None:
-            dtype = np.dtype(np.float64 if X.dtype == np.float64 else np.float32)
-        classes, labels = encode_labels(check_labels(y_train, "y_train", n_samples, "X_train"))
-        if settings["minibatch_size"] > n_samples:
-            raise ValueError(
-                f"minibatch_size must be at most the number of rows, {n_samples}; got "
-                f"{self.minibatch_size}. Lower it, or no update would take place."
-            )
-        valid_rows, valid_labels = self._check_valid(X_valid, y_valid, classes, n_features, dtype)
-        valid = None if valid_rows is None else _scaled(valid_rows, scale)
-        if settings["early_stopping"] == "valid_acc" and valid is None:
-            raise ValueError(
-                "early_stopping needs X_valid and y_valid; got none. Give them, or use "
-                'early_stopping="cost".'
-            )
-
-        network = Network(
-            (n_features, *settings["n_hidden"], len(classes)),
-            activation=settings["activation"],
-            dtype=dtype.name,
-        )
+        data = prepare(self, settings, X_train, y_train, X_valid, y_valid)
         rng = np.random.RandomState(settings["seed"])
-        for weights in network.coefs:
-            weights[:] = rng.normal(0.0, 0.1, weights.shape)
-        drops_inputs = settings["dropout"][:1] > (0,)
-        # Dropped inputs are 0, which is not the background, as a rule.
-        path = "dense" if drops_inputs and self.input_path == "auto" else self.input_path
-        train_input = _input(X, dtype, scale, path, settings["n_threads"])
-        _check_finite(train_input, rows, "X_train", dtype)
-        if drops_inputs and train_input.background:
-            raise ValueError(
-                "dropout of inputs on the sparse path is for data that are mostly 0; these are "
-                f'mostly {train_input.background:g}. Use input_path="dense".'
-            )
-        valid_input = None
-        if valid is not None:
-            valid_input = _input(valid, dtype, scale, train_input.path, settings["n_threads"])
-            _check_finite(valid_input, valid_rows, "X_valid", dtype)
-        seed = settings["seed"]
-        trainer = Trainer(
-            network,
-            train_input,
-            labels,
-            valid=valid_input,
-            valid_targets=valid_labels,
-            learning_rate=settings["eta"],
-            **{name: settings[name] for name in _RULE},
-            seed=int(rng.randint(2**32, dtype=np.uint64)) if seed is None else seed,
-            minibatch_size=settings["minibatch_size"],
-            n_threads=settings["n_threads"],
-        )
-        run = Run(trainer, rng, n_samples, 0 if valid is None else valid.shape[0], settings)
+        network = self._new_network(settings, data, rng)
+        trainer = _new_trainer(settings, data, network, rng)
+        n_valid = 0 if data.valid is None else len(data.valid.labels)
+        run = Run(trainer, rng, len(data.train.labels), n_valid, settings)
         with (
             exit_on_sigterm(),
             contextlib.nullcontext() if checkpoint is None else Checkpoint(checkpoint) as file,
         ):
             if file is not None:
-                identity = {
-                    **decisive(settings),
-                    "dtype": dtype.name,
-                    "input_path": train_input.path,
-                    "X_train": fingerprint(X),
-                    "y_train": fingerprint(labels),
-                    "classes": fingerprint(classes),
-                    "X_valid": fingerprint(valid),
-                    "y_valid": fingerprint(valid_labels),
-                }
-                run.attach(file, identity)
+                identity = {**decisive(settings), **data.identity()}
+                for name in ("coefs_init", "intercepts_init"):
+                    identity[name] = _fingerprints(getattr(self, name))
+                run.attach(file, identity, data.earlier_identity())
             # At once, so that Ctrl-C leaves either the old model or this one.
             self.__dict__.update(
                 _network=network,
                 _activation=settings["activation"],
-                classes_=classes,
-                n_features_in_=n_features,
-                input_path_=train_input.path,
-                _scale=scale,
+                classes_=data.classes,
+                n_features_in_=network.n_units[0],
+                input_path_=data.train.input.path,
+                _scale=settings["input_scale"],
+                _names=data.names,
                 eval_=run.history,
                 n_iter_=run.epoch,
             )
@@ -353,8 +295,28 @@ class NeuralNetMLP(Fitted, Estimator):
                 self.n_iter_ = run.epoch
                 raise
             finally:
-                network.background = train_input.background
+                network.background = data.train.input.background
         return self
+
+    def _new_network(
+        self, settings: dict[str, Any], data: Data, rng: np.random.RandomState
+    ) -> Network:
+        """A network with its starting weights, which are drawn in any case: the order of rows is
+        drawn after them."""
+        network = Network(
+            (data.train.scaled.shape[1], *settings["n_hidden"], len(data.classes)),
+            activation=settings["activation"],
+            dtype=data.dtype.name,
+        )
+        for weights in network.coefs:
+            weights[:] = rng.normal(0.0, 0.1, weights.shape)
+        for name, parts in (("coefs_init", network.coefs), ("intercepts_init", network.intercepts)):
+            starts = getattr(self, name)
+            if starts is not None:
+                arrays = check_start(starts, name, [part.shape for part in parts])
+                for part, array in zip(parts, arrays, strict=True):
+                    part[:] = array
+        return network
 
     def _train(self, run: Run, trainer: Trainer, epochs: int, checkpoint_every: int) -> None:
         with trainer, Progress(self.progress, epochs, run.epoch) as progress:
@@ -367,85 +329,6 @@ class NeuralNetMLP(Fitted, Estimator):
                     break
             run.save()
             run.settle()
-
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Predict the class of each row: that of the output unit with the largest net input.
-
-        Parameters
-        ----------
-        X : array_like, shape (n_samples, n_features)
-
-        Returns
-        -------
-        labels : ndarray, shape (n_samples,)
-            In the dtype of `classes_`.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        TypeError, ValueError
-            If `X` is not as in `fit`.
-        """
-        network = self._fitted()
-        if type(X) is np.ndarray and self._scale == _AS_IT_IS:
-            # One row of the network's own dtype needs a microsecond or two; the long way, which
-            # anything else takes, needs a hundred.
-            index = network.classify(X)
-            if index >= 0:
-                return self.classes_[index : index + 1].copy()
-        return cast("NDArray[Any]", self.classes_[self._forward(X, Network.classes)])
-
-    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
-        """Estimate the probability of each class.
-
-        The logistic output units answer for their own class each; as in one-vs-rest classification,
-        their activations are divided by their sum.
-
-        Parameters
-        ----------
-        X : array_like, shape (n_samples, n_features)
-
-        Returns
-        -------
-        probabilities : ndarray, shape (n_samples, n_classes)
-            Rows sum to 1; columns are in the order of `classes_`.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        TypeError, ValueError
-            If `X` is not as in `fit`.
-        """
-        z = self._forward(X, Network.net_inputs)
-        # In float64 the smallest activation, at the clipped net input -250, is far from zero.
-        a = activation("logistic", z.astype(np.float64))
-        return cast("NDArray[Any]", (a / a.sum(axis=1, keepdims=True)).astype(z.dtype))
-
-    def score(self, X: ArrayLike, y: ArrayLike) -> float:
-        """Share of rows that are predicted right.
-
-        Parameters
-        ----------
-        X : array_like, shape (n_samples, n_features)
-        y : array_like, shape (n_samples,)
-
-        Returns
-        -------
-        accuracy : float
-            From 0 to 1.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        TypeError, ValueError
-            If `X` is not as in `fit`, or `y` has another length.
-        """
-        predicted = self.predict(X)
-        labels = check_labels(y, "y", len(predicted), "X")
-        return float(np.mean(predicted == labels))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the fitted model in one ``.npz`` file, which holds arrays and text and no pickle.
@@ -491,52 +374,48 @@ class NeuralNetMLP(Fitted, Estimator):
         """
         return load_model(cls, path)
 
-    def _forward(
-        self, X: ArrayLike, method: Callable[[Network, Input, int], NDArray[Any]]
-    ) -> NDArray[Any]:
-        network = self._fitted()
-        n_features = self.n_features_in_
-        rows = check_rows(X, "X", dtype=network.dtype, n_features=n_features, finite=False)
-        source = _input(_scaled(rows, self._scale), network.dtype, self._scale, "dense")
-        try:
-            return method(network, source, check_threads(self.n_threads))
-        except ValueError:
-            check_finite(rows, "X", network.dtype)  # says where
-            raise
+    def to_sklearn(self) -> Any:
+        """scikit-learn's own classifier with the same weights.
 
-    def _check_valid(
-        self,
-        X: ArrayLike | None,
-        y: ArrayLike | None,
-        classes: NDArray[Any],
-        n_features: int,
-        dtype: np.dtype[Any],
-    ) -> tuple[Any, NDArray[np.intc] | None]:
-        if (X is None) != (y is None):
-            raise ValueError("X_valid and y_valid belong together; got only one of them.")
-        if X is None or y is None:
-            return None, None
-        rows = check_rows(X, "X_valid", dtype=dtype, n_features=n_features, finite=False)
-        labels = check_labels(y, "y_valid", rows.shape[0], "X_valid")
-        return rows, lookup_labels(labels, classes, "y_valid")
+        It predicts the same classes. Its output units are logistic, as here, while its
+        `predict_proba` does not divide their activations by their sum: a row's numbers do not add
+        up to 1. Parameters that scikit-learn does not have are left out, and `input_scale` goes
+        into the weights.
+
+        Returns
+        -------
+        estimator : sklearn.neural_network.MLPClassifier
+            Fitted; it shares no memory with this model.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If scikit-learn lacks an activation, has no one for each layer, or cannot sort the
+            classes.
+        """
+        return to_sklearn(self, self._fitted())
 
 
-def _scaled(rows: Any, scale: tuple[float, float]) -> Any:
-    """Rows times scale plus offset, where the engine does not do that itself while reading."""
-    if scale == _AS_IT_IS or rows.dtype == np.uint8:
-        return rows
-    if hasattr(rows, "indptr"):
-        raise ValueError("input_scale is for dense data; scale the sparse matrix before fit.")
-    return rows * rows.dtype.type(scale[0]) + rows.dtype.type(scale[1])
+def _fingerprints(arrays: Sequence[ArrayLike] | None) -> list[str | None] | None:
+    return None if arrays is None else [fingerprint(np.asarray(array)) for array in arrays]
 
 
-def _input(
-    rows: Any, dtype: np.dtype[Any], scale: tuple[float, float], path: str, n_threads: int = 1
-) -> Input:
-    return Input(rows, dtype.name, scale=scale[0], offset=scale[1], path=path, n_threads=n_threads)
-
-
-def _check_finite(source: Input, rows: Any, name: str, dtype: np.dtype[Any]) -> None:
-    """Raise for rows that are not finite, unless it was seen on their way in that they are."""
-    if isinstance(rows, np.ndarray) and not source.seen_finite:
-        check_finite(rows, name, dtype)
+def _new_trainer(
+    settings: dict[str, Any], data: Data, network: Network, rng: np.random.RandomState
+) -> Trainer:
+    seed = settings["seed"]
+    valid = data.valid
+    return Trainer(
+        network,
+        data.train.input,
+        data.train.labels,
+        valid=None if valid is None else valid.input,
+        valid_targets=None if valid is None else valid.labels,
+        learning_rate=settings["eta"],
+        **{name: settings[name] for name in _RULE},
+        seed=int(rng.randint(2**32, dtype=np.uint64)) if seed is None else seed,
+        minibatch_size=settings["minibatch_size"],
+        n_threads=settings["n_threads"],
+    )

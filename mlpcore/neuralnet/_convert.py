@@ -1,0 +1,84 @@
+"""scikit-learn's own estimator with the weights of a NeuralNetMLP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from mlpcore.engine.network import Network
+
+# The hidden units that scikit-learn has.
+_ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
+
+
+def to_sklearn(model: Any, network: Network) -> Any:
+    """The estimator that `NeuralNetMLP.to_sklearn` describes.
+
+    Parameters
+    ----------
+    model : NeuralNetMLP
+        Fitted.
+    network : Network
+        Its network.
+
+    Returns
+    -------
+    estimator : sklearn.neural_network.MLPClassifier
+
+    Raises
+    ------
+    ValueError
+        If scikit-learn lacks an activation, or sorts the classes in another order.
+    """
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.preprocessing import LabelBinarizer
+
+    kinds = set(model._activation)
+    if len(kinds) > 1 or not kinds <= set(_ACTIVATIONS):
+        raise ValueError(
+            "scikit-learn has one activation for all hidden layers, of "
+            f"{', '.join(_ACTIVATIONS)}; got {', '.join(model._activation)}."
+        )
+    binarizer = LabelBinarizer().fit(model.classes_)
+    if binarizer.classes_.tolist() != model.classes_.tolist():
+        raise ValueError(f"scikit-learn cannot sort these classes: {model.classes_.tolist()}.")
+    # Two classes, too, have an output unit each here.
+    binarizer.y_type_ = "multiclass"
+    adaptive = model.optimizer in ("adam", "adamw")
+    estimator = MLPClassifier(
+        hidden_layer_sizes=tuple(network.n_units[1:-1]),
+        activation=kinds.pop(),
+        solver="adam" if adaptive else "sgd",
+        alpha=model.l2,
+        batch_size=model.minibatch_size,
+        # scikit-learn's gradient is the mean over a minibatch, and the textbook's the sum. Adam's
+        # steps do not depend on that.
+        learning_rate_init=model.eta * (1 if adaptive else model.minibatch_size),
+        max_iter=max(1, model.epochs),
+        shuffle=model.shuffle,
+        random_state=model.seed,
+        momentum=model.momentum if model.optimizer in ("momentum", "nesterov") else 0.0,
+        nesterovs_momentum=model.optimizer == "nesterov",
+        beta_1=model.beta_1,
+        beta_2=model.beta_2,
+    )
+    estimator.coefs_ = [weights.copy(order="C") for weights in network.coefs]
+    estimator.intercepts_ = [biases.copy() for biases in network.intercepts]
+    scale, offset = model._scale
+    first = estimator.coefs_[0]
+    estimator.intercepts_[0] += (offset * first.sum(axis=0, dtype=np.float64)).astype(first.dtype)
+    first *= first.dtype.type(scale)
+    estimator._label_binarizer = binarizer
+    estimator.classes_ = model.classes_.copy()
+    estimator.n_features_in_ = model.n_features_in_
+    if model._names is not None:
+        estimator.feature_names_in_ = model._names.copy()
+    estimator.n_outputs_ = len(model.classes_)
+    estimator.n_layers_ = len(network.n_units)
+    estimator.out_activation_ = "logistic"
+    estimator.n_iter_ = estimator.t_ = estimator._no_improvement_count = 0
+    estimator.loss_curve_, estimator.best_loss_ = [], np.inf
+    estimator.validation_scores_ = estimator.best_validation_score_ = None
+    return estimator

@@ -1,0 +1,161 @@
+"""Rows and labels for `fit` and for prediction: checked, and in the forms that the engine reads."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcore._checkpoint import fingerprint, fingerprint_classes
+from mlpcore._feature_names import check_names_match, feature_names
+from mlpcore._labels import check_labels, encode_labels, lookup_labels
+from mlpcore._validation import check_dtype, check_finite, check_rows
+from mlpcore.engine.inputs import Input
+
+AS_IT_IS = (1.0, 0.0)  # scale and offset
+
+
+class Rows(NamedTuple):
+    """Rows in the forms in which they are needed.
+
+    given : as `check_rows` returned them, for messages about them
+    scaled : the same, where the engine does not scale while reading
+    input : the engine's
+    labels : intc, shape (n_rows,), the class of each row by its number
+    """
+
+    given: Any
+    scaled: Any
+    input: Input
+    labels: NDArray[np.intc]
+
+
+class Data(NamedTuple):
+    """What `fit` trains on.
+
+    dtype : of the network
+    classes : the class labels
+    names : ndarray of object, shape (n_features,), or None: the names of the columns
+    train : Rows
+    valid : Rows or None
+    """
+
+    dtype: np.dtype[Any]
+    classes: NDArray[Any]
+    names: NDArray[np.object_] | None
+    train: Rows
+    valid: Rows | None
+
+    def identity(self) -> dict[str, str | None]:
+        """What tells these data from others, for a checkpoint."""
+        valid = (None, None) if self.valid is None else (self.valid.scaled, self.valid.labels)
+        return {
+            "dtype": self.dtype.name,
+            "input_path": self.train.input.path,
+            "X_train": fingerprint(self.train.scaled),
+            "y_train": fingerprint(self.train.labels),
+            "classes": fingerprint_classes(self.classes),
+            "X_valid": fingerprint(valid[0]),
+            "y_valid": fingerprint(valid[1]),
+        }
+
+    def earlier_identity(self) -> dict[str, str | None]:
+        """What mlpcore 0.1 wrote in place of some of that."""
+        return {"classes": fingerprint(self.classes)}
+
+
+def prepare(
+    model: Any, settings: dict[str, Any], X: Any, y: Any, X_valid: Any, y_valid: Any
+) -> Data:
+    """Check what `fit` was given and bring it into the engine's forms.
+
+    Parameters
+    ----------
+    model : NeuralNetMLP
+        For its parameters `dtype` and `input_path`.
+    settings : dict
+        Its checked parameters.
+    X, y, X_valid, y_valid
+        As in `NeuralNetMLP.fit`.
+
+    Returns
+    -------
+    data : Data
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an array is not as `NeuralNetMLP.fit` describes it, or does not go with the parameters.
+    """
+    dtype = check_dtype(model.dtype)
+    rows = check_rows(X, "X_train", dtype=dtype, finite=False)
+    names = feature_names(X)
+    scaled = scale_rows(rows, settings["input_scale"])
+    n_samples, n_features = scaled.shape
+    if dtype is None:
+        dtype = np.dtype(np.float64 if scaled.dtype == np.float64 else np.float32)
+    classes, labels = encode_labels(check_labels(y, "y_train", n_samples, "X_train"))
+    if settings["minibatch_size"] > n_samples:
+        raise ValueError(
+            f"minibatch_size must be at most the number of rows, {n_samples}; got "
+            f"{settings['minibatch_size']}. Lower it, or no update would take place."
+        )
+    if (X_valid is None) != (y_valid is None):
+        raise ValueError("X_valid and y_valid belong together; got only one of them.")
+    valid_rows = None
+    if X_valid is not None:
+        valid_rows = check_rows(
+            X_valid, "X_valid", dtype=dtype, n_features=n_features, finite=False
+        )
+        check_names_match(names, feature_names(X_valid), "X_valid", type(model).__name__)
+        valid_labels = check_labels(y_valid, "y_valid", valid_rows.shape[0], "X_valid")
+        valid_labels = lookup_labels(valid_labels, classes, "y_valid")
+    elif settings["early_stopping"] == "valid_acc":
+        raise ValueError(
+            "early_stopping needs X_valid and y_valid; got none. Give them, or use "
+            'early_stopping="cost".'
+        )
+
+    drops_inputs = settings["dropout"][:1] > (0,)
+    # Dropped inputs are 0, which is not the background, as a rule.
+    path = "dense" if drops_inputs and model.input_path == "auto" else model.input_path
+    train_input = make_input(scaled, dtype, settings["input_scale"], path, settings["n_threads"])
+    train = Rows(rows, scaled, train_input, labels)
+    _check_rows_are_finite(train, "X_train", dtype)
+    if drops_inputs and train_input.background:
+        raise ValueError(
+            "dropout of inputs on the sparse path is for data that are mostly 0; these are "
+            f'mostly {train_input.background:g}. Use input_path="dense".'
+        )
+    valid = None
+    if valid_rows is not None:
+        scaled = scale_rows(valid_rows, settings["input_scale"])
+        valid_input = make_input(
+            scaled, dtype, settings["input_scale"], train_input.path, settings["n_threads"]
+        )
+        valid = Rows(valid_rows, scaled, valid_input, valid_labels)
+        _check_rows_are_finite(valid, "X_valid", dtype)
+    return Data(dtype, classes, names, train, valid)
+
+
+def scale_rows(rows: Any, scale: tuple[float, float]) -> Any:
+    """Rows times scale plus offset, where the engine does not do that itself while reading."""
+    if scale == AS_IT_IS or rows.dtype == np.uint8:
+        return rows
+    if hasattr(rows, "indptr"):
+        raise ValueError("input_scale is for dense data; scale the sparse matrix before fit.")
+    return rows * rows.dtype.type(scale[0]) + rows.dtype.type(scale[1])
+
+
+def make_input(
+    rows: Any, dtype: np.dtype[Any], scale: tuple[float, float], path: str, n_threads: int = 1
+) -> Input:
+    """The engine's view of rows that `scale_rows` returned."""
+    return Input(rows, dtype.name, scale=scale[0], offset=scale[1], path=path, n_threads=n_threads)
+
+
+def _check_rows_are_finite(rows: Rows, name: str, dtype: np.dtype[Any]) -> None:
+    """Raise for rows that are not finite, unless the packing has seen that they are."""
+    if isinstance(rows.given, np.ndarray) and not rows.input.seen_finite:
+        check_finite(rows.given, name, dtype)

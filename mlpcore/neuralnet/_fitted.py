@@ -1,0 +1,236 @@
+"""What a fit leaves behind: weights by name, prediction, scores, and their way through pickles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mlpcore._feature_names import check_names_match, feature_names
+from mlpcore._labels import check_labels, check_same_kind
+from mlpcore._parameters import check_threads
+from mlpcore._validation import check_finite, check_rows, check_weights, not_fitted
+from mlpcore._version import __version__, warn_if_newer
+from mlpcore.engine.activations import activation
+from mlpcore.engine.inputs import Input
+from mlpcore.engine.network import Network
+from mlpcore.neuralnet._data import AS_IT_IS, make_input, scale_rows
+
+
+class Fitted:
+    """A classifier that keeps its network under ``_network`` once it is fitted."""
+
+    classes_: NDArray[Any]
+    n_features_in_: int
+    n_threads: int | None
+    _network: Network
+    _activation: tuple[str, ...]  # of each hidden layer
+    _scale: tuple[float, float]
+    _names: NDArray[np.object_] | None = None
+
+    @property
+    def feature_names_in_(self) -> NDArray[np.object_]:
+        """Names of the columns in `fit`; AttributeError where these had none."""
+        if self._names is None:
+            raise AttributeError("feature_names_in_ is there only after a fit on named columns.")
+        return self._names
+
+    @property
+    def coefs_(self) -> tuple[NDArray[Any], ...]:
+        """Weights of each layer."""
+        return tuple(_read_only(weights) for weights in self._fitted().coefs)
+
+    @property
+    def intercepts_(self) -> tuple[NDArray[Any], ...]:
+        """Biases of each layer."""
+        return tuple(_read_only(biases) for biases in self._fitted().intercepts)
+
+    @property
+    def w_h(self) -> NDArray[Any]:
+        """Weights of the first hidden layer, shape (n_features, n_hidden)."""
+        return self.coefs_[0]
+
+    @property
+    def b_h(self) -> NDArray[Any]:
+        """Biases of the first hidden layer, shape (n_hidden,)."""
+        return self.intercepts_[0]
+
+    @property
+    def w_out(self) -> NDArray[Any]:
+        """Weights of the output layer, shape (n_hidden, n_classes)."""
+        return self.coefs_[-1]
+
+    @property
+    def b_out(self) -> NDArray[Any]:
+        """Biases of the output layer, shape (n_classes,)."""
+        return self.intercepts_[-1]
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Predict the class of each row: that of the output unit with the largest net input.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray, shape (n_samples,)
+            In the dtype of `classes_`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            If `X` is not as in `fit`.
+        """
+        network = self._fitted()
+        if type(X) is np.ndarray and self._scale == AS_IT_IS and self._names is None:
+            # One row of the network's own dtype needs a microsecond or two; the slow path, which
+            # anything else takes, needs a hundred.
+            index = network.classify(X)
+            if index >= 0:
+                return self.classes_[index : index + 1].copy()
+        return cast("NDArray[Any]", self.classes_[self._forward(X, Network.classes)])
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+        """Estimate the probability of each class.
+
+        The logistic output units answer for their own class each; as in one-vs-rest classification,
+        their activations are divided by their sum.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_samples, n_features)
+
+        Returns
+        -------
+        probabilities : ndarray, shape (n_samples, n_classes)
+            Rows sum to 1; columns are in the order of `classes_`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            If `X` is not as in `fit`.
+        """
+        return self._probabilities(X).astype(self._network.dtype)
+
+    def predict_log_proba(self, X: ArrayLike) -> NDArray[Any]:
+        """Estimate the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_probabilities : ndarray, shape (n_samples, n_classes)
+            Finite also where `predict_proba` rounds to 0 in float32.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            If `X` is not as in `fit`.
+        """
+        return np.log(self._probabilities(X)).astype(self._network.dtype)
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Fraction of rows that are predicted right.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_samples, n_features)
+        y : array_like, shape (n_samples,)
+        sample_weight : array_like, shape (n_samples,), optional
+            What each row counts; all the same by default.
+
+        Returns
+        -------
+        accuracy : float
+            From 0 to 1.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError
+            If `y` holds labels of another type than those in `fit`, such as text in place of
+            numbers.
+        ValueError
+            If `X` is not as in `fit`, or `y` or `sample_weight` has another length.
+        """
+        predicted = self.predict(X)
+        labels = check_labels(y, "y", len(predicted), "X")
+        check_same_kind(labels, "y", self.classes_, "classes_")
+        weights = None
+        if sample_weight is not None:
+            weights = check_weights(sample_weight, "sample_weight", len(predicted), "X")
+        return float(np.average(predicted == labels, weights=weights))
+
+    def _probabilities(self, X: ArrayLike) -> NDArray[np.float64]:
+        z = self._forward(X, Network.net_inputs)
+        # In float64 the smallest activation, at the clipped net input -250, is far from zero.
+        a = activation("logistic", z.astype(np.float64))
+        return cast("NDArray[np.float64]", a / a.sum(axis=1, keepdims=True))
+
+    def _forward(
+        self, X: ArrayLike, method: Callable[[Network, Input, int], NDArray[Any]]
+    ) -> NDArray[Any]:
+        network = self._fitted()
+        n_features = self.n_features_in_
+        rows = check_rows(X, "X", dtype=network.dtype, n_features=n_features, finite=False)
+        check_names_match(self._names, feature_names(X), "X", type(self).__name__)
+        source = make_input(scale_rows(rows, self._scale), network.dtype, self._scale, "dense")
+        try:
+            return method(network, source, check_threads(self.n_threads))
+        except ValueError:
+            check_finite(rows, "X", network.dtype)  # says where
+            raise
+
+    def _fitted(self) -> Network:
+        try:
+            return cast("Network", self.__dict__["_network"])
+        except KeyError:
+            raise not_fitted(self) from None
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {**self.__dict__, "_mlpcore_version": __version__}
+        network = state.pop("_network", None)
+        if network is not None:
+            state["_layers"] = (
+                [weights.copy() for weights in network.coefs],
+                [biases.copy() for biases in network.intercepts],
+                network.background,
+            )
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = state.copy()
+        warn_if_newer(state.pop("_mlpcore_version", None), f"this {type(self).__name__}")
+        layers = state.pop("_layers", None)
+        self.__dict__.update(state)
+        if layers is not None:
+            coefs, intercepts, background = layers
+            units = [len(coefs[0]), *(len(biases) for biases in intercepts)]
+            # Pickles of the first version have no activations.
+            activation = state.get("_activation", ("logistic",) * (len(units) - 2))
+            network = Network(units, activation=activation, dtype=coefs[0].dtype.name)
+            for mine, saved in zip(
+                network.coefs + network.intercepts, [*coefs, *intercepts], strict=True
+            ):
+                mine[:] = saved
+            network.background = background
+            self._network = network
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """A view that can't be written to: prediction keeps sums that depend on the parameters."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
