@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from mlpcore._validation import (
 )
 from mlpcore.engine.activations import ACTIVATIONS
 from mlpcore.engine.team import available_threads
+from mlpcore.training.schedules import PLANNED, SCHEDULES
 
 _MOMENTUM, _ADAM = ("momentum", "nesterov"), ("adam", "adamw")
 _OPTIMIZERS = ("sgd", *_MOMENTUM, *_ADAM)
@@ -44,6 +46,14 @@ def check_parameters(model: Any) -> dict[str, Any]:
     """
     if model.progress != "auto" and not isinstance(model.progress, bool):
         raise ValueError(f'progress must be "auto", True or False; got {model.progress!r}.')
+    if model.class_weight is not None and not (
+        isinstance(model.class_weight, Mapping)
+        or (isinstance(model.class_weight, str) and model.class_weight == "balanced")
+    ):
+        raise ValueError(
+            f'class_weight must be None, "balanced" or a dict from class labels to weights; got '
+            f"{model.class_weight!r}."
+        )
     if model.callback is not None and not callable(model.callback):
         raise TypeError(f"callback must be callable or None; got {model.callback!r}.")
     if not isinstance(model.shuffle, (bool, np.bool_)):
@@ -83,6 +93,10 @@ def check_parameters(model: Any) -> dict[str, Any]:
         "beta_2": check_fraction(model.beta_2, "beta_2"),
         "weight_decay": check_float(model.weight_decay, "weight_decay", low=0),
         "dropout": _check_dropout(model.dropout, len(n_hidden)),
+        "schedule": check_choice(model.schedule, "schedule", SCHEDULES),
+        "power_t": check_float(model.power_t, "power_t", low=0),
+        "clip_norm": _check_norm(model.clip_norm, "clip_norm"),
+        "max_norm": _check_norm(model.max_norm, "max_norm"),
     }  # fmt: skip
 
 
@@ -114,13 +128,20 @@ def _check_dropout(value: Any, n_layers: int) -> tuple[float, ...]:
     return rates if any(rates) else ()
 
 
+def _check_norm(value: Any, name: str) -> float | None:
+    return None if value is None else check_float(value, name, low=0, strict=True)
+
+
 def decisive(settings: dict[str, Any]) -> dict[str, Any]:
     """Those of the settings that decide about a run's bits, and so stay the same on its way."""
     optimizer = settings["optimizer"]
+    schedule = settings["schedule"]
     counts = {
-        "epochs": False,
+        # A planned schedule is laid out over all of them.
+        "epochs": schedule in PLANNED,
         "n_threads": False,
-        "patience": settings["early_stopping"] is not None,
+        "power_t": schedule == "invscaling",
+        "patience": settings["early_stopping"] is not None or schedule == "adaptive",
         "momentum": optimizer in _MOMENTUM,
         "beta_1": optimizer in _ADAM,
         "beta_2": optimizer in _ADAM,

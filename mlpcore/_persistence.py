@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -55,6 +56,9 @@ def save_model(model: Any, path: str | os.PathLike[str]) -> None:
         if starts is not None:
             parameters[name] = len(starts)
             arrays |= {f"{name}_{i}": np.asarray(start) for i, start in enumerate(starts)}
+    if isinstance(parameters.get("class_weight"), Mapping):
+        # As pairs: JSON would make text of the labels.
+        parameters["class_weight"] = list(parameters["class_weight"].items())
     about = {
         "format": _FORMAT,
         "version": _VERSION,
@@ -128,6 +132,8 @@ def load_model(cls: type[Model], path: str | os.PathLike[str]) -> Model:
             if parameters.get(key) is not None:
                 length = check_int(parameters[key], key, low=1)
                 parameters[key] = [arrays[f"{key}_{i}"] for i in range(length)]
+        if isinstance(parameters.get("class_weight"), list):
+            parameters["class_weight"] = dict(parameters["class_weight"])
         model = cls(**parameters)
         _check_parameters(model)
         model.__setstate__(_learned(about, arrays))  # type: ignore[attr-defined]

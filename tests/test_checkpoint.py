@@ -254,6 +254,11 @@ OTHER_PARAMETERS = {
     "beta_2": 0.99,
     "weight_decay": 0.5,
     "dropout": 0.1,
+    "schedule": "cosine",
+    "power_t": 0.25,
+    "clip_norm": 1.0,
+    "max_norm": 0.5,
+    "class_weight": {3: 2.0},
     "coefs_init": [np.zeros((64, 9)), np.zeros((9, 10))],
     "intercepts_init": [np.ones(9), np.ones(10)],
 }
@@ -265,6 +270,7 @@ USED_WITH = {
     "beta_1": {"optimizer": "adam"},
     "beta_2": {"optimizer": "adam"},
     "weight_decay": {"optimizer": "adamw"},
+    "power_t": {"schedule": "invscaling"},
 }
 
 
@@ -290,8 +296,14 @@ def test_other_parameters_are_refused_by_name(name):
     usual = USED_WITH.get(name, {})
     model(3, **usual).fit(*DATA, checkpoint="run.ckpt")
     # Scaled, the data are others; and what the other optimiser uses was not there.
-    also = {"input_scale": {"X_train", "X_valid"}, "optimizer": {"momentum"}}.get(name, set())
+    also = {
+        "input_scale": {"X_train", "X_valid"},
+        "optimizer": {"momentum"},
+        "schedule": {"epochs"},
+    }.get(name, set())
     message = refused(model(3, **usual | {name: OTHER_PARAMETERS[name]}))
+    if name == "class_weight":  # which a checkpoint knows by the weights of the rows
+        name = "sample_weight"
     assert named(message) == {name} | also
     assert "give another checkpoint" in message
 

@@ -11,11 +11,13 @@ import time
 import numpy as np
 import pytest
 
-from mlpcore import NeuralNetMLP, NotFittedError, _checkpoint, _training, load_digits
+from mlpcore import NeuralNetMLP, NotFittedError, _checkpoint, load_digits
 from mlpcore._checkpoint import read_checkpoint
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.trainer import Trainer
+from mlpcore.neuralnet import _run
+from mlpcore.training import run
 
 X, Y = load_digits()
 
@@ -207,7 +209,9 @@ def state(nn):
     return [nn.n_features_in_, json.dumps(nn.eval_), *(array.tolist() for array in arrays)]
 
 
-FILES = {sys.modules[NeuralNetMLP.__module__].__file__, _training.__file__, _checkpoint.__file__}
+FILES = {
+    module.__file__ for module in (sys.modules[NeuralNetMLP.__module__], _run, run, _checkpoint)
+}
 
 
 def interrupted_at(line, nn, **keywords):

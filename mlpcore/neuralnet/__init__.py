@@ -3,6 +3,7 @@
 - `_model`: the class itself, its parameters and `fit`
 - `_estimator`: what scikit-learn's tools ask of an estimator
 - `_data`: the checks of the rows and labels that `fit` gets, and the engine's inputs made of them
+- `_run`: the textbook's conventions of a training run
 - `_fitted`: prediction, scores, weights by name, pickles
 - `_convert`: scikit-learn's estimator with the same weights
 """

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from mlpcore._checkpoint import fingerprint, fingerprint_classes
 from mlpcore._feature_names import check_names_match, feature_names
 from mlpcore._labels import check_labels, encode_labels, lookup_labels
-from mlpcore._validation import check_dtype, check_finite, check_rows
+from mlpcore._validation import check_dtype, check_finite, check_rows, check_weights
 from mlpcore.engine.inputs import Input
+from mlpcore.training.weights import weigh_rows
 
 AS_IT_IS = (1.0, 0.0)  # scale and offset
 
@@ -38,6 +39,8 @@ class Data(NamedTuple):
     classes : the class labels
     names : ndarray of object, shape (n_features,), or None: the names of the columns
     train : Rows
+    weights : ndarray of float64, shape (n_samples,), or None
+        Of the rows to train on, after those of their classes.
     valid : Rows or None
     """
 
@@ -45,6 +48,7 @@ class Data(NamedTuple):
     classes: NDArray[Any]
     names: NDArray[np.object_] | None
     train: Rows
+    weights: NDArray[np.float64] | None
     valid: Rows | None
 
     def identity(self) -> dict[str, str | None]:
@@ -55,6 +59,7 @@ class Data(NamedTuple):
             "input_path": self.train.input.path,
             "X_train": fingerprint(self.train.scaled),
             "y_train": fingerprint(self.train.labels),
+            "sample_weight": fingerprint(self.weights),
             "classes": fingerprint_classes(self.classes),
             "X_valid": fingerprint(valid[0]),
             "y_valid": fingerprint(valid[1]),
@@ -66,17 +71,23 @@ class Data(NamedTuple):
 
 
 def prepare(
-    model: Any, settings: dict[str, Any], X: Any, y: Any, X_valid: Any, y_valid: Any
+    model: Any,
+    settings: dict[str, Any],
+    X: Any,
+    y: Any,
+    X_valid: Any,
+    y_valid: Any,
+    sample_weight: Any,
 ) -> Data:
     """Check what `fit` was given and bring it into the engine's forms.
 
     Parameters
     ----------
     model : NeuralNetMLP
-        For its parameters `dtype` and `input_path`.
+        For its parameters `dtype`, `input_path` and `class_weight`.
     settings : dict
         Its checked parameters.
-    X, y, X_valid, y_valid
+    X, y, X_valid, y_valid, sample_weight
         As in `NeuralNetMLP.fit`.
 
     Returns
@@ -101,6 +112,9 @@ def prepare(
             f"minibatch_size must be at most the number of rows, {n_samples}; got "
             f"{settings['minibatch_size']}. Lower it, or no update would take place."
         )
+    if sample_weight is not None:
+        sample_weight = check_weights(sample_weight, "sample_weight", n_samples, "X_train")
+    weights = weigh_rows(model.class_weight, classes, labels, sample_weight)
     if (X_valid is None) != (y_valid is None):
         raise ValueError("X_valid and y_valid belong together; got only one of them.")
     valid_rows = None
@@ -136,7 +150,7 @@ def prepare(
         )
         valid = Rows(valid_rows, scaled, valid_input, valid_labels)
         _check_rows_are_finite(valid, "X_valid", dtype)
-    return Data(dtype, classes, names, train, valid)
+    return Data(dtype, classes, names, train, weights, valid)
 
 
 def scale_rows(rows: Any, scale: tuple[float, float]) -> Any:

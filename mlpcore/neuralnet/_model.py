@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from mlpcore._parameters import check_parameters, decisive
 from mlpcore._persistence import load_model, save_model
 from mlpcore._progress import Progress
 from mlpcore._signals import exit_on_sigterm
-from mlpcore._training import History, Run
 from mlpcore._validation import check_int, check_start
 from mlpcore.engine.network import Network
 from mlpcore.engine.trainer import Trainer
@@ -23,9 +22,8 @@ from mlpcore.neuralnet._convert import to_sklearn
 from mlpcore.neuralnet._data import Data, prepare
 from mlpcore.neuralnet._estimator import Estimator, explain_unknown
 from mlpcore.neuralnet._fitted import Fitted
-
-# Settings that the trainer knows by the same name.
-_RULE = ("optimizer", "l2", "momentum", "beta_1", "beta_2", "weight_decay", "dropout")
+from mlpcore.neuralnet._run import new_run, new_trainer
+from mlpcore.training.run import History, Run
 
 
 class NeuralNetMLP(Fitted, Estimator):
@@ -98,6 +96,21 @@ class NeuralNetMLP(Fitted, Estimator):
         Starting weights and biases, an array for each layer in the shapes of `coefs_` and
         `intercepts_`. None is the book's: weights drawn from a normal distribution with standard
         deviation 0.1, and biases of 0.
+    schedule : str, default="constant"
+        The learning rate from epoch to epoch: "constant" is `eta`; "invscaling" divides it by the
+        number of rows seen to the power of `power_t`; "adaptive" divides it by 5 where the metric
+        of `early_stopping`, or else the cost, has not improved for `patience` evaluations, and
+        stops below 1e-6; "cosine" goes from `eta` down to 0 over all `epochs`; "one_cycle" rises
+        to `eta` in the first 30 % of all steps and falls to next to nothing from there.
+    power_t : float, default=0.5
+        The exponent of "invscaling", 0 or more.
+    clip_norm : float or None, default=None
+        Largest 2-norm of a minibatch's gradient, with its penalty; a larger one is scaled down.
+    max_norm : float or None, default=None
+        Largest 2-norm of the weights that lead into a unit, after each step.
+    class_weight : dict, "balanced" or None, default=None
+        What the rows of each class count, by its label; times `sample_weight`. "balanced" lets all
+        classes weigh the same, by the weights of their rows.
 
     Attributes
     ----------
@@ -181,6 +194,11 @@ class NeuralNetMLP(Fitted, Estimator):
         dropout: float | Sequence[float] = 0.0,
         coefs_init: Sequence[ArrayLike] | None = None,
         intercepts_init: Sequence[ArrayLike] | None = None,
+        schedule: str = "constant",
+        power_t: float = 0.5,
+        clip_norm: float | None = None,
+        max_norm: float | None = None,
+        class_weight: Mapping[Any, float] | str | None = None,
     ) -> None:
         self.n_hidden = n_hidden
         self.l2 = l2
@@ -207,6 +225,11 @@ class NeuralNetMLP(Fitted, Estimator):
         self.dropout = dropout
         self.coefs_init = coefs_init
         self.intercepts_init = intercepts_init
+        self.schedule = schedule
+        self.power_t = power_t
+        self.clip_norm = clip_norm
+        self.max_norm = max_norm
+        self.class_weight = class_weight
 
     def fit(
         self,
@@ -215,6 +238,7 @@ class NeuralNetMLP(Fitted, Estimator):
         X_valid: ArrayLike | None = None,
         y_valid: ArrayLike | None = None,
         *,
+        sample_weight: ArrayLike | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: int = 1,
     ) -> NeuralNetMLP:
@@ -230,6 +254,9 @@ class NeuralNetMLP(Fitted, Estimator):
             more.
         X_valid, y_valid : array_like, optional
             The same for validation; only the accuracy on them is computed.
+        sample_weight : array_like, shape (n_samples,), optional
+            What each row to train on counts, in the gradient and in the cost: a row of weight 2 as
+            two rows. They may be negative, but their sum must be above 0.
         checkpoint : str or PathLike, optional
             A file that keeps the run: written before the first epoch and then after every
             `checkpoint_every`, after the last, and when training is interrupted. Where it exists,
@@ -261,12 +288,11 @@ class NeuralNetMLP(Fitted, Estimator):
         """
         settings = check_parameters(self)
         checkpoint_every = check_int(checkpoint_every, "checkpoint_every", low=1)
-        data = prepare(self, settings, X_train, y_train, X_valid, y_valid)
+        data = prepare(self, settings, X_train, y_train, X_valid, y_valid, sample_weight)
         rng = np.random.RandomState(settings["seed"])
         network = self._new_network(settings, data, rng)
-        trainer = _new_trainer(settings, data, network, rng)
-        n_valid = 0 if data.valid is None else len(data.valid.labels)
-        run = Run(trainer, rng, len(data.train.labels), n_valid, settings)
+        trainer = new_trainer(settings, data, network, rng)
+        run = new_run(settings, data, trainer, rng)
         with (
             exit_on_sigterm(),
             contextlib.nullcontext() if checkpoint is None else Checkpoint(checkpoint) as file,
@@ -275,7 +301,7 @@ class NeuralNetMLP(Fitted, Estimator):
                 identity = {**decisive(settings), **data.identity()}
                 for name in ("coefs_init", "intercepts_init"):
                     identity[name] = _fingerprints(getattr(self, name))
-                run.attach(file, identity, data.earlier_identity())
+                run.resume_or_begin(file, file.read(), identity, data.earlier_identity())
             # At once, so that Ctrl-C leaves either the old model or this one.
             self.__dict__.update(
                 _network=network,
@@ -298,6 +324,18 @@ class NeuralNetMLP(Fitted, Estimator):
                 network.background = data.train.input.background
         return self
 
+    def _train(self, run: Run, trainer: Trainer, epochs: int, checkpoint_every: int) -> None:
+        with trainer, Progress(self.progress, epochs, run.epoch) as progress:
+            for epoch, metrics in run.epochs():
+                self.n_iter_ = epoch
+                progress.update(epoch, metrics)
+                if epoch % checkpoint_every == 0:
+                    run.save()
+                if self.callback is not None and self.callback(epoch, run.history):
+                    break
+            run.save()
+            run.restore_best()
+
     def _new_network(
         self, settings: dict[str, Any], data: Data, rng: np.random.RandomState
     ) -> Network:
@@ -317,18 +355,6 @@ class NeuralNetMLP(Fitted, Estimator):
                 for part, array in zip(parts, arrays, strict=True):
                     part[:] = array
         return network
-
-    def _train(self, run: Run, trainer: Trainer, epochs: int, checkpoint_every: int) -> None:
-        with trainer, Progress(self.progress, epochs, run.epoch) as progress:
-            for epoch, figures in run.epochs():
-                self.n_iter_ = epoch
-                progress.update(epoch, figures)
-                if epoch % checkpoint_every == 0:
-                    run.save()
-                if self.callback is not None and self.callback(epoch, run.history):
-                    break
-            run.save()
-            run.settle()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the fitted model in one ``.npz`` file, which holds arrays and text and no pickle.
@@ -400,22 +426,3 @@ class NeuralNetMLP(Fitted, Estimator):
 
 def _fingerprints(arrays: Sequence[ArrayLike] | None) -> list[str | None] | None:
     return None if arrays is None else [fingerprint(np.asarray(array)) for array in arrays]
-
-
-def _new_trainer(
-    settings: dict[str, Any], data: Data, network: Network, rng: np.random.RandomState
-) -> Trainer:
-    seed = settings["seed"]
-    valid = data.valid
-    return Trainer(
-        network,
-        data.train.input,
-        data.train.labels,
-        valid=None if valid is None else valid.input,
-        valid_targets=None if valid is None else valid.labels,
-        learning_rate=settings["eta"],
-        **{name: settings[name] for name in _RULE},
-        seed=int(rng.randint(2**32, dtype=np.uint64)) if seed is None else seed,
-        minibatch_size=settings["minibatch_size"],
-        n_threads=settings["n_threads"],
-    )

@@ -1,0 +1,424 @@
+"""A training run: what it has between two epochs, and how that is kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcore._checkpoint import (
+    Checkpoint,
+    check_same,
+    pack,
+    pack_random,
+    take,
+    unpack,
+    unpack_random,
+)
+from mlpcore._validation import check_float, check_int
+from mlpcore.engine.trainer import Trainer
+from mlpcore.training.schedules import Schedule
+from mlpcore.training.stopping import Best, Stopping
+
+History = dict[str, list[float]]
+Metrics = dict[str, float]
+
+
+class Plan(NamedTuple):
+    """What a facade wants of a run.
+
+    kind : str
+        The facade's name, which a checkpoint must have.
+    epochs : int
+        Epochs in all.
+    shuffle : bool
+        Whether the rows are visited in a new random order in each epoch.
+    cumulative : bool
+        Whether a new order shuffles the one before, as in scikit-learn, instead of `rows`.
+    rows : ndarray of intp
+        The rows to train on.
+    steps : int
+        Minibatches of an epoch.
+    eval_every : int
+        Epochs from one evaluation to the next; the last epoch has one.
+    metrics : tuple of str
+        The metrics that an evaluation returns, in that order.
+    evaluate : callable
+        ``evaluate(loss)`` returns the metrics after an epoch, given the loss that the engine
+        tracked during it (NaN where it tracks none).
+    check : callable
+        ``check(epoch, metrics)`` raises an exception after an epoch that does not count: its
+        parameters are taken back. `metrics` is empty where there was no evaluation.
+    stopping : Stopping or None
+    report : callable or None
+        ``report(rate)`` is called where early stopping finds no progress: with the learning rate
+        that training goes on with, or with None where it stops.
+    start : tuple or None
+        The state of the random numbers at the beginning, as `pack_random` returns it, where a
+        resumed run must draw again what came before its first epoch.
+    """
+
+    kind: str
+    epochs: int
+    shuffle: bool
+    cumulative: bool
+    rows: NDArray[np.intp]
+    steps: int
+    eval_every: int
+    metrics: tuple[str, ...]
+    evaluate: Callable[[float], Metrics]
+    check: Callable[[int, Metrics], None]
+    stopping: Stopping | None
+    report: Callable[[float | None], None] | None = None
+    start: tuple[dict[str, Any], NDArray[np.uint32]] | None = None
+
+
+class Snapshot(NamedTuple):
+    """A run after a whole epoch: all that the next one depends on."""
+
+    epoch: int
+    rows_seen: int
+    parameters: NDArray[Any]
+    state: NDArray[Any]  # the optimiser's, empty where there is no checkpoint
+    steps: int
+    schedule: tuple[float, int]  # rate and epochs
+    random: tuple[dict[str, Any], NDArray[np.uint32]] | None  # None where there is no checkpoint
+    order: NDArray[np.intp]  # the last one, which a cumulative shuffle goes on from
+    lengths: list[int]  # of the history's lists
+    best: Best
+
+
+class Run:
+    """A training run between two epochs.
+
+    Parameters
+    ----------
+    plan : Plan
+    trainer : Trainer
+        Of a network with its starting weights.
+    rng : RandomState
+        For the order of rows.
+    schedule : Schedule
+    history : dict of list of float
+        The lists that the metrics are appended to, by name; they need not be empty.
+    rows_seen : int, default=0
+        Rows seen in earlier fits, for schedules.
+    best : Best, optional
+        What early stopping remembers of earlier fits.
+
+    Attributes
+    ----------
+    epoch : int
+        Epochs that are finished; 0 where none of this run is.
+    history : dict of list of float
+    rows_seen : int
+    best : Best
+    stopped_early : bool
+        Whether early stopping has ended the run.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        trainer: Trainer,
+        rng: np.random.RandomState,
+        schedule: Schedule,
+        history: History,
+        *,
+        rows_seen: int = 0,
+        best: Best | None = None,
+    ) -> None:
+        self.history, self.stopped_early = history, False
+        self._plan, self._trainer, self._network, self._rng = plan, trainer, trainer.network, rng
+        self._schedule = schedule
+        self._before = {name: len(values) for name, values in history.items()}
+        self._order = plan.rows
+        self._rows_seen = rows_seen
+        self._best = Best(None, 0, self._network.parameters[:0].copy()) if best is None else best
+        self._file: Checkpoint | None = None
+        self._saved = -1
+        self._snapshot(0)
+
+    @property
+    def epoch(self) -> int:
+        return self._kept.epoch
+
+    @property
+    def rows_seen(self) -> int:
+        return self._kept.rows_seen
+
+    @property
+    def best(self) -> Best:
+        return self._kept.best
+
+    def _snapshot(self, epoch: int) -> None:
+        resumable = self._file is not None
+        # In one assignment: an interrupt comes before it or after it.
+        self._kept = Snapshot(
+            epoch,
+            self._rows_seen,
+            self._network.parameters.copy(),
+            self._trainer.state[: None if resumable else 0].copy(),
+            self._trainer.step_count,
+            (self._schedule.step_size, self._schedule.epochs),
+            pack_random(self._rng) if resumable else None,
+            self._order,
+            [len(values) for values in self.history.values()],
+            self._best,
+        )
+
+    def epochs(self) -> Iterator[tuple[int, Metrics]]:
+        """Train to the last epoch, or until early stopping stops.
+
+        Yields
+        ------
+        epoch : int
+            From 1, or from where the checkpoint stands.
+        metrics : dict of float
+            What this epoch added to the history.
+        """
+        plan, last = self._plan, self._plan.epochs
+        if self.epoch == last and self._evaluations_made() < self._evaluations(last, last):
+            # The run that wrote the checkpoint was on its way further, and made none here.
+            self._finish(last, math.nan)
+            self._saved = -1
+        while not self._must_stop() and self.epoch < last:
+            epoch = self.epoch + 1
+            order = self._next_order()
+            self._trainer.learning_rate = self._schedule.step_size
+            loss = self._trainer.epoch(order, self._schedule.rates(plan.steps, last))
+            self._order = order if plan.cumulative else plan.rows
+            self._rows_seen += len(order)
+            self._schedule.epoch_ends(self._rows_seen)
+            yield epoch, self._finish(epoch, loss)
+
+    def _next_order(self) -> NDArray[np.intp]:
+        if not self._plan.shuffle:
+            return self._order
+        if not self._plan.cumulative:
+            order = self._plan.rows.copy()
+            self._rng.shuffle(order)
+            return order
+        # The draws of sklearn.utils.shuffle, without its checks.
+        places = np.arange(len(self._order))
+        self._rng.shuffle(places)
+        return self._order[places]
+
+    def _must_stop(self) -> bool:
+        """Whether there has been no progress for too long, and the rate is not to be lowered."""
+        stopping = self._plan.stopping
+        # An epoch is trained in any case, whatever earlier fits have left behind.
+        if stopping is None or self.epoch == 0 or self._best.waited < stopping.patience:
+            return False
+        self.stopped_early = not self._schedule.reduce()
+        if not self.stopped_early:
+            self._best = self._best._replace(waited=0)
+        if self._plan.report is not None:
+            self._plan.report(None if self.stopped_early else self._schedule.step_size)
+        return self.stopped_early
+
+    def _evaluations(self, epoch: int, last: int) -> int:
+        """How many there are up to an epoch, if the run ends at another."""
+        every = self._plan.eval_every
+        return epoch // every + (epoch == last and epoch % every > 0)
+
+    def _evaluations_made(self) -> int:
+        name = self._plan.metrics[0]
+        return len(self.history[name]) - self._before[name]
+
+    def _finish(self, epoch: int, loss: float) -> Metrics:
+        """What follows the updates of an epoch; the metrics that it adds to the history."""
+        plan, metrics = self._plan, {}
+        if self._evaluations(epoch, plan.epochs) > self._evaluations(epoch - 1, plan.epochs):
+            metrics = plan.evaluate(loss)
+        plan.check(epoch, metrics)
+        for name, value in metrics.items():
+            self.history[name].append(value)
+        # Not in an evaluation that the last epoch of a shorter run has and that of a longer lacks.
+        if plan.stopping is not None and epoch % plan.eval_every == 0:
+            value = metrics[plan.stopping.metric]
+            self._best = plan.stopping.update(self._best, value, self._network.parameters)
+        self._snapshot(epoch)
+        return metrics
+
+    def restore_best(self) -> None:
+        """At the end of training, take the parameters of the best metric, where they are kept."""
+        stopping = self._plan.stopping
+        if stopping is not None and stopping.keep_best and self._best.parameters.size:
+            self._network.parameters[:] = self._best.parameters
+
+    def roll_back(self) -> None:
+        """Return to the last finished epoch, after what ended training within one."""
+        kept = self._kept
+        self._network.parameters[:] = kept.parameters
+        self._schedule.step_size, self._schedule.epochs = kept.schedule
+        self._best, self._rows_seen = kept.best, kept.rows_seen
+        for values, length in zip(self.history.values(), kept.lengths, strict=True):
+            del values[length:]
+
+    def give_up(self, error: BaseException) -> None:
+        """Return to the last finished epoch and save it, after what ended training within one.
+
+        Parameters
+        ----------
+        error : BaseException
+            Gets a note if the checkpoint cannot be written.
+        """
+        self.roll_back()
+        try:
+            self.save()
+        except OSError as trouble:
+            error.add_note(str(trouble))
+
+    def resume_or_begin(
+        self,
+        file: Checkpoint,
+        content: tuple[dict[str, Any], dict[str, NDArray[Any]]] | None,
+        identity: dict[str, Any],
+        earlier: dict[str, Any],
+    ) -> None:
+        """Go on from where a checkpoint stands, or begin one.
+
+        Parameters
+        ----------
+        file : Checkpoint
+        content : as `Checkpoint.read` returns it
+        identity : dict
+            Parameters and fingerprints of data, which must be those that the checkpoint has.
+        earlier : dict
+            What an earlier version wrote in place of some of these, which will do as well.
+
+        Raises
+        ------
+        ValueError
+            If the checkpoint is damaged, of another run, or of a later epoch than the last.
+        OSError
+            If it cannot be begun.
+        """
+        self._file, self._identity = file, identity
+        if content is None:
+            self._snapshot(0)
+            # Whether it can be written at all shows before hours are spent.
+            self.save()
+            return
+        about, arrays = content
+        check_kind(file, about, self._plan.kind)
+        check_same(file.path, about.get("run"), identity, earlier)
+        try:
+            self._restore(about, arrays)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{file.path}: not a complete checkpoint: {error}.") from error
+        last = self._plan.epochs
+        if self.epoch > last:
+            raise ValueError(
+                f"{file.path}: the number of epochs must be at least {self.epoch}, where the "
+                f"checkpoint stands; got {last}."
+            )
+
+    def _restore(self, about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+        """Take everything from a checkpoint's content, which may be wrong in any way."""
+        epoch = check_int(about["epoch"], "epoch", low=0)
+        self._restore_history(epoch, arrays)
+        network, plan = self._network, self._plan
+        for name, flat in (("parameters", network.parameters), ("state", self._trainer.state)):
+            packed = take(arrays, name, flat.dtype, pack(network, flat).shape)
+            unpack(network, packed, flat)
+        self._trainer.step_count = check_int(about["steps"], "steps", low=0, high=2**62)
+        self._trainer.seed = check_int(about["seed"], "seed", low=0, high=2**64 - 1)
+        # Version 0.1 wrote neither of these, and had neither schedules nor warm starts.
+        rate, epochs, rows = about.get("schedule", (self._schedule.step_size, epoch, 0))
+        self._schedule.step_size = check_float(rate, "the learning rate", low=0)
+        self._schedule.epochs = check_int(epochs, "the schedule's epochs", low=0)
+        self._trainer.epoch_count = self._schedule.epochs
+        self._rows_seen = check_int(rows, "the rows seen", low=0, high=2**62)
+        self._best = self._restore_stopping(about["best"], arrays)
+        for weights in (network.parameters, self._best.parameters):
+            if not np.isfinite(weights).all():
+                raise ValueError("weights or biases that are not finite")
+        unpack_random(self._rng, about["random"], take(arrays, "random", np.uint32, (624,)))
+        if plan.cumulative:
+            order = take(arrays, "order", np.int64, plan.rows.shape)
+            if not np.array_equal(np.sort(order), np.sort(plan.rows)):
+                raise ValueError("the order is one of other rows")
+            self._order = order.astype(np.intp)
+        self._snapshot(epoch)
+        self._saved = epoch
+
+    def _restore_history(self, epoch: int, arrays: dict[str, NDArray[Any]]) -> None:
+        metrics = self._plan.metrics
+        n = len(take(arrays, metrics[0], np.float64, (None,)))
+        usual = self._evaluations(epoch, epoch + 1)
+        if not usual <= n <= self._evaluations(epoch, epoch):
+            raise ValueError(f"{n} evaluations in {epoch} epochs")
+        # The last epoch of a run has one that a longer run does without.
+        keep = usual if epoch < self._plan.epochs else n
+        for name, values in self.history.items():
+            saved = take(arrays, name, np.float64, (n if name in metrics else 0,))
+            values[self._before[name] :] = saved[:keep].tolist()
+
+    def _restore_stopping(self, about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Best:
+        network, stopping = self._network, self._plan.stopping
+        known = about["figure"] is not None
+        kept = known and (stopping is None or stopping.keep_best)
+        parameters = np.zeros(network.size if kept else 0, network.dtype)
+        shape = pack(network, parameters).shape
+        unpack(network, take(arrays, "best", network.dtype, shape), parameters)
+        return Best(
+            check_float(about["figure"], "the best metric", low=-math.inf) if known else None,
+            check_int(about["waited"], "the evaluations since", low=0),
+            parameters,
+        )
+
+    def save(self) -> None:
+        """Write the checkpoint, where there is one and it does not hold this epoch already.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written. It is not tried again.
+        """
+        kept = self._kept
+        if self._file is None or self._saved == kept.epoch:
+            return
+        assert kept.random is not None
+        random, key = kept.random
+        about = {
+            "kind": self._plan.kind,
+            "run": self._identity,
+            "epoch": kept.epoch,
+            "steps": kept.steps,
+            "seed": self._trainer.seed,
+            "schedule": [*kept.schedule, kept.rows_seen],
+            "random": random,
+            "best": {"figure": kept.best.value, "waited": kept.best.waited},
+        }
+        arrays = {
+            "parameters": pack(self._network, kept.parameters),
+            "state": pack(self._network, kept.state),
+            "best": pack(self._network, kept.best.parameters),
+            "random": key,
+        }
+        if self._plan.cumulative:
+            arrays["order"] = kept.order.astype(np.int64)
+        if self._plan.start is not None:
+            about["start"], arrays["start"] = self._plan.start
+        for (name, values), length in zip(self.history.items(), kept.lengths, strict=True):
+            arrays[name] = np.array(values[self._before[name] : length], np.float64)
+        try:
+            self._file.write(about, arrays)
+        except OSError:
+            self._file = None
+            raise
+        self._saved = kept.epoch
+
+
+def check_kind(file: Checkpoint, about: dict[str, Any], kind: str) -> None:
+    """Raise ValueError for a checkpoint of another facade."""
+    if about.get("kind") != kind:
+        raise ValueError(
+            f"{file.path}: expected a checkpoint of {kind}.fit; got one of "
+            f"{about.get('kind')!r}. Give another name."
+        )

@@ -1,0 +1,111 @@
+"""Learning rates from epoch to epoch, and from step to step."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Schedules that are laid out from the first step to the last.
+PLANNED = ("cosine", "one_cycle")
+SCHEDULES = ("constant", "invscaling", "adaptive", *PLANNED)
+
+# "one_cycle": the fraction of steps in which the rate rises, how much smaller it is at the start,
+# and how much smaller again at the end. The settings that PyTorch has for defaults.
+RISING = 0.3
+START_DIVISOR = 25.0
+END_DIVISOR = 1e4
+
+# "adaptive" divides the rate by the first, and stops once it is not above the second.
+REDUCTION = 5.0
+SMALLEST = 1e-6
+
+
+class Schedule:
+    """A learning rate and its rule.
+
+    Parameters
+    ----------
+    lr_schedule : {"constant", "invscaling", "adaptive", "cosine", "one_cycle"}
+        "constant" keeps the rate. "invscaling" divides it by ``(rows + 1) ** power_t`` after each
+        epoch, with the rows seen so far, and "adaptive" by 5 where training makes no progress, both
+        as in scikit-learn. The other two are planned for all steps of a fit.
+    learning_rate_init : float
+        The rate at the start, or of "one_cycle" the highest one.
+    power_t : float, default=0.5
+        The exponent of "invscaling".
+
+    Attributes
+    ----------
+    step_size : float
+        The present rate.
+    epochs : int
+        Epochs so far, which the planned schedules count from.
+    """
+
+    def __init__(self, lr_schedule: str, learning_rate_init: float, power_t: float = 0.5) -> None:
+        self.lr_schedule = lr_schedule
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.step_size = learning_rate_init
+        self.epochs = 0
+
+    def rates(self, steps: int, epochs: int) -> NDArray[np.float64] | None:
+        """Rates for each step of the next epoch.
+
+        Parameters
+        ----------
+        steps : int
+            Minibatches of an epoch.
+        epochs : int
+            Epochs in all.
+
+        Returns
+        -------
+        rates : ndarray, shape (steps,), or None
+            None where each is `step_size`.
+        """
+        if self.lr_schedule not in PLANNED:
+            return None
+        step = self.epochs * steps + np.arange(steps, dtype=np.float64)
+        plan = one_cycle if self.lr_schedule == "one_cycle" else cosine
+        return self.learning_rate_init * plan(step, steps * epochs)
+
+    def epoch_ends(self, rows: int) -> None:
+        """Count an epoch, after which `rows` have been seen in all."""
+        self.epochs += 1
+        if self.lr_schedule == "invscaling":
+            self.step_size = self.learning_rate_init / (rows + 1) ** self.power_t
+
+    def reduce(self) -> bool:
+        """Lower the rate where training makes no progress; False where it is not to be lowered."""
+        if self.lr_schedule != "adaptive" or self.step_size <= SMALLEST:
+            return False
+        self.step_size /= REDUCTION
+        return True
+
+
+def cosine(step: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
+    """Half a cosine from 1 down towards 0 [1]_.
+
+    References
+    ----------
+    .. [1] Loshchilov & Hutter, "SGDR: stochastic gradient descent with warm restarts", 2017.
+    """
+    return 0.5 * (1 + np.cos(np.pi * step / steps))
+
+
+def one_cycle(step: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
+    """Half a cosine up to 1, then half a cosine down to next to nothing [1]_.
+
+    References
+    ----------
+    .. [1] Smith & Topin, "Super-convergence", 2018; the cosines and where they begin and end are
+       those of PyTorch's OneCycleLR.
+    """
+    peak = max(RISING * steps - 1, 0.0)
+    low, end = 1 / START_DIVISOR, 1 / START_DIVISOR / END_DIVISOR
+    up = step / max(peak, 1.0)
+    down = (step - peak) / max(steps - 1 - peak, 1.0)
+    rising = low + (1 - low) * 0.5 * (1 - np.cos(np.pi * up))
+    falling = end + (1 - end) * 0.5 * (1 + np.cos(np.pi * down))
+    return np.where(step < peak, rising, falling)
