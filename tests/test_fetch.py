@@ -192,7 +192,7 @@ FAILURES = {
     "empty": (b"", "expected 2368 bytes when unpacked; got 0"),
     "other data": (GOOD[NAMES[1]], "expected 2368 bytes when unpacked; got 11"),
     "web page": (b"<!DOCTYPE html><title>Log in", "got a web page"),
-    "packed twice": (gzip.compress(GOOD[NAMES[0]]), "gzip data inside gzip data"),
+    "packed twice": (gzip.compress(GOOD[NAMES[0]]), "gzip data inside packed data"),
     "endless": (endless, "sends more than"),
     "gzip bomb": (gzip.compress(bytes(10**7)), "expected 2368 bytes when unpacked; got more"),
     "wrong header": (lambda handler: handler.answer(b"", Content_Length="many"), "many"),

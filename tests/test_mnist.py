@@ -155,7 +155,7 @@ def test_swapped_files(folder):
 def test_files_of_another_type(folder):
     rows = struct.pack(">III2i", 3074, 2, 1, 5, 0)  # QMNIST's labels
     (folder / "train-labels-idx1-ubyte").write_bytes(rows)
-    with pytest.raises(IDXError, match=r"magic 2049 \(labels\); got 3074 \(int32, dimensions: 2\)"):
+    with pytest.raises(IDXError, match=r"magic 2049 \(labels\); got 3074 \(a table of labels\)"):
         load_mnist(folder)
 
 

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mlpcore._files import atomic_write, open_regular
-from mlpcore.datasets._idx import GZIP, IDXError, describe, read_idx, unpack
+from mlpcore.datasets._idx import read_idx
 from mlpcore.datasets._mnist import find
+from mlpcore.datasets._source import GZIP, IDXError, describe, unpack
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mlpcore._files import StrPath
+    from mlpcore._paths import StrPath
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",

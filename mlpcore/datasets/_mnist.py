@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpcore.datasets._idx import IMAGES, LABELS, IDXError, read_expected
+from mlpcore.datasets._idx import IMAGES, LABELS, read_expected
+from mlpcore.datasets._source import IDXError
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
-    from mlpcore._files import StrPath
+    from mlpcore._paths import StrPath
 
 _PREFIXES = {"train": "train", "t10k": "t10k", "test": "t10k"}
 
