@@ -14,7 +14,8 @@ the arrays  their elements in that order, little-endian, in C order, nothing bet
 Nothing of it is executed, and no memory is asked for that the file's own length does not bear
 out. While a run uses ``run.ckpt`` it holds a lock on ``run.ckpt.lock``, so that no two runs write
 one checkpoint; the one before is ``run.ckpt.previous``, and ``run.ckpt.tmp`` is one that is being
-written, or was when the process got killed: the next run removes it.
+written, or was when the process got killed: the next run removes it. Where the file system takes
+no names as long as these, they are shorter and end in a checksum and the same words.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mlpcore._files import PIECE, atomic_write, fill, open_regular
+from mlpcore._paths import StrPath, companion, in_words, to_path
 from mlpcore._validation import check_float, check_int
 
 if TYPE_CHECKING:
@@ -56,16 +58,21 @@ class Checkpoint:
     ----------
     path : str or PathLike
         There may be no such file yet.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If that is no path.
     """
 
     _lock: IO[bytes] | None = None
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fsdecode(path)
+    def __init__(self, path: StrPath) -> None:
+        self.path = to_path(path, "checkpoint")
         target = os.path.realpath(self.path)
-        self.previous = f"{target}.previous"
-        self._temporary = f"{target}.tmp"
-        self._lock_name = f"{target}.lock"
+        self.previous = companion(target, ".previous")
+        self._temporary = companion(target, ".tmp")
+        self._lock_name = companion(target, ".lock")
 
     def __enter__(self) -> Self:
         """Take the file.
@@ -91,7 +98,7 @@ class Checkpoint:
             ) from None
         except OSError as error:
             self._close()
-            raise self._cannot_write(error) from error
+            raise self._cannot_write(in_words(error, self.path)) from None
         except BaseException:
             self._close()
             raise
@@ -180,15 +187,17 @@ class Checkpoint:
             with atomic_write(self.path, temporary=self._temporary, previous=self.previous) as file:
                 _write(file, about, arrays)
         except OSError as error:
-            raise self._cannot_write(error, about["epoch"]) from error
+            raise self._cannot_write(error, about["epoch"]) from None
 
     def _cannot_write(self, error: OSError, epoch: int | None = None) -> OSError:
-        """The same error in the user's terms."""
+        """Say of an error that is in words what it means for the run."""
         what = "" if epoch is None else f" of epoch {epoch}"
+        older = ", and there is no older one"
+        if os.path.exists(self.path):
+            older = "; the older one is as it was, and you can fit again to go on from there"
         return OSError(
             error.errno or errno.EIO,
-            f"the checkpoint{what} could not be written ({error.strerror or error}); an older one "
-            "is as it was. Make room or the folder writable, and fit again to go on from there",
+            f"the checkpoint{what} could not be written ({error.strerror or error}){older}",
             self.path,
         )
 
@@ -210,7 +219,7 @@ def _write(file: IO[bytes], about: Mapping[str, Any], arrays: Mapping[str, NDArr
     file.write(digest.digest())
 
 
-def read_checkpoint(path: str | os.PathLike[str]) -> tuple[About, Arrays]:
+def read_checkpoint(path: StrPath) -> tuple[About, Arrays]:
     """Read a checkpoint, from whomever it comes.
 
     Parameters
@@ -231,7 +240,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[About, Arrays]:
     OSError
         If it cannot be read.
     """
-    name = os.fsdecode(path)
+    name = to_path(path)
     with open_regular(name) as file:
         size = os.fstat(file.fileno()).st_size
         version = _check_sum(name, file, size)

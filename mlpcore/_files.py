@@ -19,20 +19,20 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from mlpcore._paths import StrPath, in_words, to_path
+
 if TYPE_CHECKING:
     import zipfile
     from io import BufferedReader
 
     from numpy.typing import ArrayLike, NDArray
 
-    StrPath = str | os.PathLike[str]
-
 # Files are read, and packed ones unpacked, in pieces of at most this many bytes: they stay in
 # the processor's cache, and a stream without end costs no more memory than one of them.
 PIECE = 1 << 18
 
-# DEFLATE, the method of both gzip and zip, needs two bits for a match of at most 258 bytes:
-# whoever promises more than this many bytes for each packed one is wrong.
+# DEFLATE, the method of both gzip and zip, needs two bits for a match of at most 258 bytes: no
+# packed byte unpacks to more bytes than this.
 MAX_DEFLATE_RATIO = 1032
 
 # NumPy reads no longer .npy header unless told to trust the file (10,000 characters).
@@ -48,7 +48,7 @@ _LARGEST = {"b": ("u1", 1), "U": ("u4", sys.maxunicode)}
 
 @contextlib.contextmanager
 def atomic_write(
-    path: StrPath, *, temporary: StrPath | None = None, previous: StrPath | None = None
+    path: StrPath, *, temporary: str | None = None, previous: str | None = None
 ) -> Iterator[BinaryIO]:
     """Open a file for writing that appears under its name only when it is complete.
 
@@ -60,10 +60,10 @@ def atomic_write(
     ----------
     path : str or PathLike
         The file to write. Of a symbolic link, the file that it points to is replaced.
-    temporary : str or PathLike, optional
+    temporary : str, optional
         Where the bytes go at first, in the same folder; what is there is lost. For callers who
         know that nobody else writes there at the time. By default, a name that nobody else has.
-    previous : str or PathLike, optional
+    previous : str, optional
         The name, in the same folder, that the old content keeps.
 
     Yields
@@ -74,7 +74,8 @@ def atomic_write(
     Raises
     ------
     OSError
-        If `path` cannot be written, is read-only, or is not a regular file.
+        If `path` cannot be written, is read-only, or is not a regular file. The error names
+        `path`, never the temporary file, and says what to do.
 
     Notes
     -----
@@ -82,39 +83,37 @@ def atomic_write(
     keeps its own. After ``kill -9`` the temporary file may stay behind, by default
     ``.mlpcore-*.tmp``.
     """
+    path = to_path(path)
     target = os.path.realpath(path)
-    mode = None
-    with contextlib.suppress(FileNotFoundError):
-        mode = os.stat(target).st_mode
-    if mode is not None:
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, "is a folder; give the name of a file", target)
-        if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "is a pipe or a device; give the name of a file", target)
-        if not os.access(target, os.W_OK):
-            raise PermissionError(errno.EACCES, "is read-only and stays as it is", target)
     folder = os.path.dirname(target)
-    if temporary is None:
-        temporary = os.path.join(folder, f".mlpcore-{os.urandom(8).hex()}.tmp")
-    else:
-        # Not opened as it is: it may be a link to somewhere else.
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-    file = open(temporary, "xb")
+    mode = _mode_to_write(path, target)
+    fresh = temporary is None
+    temporary = temporary or os.path.join(folder, f".mlpcore-{os.urandom(8).hex()}.tmp")
     try:
-        with file:
-            if mode is not None:
-                os.chmod(temporary, stat.S_IMODE(mode))
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if previous is not None and mode is not None:
-            _keep(target, previous)
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+        if not fresh:
+            # Not opened as it is: it may be a link to somewhere else.
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+        file = open(temporary, "xb")
+        try:
+            with file:
+                if mode is not None:
+                    os.chmod(temporary, stat.S_IMODE(mode))
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            if previous is not None and mode is not None:
+                _keep(target, previous)
+            os.replace(temporary, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+    except OSError as error:
+        # The block may have had trouble with another file.
+        if error.errno is None or error.filename not in (None, target, temporary, previous):
+            raise
+        raise in_words(error, path) from None
     # The new name, too, must survive a power cut. Not every file system can sync a folder;
     # the file itself is complete and in place by now, so that is no reason to fail.
     with contextlib.suppress(OSError):
@@ -125,7 +124,24 @@ def atomic_write(
             os.close(descriptor)
 
 
-def _keep(path: str, previous: StrPath) -> None:
+def _mode_to_write(path: str, target: str) -> int | None:
+    """Return the mode of a file that is to be replaced, or None if there is none yet."""
+    try:
+        mode = os.stat(target).st_mode
+    except FileNotFoundError:
+        mode = None
+    except OSError as error:
+        raise in_words(error, path) from None
+    if path.endswith(os.sep) or (mode is not None and stat.S_ISDIR(mode)):
+        raise IsADirectoryError(errno.EISDIR, "is a folder; give the name of a file", path)
+    if mode is not None and not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "is a pipe or a device; give the name of a file", path)
+    if mode is not None and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, "is read-only and stays as it is", path)
+    return mode
+
+
+def _keep(path: str, previous: str) -> None:
     """Give a file a second name, taking that from what had it before."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(previous)
@@ -197,7 +213,8 @@ def save_npz(path: StrPath, /, **arrays: ArrayLike) -> None:
     Parameters
     ----------
     path : str or PathLike
-        The file to write, under exactly this name: no ``.npz`` is appended.
+        The file to write, under exactly this name: no ``.npz`` is appended. A leading ``~`` is
+        the home folder.
     **arrays : array_like
         The arrays, of booleans, numbers, text, bytes, dates or times, of any shape.
 
@@ -206,7 +223,8 @@ def save_npz(path: StrPath, /, **arrays: ArrayLike) -> None:
     ValueError
         If an array holds Python objects or records. Nothing is written then.
     OSError
-        If the file cannot be written.
+        If the file cannot be written: its folder is not there or read-only, or the disk is full.
+        The message says which, and an older file is as it was.
 
     See Also
     --------
@@ -249,7 +267,8 @@ def load_npz(path: StrPath) -> dict[str, NDArray[Any]]:
     Parameters
     ----------
     path : str or PathLike
-        A file written by `save_npz`, `numpy.savez` or `numpy.savez_compressed`.
+        A file written by `save_npz`, `numpy.savez` or `numpy.savez_compressed`. A leading ``~``
+        is the home folder.
 
     Returns
     -------
@@ -272,7 +291,7 @@ def load_npz(path: StrPath) -> dict[str, NDArray[Any]]:
     """
     import zipfile
 
-    name = os.fsdecode(path)
+    name = to_path(path)
     with open_regular(name) as file:
         try:
             with zipfile.ZipFile(file) as archive:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mlpcore._files import load_npz, save_npz
 from mlpcore._labels import check_labels
 from mlpcore._parameters import check_activation, check_parameters
+from mlpcore._paths import to_path
 from mlpcore._validation import check_dtype, check_float, check_int, check_scale
 from mlpcore._version import __version__, warn_if_newer
 
@@ -107,8 +108,8 @@ def load_model(cls: type[Model], path: str | os.PathLike[str]) -> Model:
     OSError
         If the file cannot be read.
     """
-    name = os.fsdecode(path)
-    arrays = load_npz(path)
+    name = to_path(path)
+    arrays = load_npz(name)
     try:
         about = json.loads(str(arrays["about"][()]))
         known = about["format"] == _FORMAT

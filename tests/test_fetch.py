@@ -1,11 +1,13 @@
 """fetch_mnist against web servers on this machine that serve well and badly."""
 
 import contextlib
+import errno
 import functools
 import gzip
 import hashlib
 import http.server
 import io
+import lzma
 import os
 import socket
 import struct
@@ -192,7 +194,7 @@ FAILURES = {
     "empty": (b"", "expected 2368 bytes when unpacked; got 0"),
     "other data": (GOOD[NAMES[1]], "expected 2368 bytes when unpacked; got 11"),
     "web page": (b"<!DOCTYPE html><title>Log in", "got a web page"),
-    "packed twice": (gzip.compress(GOOD[NAMES[0]]), "gzip data inside gzip data"),
+    "packed twice": (gzip.compress(GOOD[NAMES[0]]), "gzip data inside packed data"),
     "endless": (endless, "sends more than"),
     "gzip bomb": (gzip.compress(bytes(10**7)), "expected 2368 bytes when unpacked; got more"),
     "wrong header": (lambda handler: handler.answer(b"", Content_Length="many"), "many"),
@@ -300,12 +302,60 @@ def test_another_data_set_is_left_alone(serve, tmp_path, pixels):
     assert server.asked == []
 
 
-def test_folder_that_is_a_file(serve, tmp_path):
+def test_another_data_set_is_not_mixed_with_mnist(serve, tmp_path):
+    # The last of the four; before, the first three were MNIST's by then.
+    server, path = serve(GOOD), tmp_path / "t10k-labels.idx1-ubyte"
+    path.write_bytes(struct.pack(">2I", 2049, 2) + bytes([1, 9]))
+    with pytest.raises(FileExistsError, match="t10k-labels"):
+        fetch_mnist(tmp_path, mirrors=[server.url])
+    assert server.asked == []
+    assert os.listdir(tmp_path) == ["t10k-labels.idx1-ubyte"]
+
+
+def test_files_packed_by_xz_are_there(serve, tmp_path):
+    server = serve(GOOD)
+    for name, content in CONTENT.items():
+        (tmp_path / f"{name}.xz").write_bytes(lzma.compress(content))
+    fetch_mnist(tmp_path, mirrors=[server.url])
+    assert server.asked == []
+    path = tmp_path / "train-images-idx3-ubyte.xz"
+    path.write_bytes(path.read_bytes()[:-9])
+    fetch_mnist(tmp_path, mirrors=[server.url])
+    assert server.asked == ["train-images-idx3-ubyte.gz"]
+    np.testing.assert_array_equal(load_mnist(tmp_path, scale=False)[0], PIXELS.reshape(3, 784))
+
+
+def test_folder_that_is_a_file(serve, tmp_path, monkeypatch):
     server = serve(GOOD)
     (tmp_path / "file").touch()
-    with pytest.raises(FileExistsError):
+    with pytest.raises(NotADirectoryError, match=r"path must name a folder, .*: '.*/file'"):
         fetch_mnist(tmp_path / "file", mirrors=[server.url])
+    with pytest.raises(NotADirectoryError, match=r"/file is a file and not a folder.*/file/in/it'"):
+        fetch_mnist(tmp_path / "file" / "in" / "it", mirrors=[server.url])
+    monkeypatch.setenv("MLPCORE_DATA", str(tmp_path / "file"))
+    with pytest.raises(NotADirectoryError, match=r"MLPCORE_DATA must name a folder, .*: '.*/file'"):
+        fetch_mnist(mirrors=[server.url])
     assert server.asked == []
+
+
+def test_folder_that_cannot_be_made(serve, tmp_path, monkeypatch):
+    def refuse(name, *arguments, **keywords):
+        raise PermissionError(errno.EACCES, "Permission denied", name)
+
+    server = serve(GOOD)
+    monkeypatch.setattr(os, "mkdir", refuse)  # even for root
+    with pytest.raises(PermissionError) as caught:
+        fetch_mnist(tmp_path / "a" / "b", mirrors=[server.url])
+    assert caught.value.filename == str(tmp_path / "a" / "b")
+    assert f"Permission denied: the folder {tmp_path} must be writable" in str(caught.value)
+    assert server.asked == []
+
+
+def test_what_is_no_path():
+    with pytest.raises(TypeError, match=r"path must be a str or a PathLike object.*; got int"):
+        fetch_mnist(3)
+    with pytest.raises(ValueError, match="path must not be empty"):
+        fetch_mnist("")
 
 
 # Defaults, and packages that are not there
@@ -319,6 +369,23 @@ def test_default_folder(serve, tmp_path, monkeypatch):
     monkeypatch.setenv("MLPCORE_DATA", str(tmp_path / "data"))
     assert fetch_mnist(mirrors=mirrors) == tmp_path / "data"
     assert_complete(tmp_path / "data")
+    monkeypatch.setenv("MLPCORE_DATA", "relative")
+    assert fetch_mnist(mirrors=mirrors) == Path("relative")
+    assert_complete("relative")
+    monkeypatch.setenv("MLPCORE_DATA", "")
+    assert fetch_mnist(mirrors=mirrors) == tmp_path / "cache" / "mlpcore"
+
+
+def test_the_home_folder(serve, tmp_path, monkeypatch):
+    mirrors = [serve(GOOD).url]
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert fetch_mnist("~/mnist", mirrors=mirrors) == tmp_path / "home" / "mnist"
+    assert_complete(tmp_path / "home" / "mnist")
+    assert fetch_mnist(Path("~/mnist"), mirrors=[]) == tmp_path / "home" / "mnist"
+    monkeypatch.setenv("MLPCORE_DATA", "~/elsewhere")
+    assert fetch_mnist(mirrors=mirrors) == tmp_path / "home" / "elsewhere"
+    assert_complete(tmp_path / "home" / "elsewhere")
+    assert sorted(os.listdir()) == ["home"]
 
 
 def test_without_pooch(tmp_path, monkeypatch):

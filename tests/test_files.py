@@ -171,7 +171,7 @@ def test_folder_and_device_are_refused(tmp_path):
 
 
 def test_missing_folder(tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=f"there is no folder {tmp_path}/absent; make it"):
         refuse(tmp_path / "absent" / "a")
 
 

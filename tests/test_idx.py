@@ -1,12 +1,18 @@
 """IDX files: what is read, what is refused and at what cost, and what is written."""
 
+import bz2
 import gzip
+import io
+import lzma
 import os
+import socket
 import struct
 import subprocess
 import sys
 import tracemalloc
+import zipfile
 import zlib
+from pathlib import Path
 
 import hypothesis.extra.numpy as hnp
 import numpy as np
@@ -45,6 +51,18 @@ def zeros_packed(n_bytes, start=b""):
     return b"".join([*pieces, packer.compress(bytes(n_bytes % MIB)), packer.flush()])
 
 
+def zeros_xz(n_bytes, start=b""):
+    """Xz data of `start` and `n_bytes` zeros, made without holding them."""
+    packer = lzma.LZMACompressor(preset=0)
+    pieces = [packer.compress(start)]
+    pieces += [packer.compress(bytes(MIB)) for _ in range(n_bytes // MIB)]
+    return b"".join([*pieces, packer.compress(bytes(n_bytes % MIB)), packer.flush()])
+
+
+def xz(data):
+    return lzma.compress(data, preset=0)
+
+
 @pytest.fixture
 def file(tmp_path):
     """Return a function that writes bytes into a file and returns its path."""
@@ -76,7 +94,7 @@ def peak():
 
 
 @pytest.mark.parametrize(("code", "letter", "dtype", "values"), ELEMENTS)
-@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
 def test_reads_every_type(file, code, letter, dtype, values, pack):
     data = idx_header(code, 3) + struct.pack(f">3{letter}", *values)
     array = read_idx(file(pack(data)))
@@ -110,12 +128,18 @@ def test_names_do_not_matter(file):
     np.testing.assert_array_equal(read_idx(file(gzip.compress(LABELS), "packed")), [5, 0, 4])
 
 
-def test_path_may_be_str_bytes_or_pathlike(file):
+def test_path_may_be_str_or_pathlike(file, monkeypatch):
     path = file(LABELS)
-    for same in (path, str(path), os.fsencode(path)):
+    monkeypatch.setenv("HOME", str(path.parent))
+    for same in (path, str(path), "~/some.idx", Path("~/some.idx")):
         np.testing.assert_array_equal(read_idx(same), [5, 0, 4])
-    with pytest.raises(TypeError):
-        read_idx(0)
+
+
+@pytest.mark.parametrize("wrong", [0, None, ["a"], np.zeros(3, np.uint8)])
+def test_what_is_no_file(wrong):
+    message = f"path must be a str, a PathLike .* or bytes; got {type(wrong).__name__}"
+    with pytest.raises(TypeError, match=message):
+        read_idx(wrong)
 
 
 def test_reads_concatenated_gzip_members(file):
@@ -124,17 +148,197 @@ def test_reads_concatenated_gzip_members(file):
     np.testing.assert_array_equal(read_idx(file(b"".join(members))), [5, 0, 4])
 
 
-def test_reads_a_large_gzip_file_in_two_passes(file, monkeypatch):
+def test_reads_concatenated_xz_streams_and_padding(file):
+    # xz-file-format.txt, section 2: streams may follow each other, and after each may be zeros, a
+    # multiple of four of them.
+    streams = [xz(LABELS[i : i + 1]) for i in range(len(LABELS))]
+    for padding in (b"", bytes(4), bytes(1 << 16)):
+        np.testing.assert_array_equal(read_idx(file(padding.join([*streams, b""]))), [5, 0, 4])
+
+
+@pytest.mark.parametrize("preset", [0, 6, 9, 9 | lzma.PRESET_EXTREME])
+def test_reads_what_every_level_of_xz_packs(file, preset):
+    np.testing.assert_array_equal(read_idx(file(lzma.compress(LABELS, preset=preset))), [5, 0, 4])
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, xz])
+@pytest.mark.parametrize("as_", [lambda path: path, Path.read_bytes, io.FileIO])
+def test_reads_what_is_large_in_two_passes(file, monkeypatch, pack, as_):
     monkeypatch.setattr(_idx, "_ONE_PASS", 1000)
     values = np.random.RandomState(0).randint(0, 256, MIB).astype(np.uint8)
-    data = idx_header(0x08, MIB) + values.tobytes()
-    np.testing.assert_array_equal(read_idx(file(gzip.compress(data, 1))), values)
+    source = as_(file(pack(idx_header(0x08, MIB) + values.tobytes())))
+    np.testing.assert_array_equal(read_idx(source), values)
+    if isinstance(source, io.FileIO):
+        source.close()
 
 
 def test_reading_holds_little_more_than_the_array(file, peak):
     data = idx_header(0x08, 20, MIB) + bytes(20 * MIB)
-    for content in (data, gzip.compress(data, 1)):
+    for content in (data, gzip.compress(data, 1), xz(data)):
         assert peak(read_idx, file(content)) < 22 * MIB
+        assert peak(read_idx, content) < 22 * MIB
+        with open(file(content), "rb") as stream:
+            assert peak(read_idx, stream) < 22 * MIB
+
+
+# Bytes, and files that are open
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
+@pytest.mark.parametrize("form", [bytes, bytearray, memoryview])
+def test_reads_bytes(form, pack):
+    array = read_idx(form(pack(IMAGES)))
+    np.testing.assert_array_equal(array, [[[0, 128, 255]], [[1, 2, 3]]])
+    assert array.flags.owndata
+    assert array.flags.writeable
+
+
+def test_bytes_in_any_layout_are_read_and_not_kept():
+    content = bytearray(LABELS)
+    spread = memoryview(bytes(x for byte in LABELS for x in (byte, 99)))[::2]
+    integers = memoryview(LABELS + b"\0").cast("i")
+    array = read_idx(content)
+    content.clear()  # a BufferError while anybody looks at it
+    np.testing.assert_array_equal(array, [5, 0, 4])
+    np.testing.assert_array_equal(read_idx(spread), [5, 0, 4])
+    with pytest.raises(IDXError, match=r"^the given bytes: expected uint8 .* has 12 bytes"):
+        read_idx(integers)
+
+
+def pipe(content):
+    reader, writer = os.pipe()
+    with open(writer, "wb") as file:
+        file.write(content)
+    return open(reader, "rb")
+
+
+def raw_pipe(content):
+    reader, writer = os.pipe()
+    with open(writer, "wb") as file:
+        file.write(content)
+    return open(reader, "rb", buffering=0)
+
+
+def sent(content):
+    mine, other = socket.socketpair()
+    with other:
+        other.sendall(content)
+    with mine:
+        return mine.makefile("rb")
+
+
+def zip_member(content):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("train-labels", content)
+    return zipfile.ZipFile(archive).open("train-labels")
+
+
+class Trickle:
+    """A stream that has nothing but a method and gives no more than a byte at a time."""
+
+    def __init__(self, content):
+        self._rest = io.BytesIO(content)
+
+    def read(self, n_bytes):
+        assert n_bytes > 0
+        return bytearray(self._rest.read(1))
+
+
+STREAMS = {
+    "BytesIO": io.BytesIO,
+    "pipe": pipe,
+    "pipe, unbuffered": raw_pipe,
+    "socket": sent,
+    "GzipFile": lambda content: gzip.GzipFile(fileobj=io.BytesIO(gzip.compress(content))),
+    "GzipFile of a pipe": lambda content: gzip.GzipFile(fileobj=pipe(gzip.compress(content))),
+    "BZ2File": lambda content: bz2.BZ2File(io.BytesIO(bz2.compress(content))),
+    "member of a zip file": zip_member,
+    "trickle": Trickle,
+}
+
+
+@pytest.mark.parametrize("one_pass", [0, 1 << 20])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
+@pytest.mark.parametrize("name", STREAMS)
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_reads_open_files(monkeypatch, name, pack, one_pass):
+    monkeypatch.setattr(_idx, "_ONE_PASS", one_pass)
+    values = np.random.RandomState(0).randint(0, 256, 5000).astype(np.uint8)
+    content = idx_header(0x0B, 50, 50) + values.tobytes()
+    stream = STREAMS[name](pack(content))
+    np.testing.assert_array_equal(read_idx(stream).ravel(), values.view(">i2"))
+    assert stream.read(1) == b""  # at its end, and still open
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
+def test_an_open_file_is_read_from_where_it_stands(file, pack):
+    path = file(b"something else" + pack(LABELS))
+    with open(path, "rb") as stream:
+        stream.read(len("something else"))
+        np.testing.assert_array_equal(read_idx(stream), [5, 0, 4])
+        assert stream.tell() == path.stat().st_size
+        with pytest.raises(IDXError, match=r"some\.idx: .*no bytes at all"):
+            read_idx(stream)
+
+
+@pytest.mark.parametrize(
+    "stream", [io.StringIO("5"), io.TextIOWrapper(io.BytesIO(b"\xff\xff"), "utf-8")]
+)
+def test_a_file_in_text_mode_is_refused(stream):
+    with pytest.raises(TypeError, match=r"expected a file in binary mode; .* mode 'rb'"):
+        read_idx(stream)
+
+
+def test_streams_that_give_no_bytes():
+    class Text:
+        name = "it"
+
+        def read(self, n_bytes):
+            return "text"
+
+    class Late:
+        def read(self, n_bytes):
+            return None
+
+    with pytest.raises(TypeError, match=r"^it: expected a file in binary mode; got str from its"):
+        read_idx(Text())
+    with pytest.raises(BlockingIOError, match="no bytes yet; set it to blocking mode: 'the open"):
+        read_idx(Late())
+
+
+@pytest.mark.parametrize("one_pass", [0, 1 << 20])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
+def test_sizes_of_open_files_are_counted(monkeypatch, pack, one_pass):
+    monkeypatch.setattr(_idx, "_ONE_PASS", one_pass)
+    for content, found in ((LABELS[:-1], "10 bytes"), (LABELS + b"\0", "more")):
+        with pytest.raises(IDXError, match=f"^the open file: expected uint8 .* file has {found}"):
+            read_idx(Trickle(pack(content)))
+
+
+@pytest.mark.parametrize("promised", [200 * MIB, 2**32 - 1])
+def test_an_open_file_that_promises_what_it_has_not_costs_no_memory(peak, promised):
+    def refuse():
+        with pytest.raises(IDXError, match="the file has 1032 bytes"):
+            read_idx(io.BytesIO(idx_header(0x08, promised) + bytes(1024)))
+
+    assert peak(refuse) < MIB
+
+
+def test_a_stream_without_end_is_given_up(peak):
+    class Endless:
+        started = False
+
+        def read(self, n_bytes):
+            start = b"" if self.started else idx_header(0x08, 1000)
+            self.started = True
+            return start or bytes(n_bytes)
+
+    def refuse():
+        with pytest.raises(IDXError, match="the file has more"):
+            read_idx(Endless())
+
+    assert peak(refuse) < 2 * MIB
 
 
 # Refusing: (content, telling part of the message)
@@ -168,10 +372,14 @@ MALFORMED = {
     "zip or npz": (b"PK\3\4\x14\0\0\0", "a zip archive.*load_npz"),
     "npy": (b"\x93NUMPY\1\0v\0{'descr'", r"\.npy file. Read it with numpy.load"),
     "bzip2": (b"BZh91AY&SY", "bunzip2"),
-    "xz": (b"\xfd7zXZ\0\0", "unxz"),
+    "half of xz's magic": (b"\xfd7zXZ", "got bytes fd 37 7a 58"),
+    "lzma": (lzma.compress(LABELS, lzma.FORMAT_ALONE), "got bytes 5d 00"),
     "zstandard": (b"\x28\xb5\x2f\xfd\4\0", "unzstd"),
     "png": (b"\x89PNG\r\n\x1a\n", "got bytes 89 50 4e 47"),
-    "packed twice": (gzip.compress(gzip.compress(LABELS)), "gzip data inside gzip data"),
+    "packed twice": (gzip.compress(gzip.compress(LABELS)), "gzip data inside packed data"),
+    "packed twice by xz": (xz(xz(LABELS)), "xz data inside packed data"),
+    "gzip in xz": (xz(gzip.compress(LABELS)), "gzip data inside packed data"),
+    "xz in gzip": (gzip.compress(xz(LABELS)), "xz data inside packed data"),
     "gzip magic only": (b"\x1f\x8b", "cut short"),
     "gzip cut short": (gzip.compress(LABELS)[:-9], "cut short"),
     "gzip without its sums": (gzip.compress(LABELS)[:-8], "cut short"),
@@ -187,17 +395,61 @@ MALFORMED = {
         gzip.compress(idx_header(0x08, 2**20, 2**20)),
         "gzip-compressed bytes, too few",
     ),
+    "empty xz": (xz(b""), "no bytes at all"),
+    "xz magic only": (b"\xfd7zXZ\0", "xz data is cut short"),
+    "xz cut short": (xz(LABELS)[:-9], "xz data is cut short"),
+    "xz without its last byte": (xz(LABELS)[:-1], "xz data is cut short"),
+    "second stream cut short": (xz(LABELS) + b"\xfd", "xz data is cut short"),
+    "xz with garbage": (xz(LABELS) + b"\r\n", "after the xz data; got more bytes, 0d 0a"),
+    "xz and gzip": (xz(LABELS) + gzip.compress(b""), "after the xz data; got more bytes, 1f 8b"),
+    "xz padded by five": (xz(LABELS) + bytes(5), "xz data is damaged .5 zeros"),
+    "xz padded by two": (xz(LABELS) + bytes(2) + xz(b""), "xz data is damaged .2 zeros"),
+    "xz, wrong check": (
+        xz(LABELS)[:-36] + bytes(8) + xz(LABELS)[-28:],
+        "xz data is damaged .*Corrupt",
+    ),
+    "xz, flags unknown": (xz(LABELS)[:6] + b"\xff" + xz(LABELS)[7:], "xz data is damaged"),
+    "xz of too little": (xz(IMAGES[:-1]), "21 bytes when unpacked"),
+    "xz of too much": (xz(IMAGES + b"\0"), "more when unpacked"),
+    "second stream too much": (xz(LABELS) + xz(b"\0"), "more when unpacked"),
+    "xz promising terabytes": (xz(idx_header(0x08, 2**20, 2**20)), "12 bytes when unpacked"),
 }
 
 
 @pytest.mark.parametrize(("data", "message"), MALFORMED.values(), ids=MALFORMED)
-def test_malformed_file_is_an_idx_error_that_names_it(file, peak, data, message):
+@pytest.mark.parametrize("form", ["path", "bytes"])
+def test_malformed_file_is_an_idx_error_that_names_it(file, peak, data, message, form):
     def refuse():
-        with pytest.raises(IDXError, match=rf"digits\.idx: .*{message}.*\.$"):
-            read_idx(path)
+        with pytest.raises(IDXError, match=rf"^{name}: .*{message}.*\.$"):
+            read_idx(data if form == "bytes" else path)
 
     path = file(data, "digits.idx")
+    name = "the given bytes" if form == "bytes" else r".*digits\.idx"
     assert peak(refuse) < 4 * MIB
+
+
+def test_an_open_file_is_called_by_its_name(file):
+    with open(file(b"", "digits.idx"), "rb") as stream:
+        with pytest.raises(IDXError, match=r"digits\.idx: expected"):
+            read_idx(stream)
+    for stream in (io.BytesIO(), open(os.open(os.devnull, os.O_RDONLY), "rb")):
+        with stream, pytest.raises(IDXError, match=r"^the open file: expected"):
+            read_idx(stream)
+
+
+def test_xz_data_that_asks_for_much_memory(peak):
+    # In the header of the first block, whose CRC-32 follows: 40 - (2 + b % 2 << b // 2 + 11) bytes
+    # of dictionary, here for b = 36 instead of 16, 1 GiB instead of 1 MiB.
+    def refuse():
+        with pytest.raises(IDXError, match=r"80 MiB of memory are enough for; .*with unxz"):
+            read_idx(bytes(data))
+
+    data = bytearray(lzma.compress(LABELS, preset=0))
+    size = 4 * (data[12] + 1)
+    place = data.index(bytes([0x21, 1]), 12, 12 + size) + 2  # LZMA2, one byte of properties
+    data[place] = 36
+    data[12 + size - 4 : 12 + size] = struct.pack("<I", zlib.crc32(data[12 : 12 + size - 4]))
+    assert peak(refuse) < MIB
 
 
 def test_idx_error_is_a_value_error():
@@ -213,19 +465,24 @@ def test_idx_error_is_a_value_error():
         pytest.param(1000, 200 * MIB, 2, id="bomb"),
     ],
 )
-def test_gzip_bomb_costs_no_memory(file, peak, promised, real, bound):
-    def refuse():
+@pytest.mark.parametrize("zeros", [zeros_packed, zeros_xz])
+def test_bomb_costs_no_memory(file, peak, promised, real, bound, zeros):
+    def refuse(source):
         with pytest.raises(IDXError, match="when unpacked"):
-            read_idx(path)
+            read_idx(source)
 
-    path = file(zeros_packed(real, idx_header(0x08, promised)))
-    assert peak(refuse) < bound * MIB
+    content = zeros(real, idx_header(0x08, promised))
+    assert len(content) < MIB
+    assert peak(refuse, file(content)) < bound * MIB
+    assert peak(refuse, content) < bound * MIB
+    assert peak(refuse, io.BytesIO(content)) < (bound + 1) * MIB
 
 
 @settings(deadline=None)
 @given(
     st.binary(max_size=40)
     | st.binary(max_size=40).map(gzip.compress)
+    | st.binary(max_size=40).map(xz)
     | st.builds(lambda tail: b"\0\0\x08\1\0\0\0" + tail, st.binary(max_size=9))
     | st.builds(lambda tail: b"\x1f\x8b\x08" + tail, st.binary(max_size=60))
 )
@@ -236,15 +493,18 @@ def test_any_bytes_are_an_array_or_an_idx_error(tmp_path_factory, data):
         array = read_idx(path)
     except IDXError:
         return
+    np.testing.assert_array_equal(read_idx(data), array)
+    np.testing.assert_array_equal(read_idx(io.BytesIO(data)), array)
     plain = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+    plain = lzma.decompress(data) if data[:1] == b"\xfd" else plain
     elements = array.astype(array.dtype.newbyteorder(">")).tobytes()
     assert plain == idx_header(plain[2], *array.shape) + elements
 
 
 @settings(deadline=None)
-@given(st.integers(0, 200), st.integers(1, 255))
-def test_flipped_bits_in_gzip_data_never_change_the_array(tmp_path_factory, place, flip):
-    data = bytearray(gzip.compress(IMAGES, mtime=0))
+@given(st.integers(0, 200), st.integers(1, 255), st.sampled_from([gzip.compress, xz]))
+def test_flipped_bits_in_packed_data_never_change_the_array(tmp_path_factory, place, flip, pack):
+    data = bytearray(pack(IMAGES))
     place %= len(data)
     data[place] ^= flip
     path = tmp_path_factory.getbasetemp() / "flipped.idx"

@@ -2,7 +2,9 @@
 
 import gzip
 import hashlib
+import lzma
 import os
+import re
 import struct
 import tracemalloc
 
@@ -50,15 +52,36 @@ def test_both_names_of_the_test_set(tmp_path, kind):
 
 
 def test_unknown_kind(folder):
-    with pytest.raises(ValueError, match='kind must be "train", "t10k" or "test"; got \'valid\''):
-        load_mnist(folder, "valid")
+    message = 'kind must be "train", "t10k", "test" or "all"; got '
+    for kind in ("valid", "", None, ["train"]):
+        with pytest.raises(ValueError, match=message + re.escape(repr(kind))):
+            load_mnist(folder, kind)
 
 
-@pytest.mark.parametrize("packed", [False, True])
-@pytest.mark.parametrize("end", ["", ".gz"])
+@pytest.mark.parametrize("kind", ["t10k", "test"])
+def test_test_sets_under_another_name(tmp_path, kind):
+    (tmp_path / "test-images-idx3-ubyte.gz").write_bytes(gzip.compress(images_file(PIXELS)))
+    (tmp_path / "test-labels.idx1-ubyte").write_bytes(labels_file(DIGITS))
+    np.testing.assert_array_equal(load_mnist(tmp_path, kind)[1], DIGITS)
+    # One file of MNIST's, and the other of something else, are no pair.
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(images_file(255 - PIXELS))
+    with pytest.raises(FileNotFoundError, match=r"expected t10k-labels-idx1-ubyte or t10k-labels"):
+        load_mnist(tmp_path, kind)
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(labels_file([1, 2]))
+    X, y = load_mnist(tmp_path, kind, scale=False)
+    np.testing.assert_array_equal(X, 255 - PIXELS.reshape(2, 12))
+    np.testing.assert_array_equal(y, [1, 2])
+
+
+def test_the_home_folder(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    np.testing.assert_array_equal(load_mnist(f"~/{folder.name}")[1], DIGITS)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
+@pytest.mark.parametrize("end", ["", ".gz", ".xz"])
 @pytest.mark.parametrize("dash", ["-", "."])
-def test_every_spelling_judged_by_its_bytes(tmp_path, dash, end, packed):
-    pack = gzip.compress if packed else bytes
+def test_every_spelling_judged_by_its_bytes(tmp_path, dash, end, pack):
     (tmp_path / f"train-images{dash}idx3-ubyte{end}").write_bytes(pack(images_file(PIXELS)))
     (tmp_path / f"train-labels{dash}idx1-ubyte{end}").write_bytes(pack(labels_file(DIGITS)))
     X, y = load_mnist(str(tmp_path), scale=False)
@@ -77,6 +100,148 @@ def test_order_of_the_spellings(tmp_path):
     (tmp_path / "train-labels-idx1-ubyte.gz").rmdir()
     (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(labels_file([3, 3]))
     assert load_mnist(tmp_path)[1][0] == 3
+
+
+# EMNIST and QMNIST: their file names are those of the archives that their authors publish.
+
+
+def emnist(folder, name, pixels, labels):
+    """Write two files as they are in EMNIST's gzip.zip."""
+    # The first row of the file's picture is the first column of the letter.
+    stored = np.stack([image.T for image in pixels])
+    images = gzip.compress(images_file(stored))
+    (folder / f"emnist-{name}-images-idx3-ubyte.gz").write_bytes(images)
+    (folder / f"emnist-{name}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels_file(labels)))
+
+
+@pytest.fixture
+def letters(tmp_path):
+    """A folder with parts of EMNIST, the pictures different from each other."""
+    folder = tmp_path / "gzip"
+    folder.mkdir()
+    emnist(folder, "letters-train", PIXELS, [1, 26])
+    emnist(folder, "letters-test", PIXELS + 1, [2, 25])
+    emnist(folder, "byclass-train", PIXELS + 2, [0, 61])
+    emnist(folder, "mnist-test", PIXELS + 3, [0, 9])
+    (folder / "emnist-letters-mapping.txt").write_text("1 65 97\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("prefix", "kind", "more", "labels"),
+    [
+        ("emnist-letters", "train", 0, [1, 26]),
+        ("emnist-letters", "test", 1, [2, 25]),
+        ("emnist-letters", "t10k", 1, [2, 25]),
+        ("emnist-byclass", "train", 2, [0, 61]),
+        ("emnist-mnist", "test", 3, [0, 9]),
+    ],
+)
+def test_emnist_stands_upright(letters, prefix, kind, more, labels):
+    X, y = load_mnist(letters, kind, prefix=prefix, scale=False)
+    np.testing.assert_array_equal(X, (PIXELS + more).reshape(2, 12))
+    assert X.flags.c_contiguous
+    np.testing.assert_array_equal(y, labels)
+    assert y.dtype == np.int64
+    scaled, _ = load_mnist(letters, kind, prefix=prefix, dtype=np.float64)
+    np.testing.assert_array_equal(scaled, (X / 255 - 0.5) * 2)
+
+
+def test_only_emnist_is_turned(tmp_path):
+    for prefix in ("other", "not-emnist"):
+        (tmp_path / f"{prefix}-train-images-idx3-ubyte").write_bytes(images_file(PIXELS))
+        (tmp_path / f"{prefix}-train-labels-idx1-ubyte").write_bytes(labels_file(DIGITS))
+        X, _ = load_mnist(tmp_path, prefix=prefix, scale=False)
+        np.testing.assert_array_equal(X, PIXELS.reshape(2, 12))
+
+
+def label_table(rows, n_columns=8):
+    header = struct.pack(">III", 0x0C02, len(rows), n_columns)
+    return header + np.array(rows, ">i4").tobytes()
+
+
+# Class, series, writer, number of the digit for the writer, class in NIST's hexadecimal, number of
+# the digit, and two that nobody uses: the columns as QMNIST's authors list them.
+ROWS = [[7, 4, 2100, 3, 55, 600000, 0, 0], [0, 1, 2101, 4, 48, -1, 0, 0]]
+
+
+@pytest.mark.parametrize("part", ["train-", "test-", ""])
+@pytest.mark.parametrize("ending", [".gz", ".xz", ""])
+@pytest.mark.parametrize("dash", ["-", "."])
+def test_qmnist(tmp_path, part, ending, dash):
+    pack = {".gz": gzip.compress, ".xz": lzma.compress, "": bytes}[ending]
+    name = "qmnist" if part else "xnist"
+    images, labels = tmp_path / f"{name}-{part}images{dash}idx3-ubyte{ending}", label_table(ROWS)
+    images.write_bytes(pack(images_file(PIXELS)))
+    (tmp_path / f"{name}-{part}labels{dash}idx2-int{ending}").write_bytes(pack(labels))
+    (tmp_path / f"{name}-{part}labels.tsv.gz").write_bytes(gzip.compress(b"7\t4\n"))
+    X, y = load_mnist(tmp_path, part.rstrip("-") or "all", prefix=name, scale=False)
+    np.testing.assert_array_equal(X, PIXELS.reshape(2, 12))
+    np.testing.assert_array_equal(y, [7, 0])
+    assert y.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (label_table([[1] * 8]), "got 2 images, and 1 labels in "),
+        (label_table([[], []], 0), "expected a table of labels; got one without columns"),
+        (labels_file([1, 2]), r"magic 3074 \(a table of labels\); got 2049 \(labels\)\.$"),
+        (images_file(PIXELS), r"magic 3074 \(a table of labels\); got 2051 \(images\)\.$"),
+        (label_table(ROWS)[:-1], "the file has 75 bytes"),
+    ],
+)
+def test_tables_of_labels_that_are_wrong(tmp_path, content, message):
+    (tmp_path / "qmnist-train-images-idx3-ubyte").write_bytes(images_file(PIXELS))
+    (tmp_path / "qmnist-train-labels-idx2-int").write_bytes(content)
+    with pytest.raises(IDXError, match=rf"qmnist-train-.*{message}"):
+        load_mnist(tmp_path, prefix="qmnist")
+
+
+def test_prefixes_that_are_none(folder):
+    with pytest.raises(TypeError, match="prefix must be a str, such as 'emnist-letters'; got None"):
+        load_mnist(folder, prefix=None)
+    with pytest.raises(ValueError, match=r"prefix must not name a folder.*'gzip/emnist-letters'"):
+        load_mnist(folder, prefix="gzip/emnist-letters")
+
+
+def advice(*arguments, **keywords):
+    with pytest.raises(FileNotFoundError) as caught:
+        load_mnist(*arguments, **keywords)
+    return str(caught.value)
+
+
+def test_no_advice_puts_two_data_sets_into_one_folder(letters, tmp_path):
+    message = advice(letters)
+    assert "expected train-images-idx3-ubyte (.gz and .xz may follow, and .idx" in message
+    assert "the folder holds emnist-byclass-train-images-idx3-ubyte.gz, emnist-byclass" in message
+    assert message.endswith(
+        'What is there can be loaded with kind="train", prefix="emnist-byclass" or kind="train", '
+        f"prefix=\"emnist-letters\": '{letters}'"
+    )
+    assert "fetch_mnist" not in message
+    message = advice(letters, "test", prefix="emnist-byclass")
+    names = "emnist-byclass-t10k-images-idx3-ubyte or emnist-byclass-test-images-idx3-ubyte"
+    assert f"expected {names} (.gz and" in message
+    assert 'with kind="test", prefix="emnist-letters" or kind="test", prefix="emnist-mnist"' in (
+        message
+    )
+    # Something that is called test-..., half a data set, and one with other names.
+    for name in ("test-images-idx3-ubyte", "some-train-images-idx3-ubyte.gz", "labels.idx"):
+        folder = tmp_path / f"with {name}"
+        folder.mkdir()
+        (folder / name).touch()
+        assert "fetch_mnist" not in advice(folder)
+        assert f"the folder holds {name}. Give the folder that has them" in advice(folder)
+    (tmp_path / "with test-images-idx3-ubyte" / "test-labels-idx1-ubyte").touch()
+    message = advice(tmp_path / "with test-images-idx3-ubyte")
+    assert 'What is there can be loaded with kind="test": ' in message
+
+
+def test_mnist_is_not_advised_for_another_data_set(folder):
+    assert 'loaded with kind="train": ' in advice(folder, prefix="qmnist")
+    assert 'loaded with kind="train": ' in advice(folder, "all")
+    assert "fetch_mnist" not in advice(folder / "absent", prefix="qmnist")
 
 
 # The scaling
@@ -155,7 +320,7 @@ def test_swapped_files(folder):
 def test_files_of_another_type(folder):
     rows = struct.pack(">III2i", 3074, 2, 1, 5, 0)  # QMNIST's labels
     (folder / "train-labels-idx1-ubyte").write_bytes(rows)
-    with pytest.raises(IDXError, match=r"magic 2049 \(labels\); got 3074 \(int32, dimensions: 2\)"):
+    with pytest.raises(IDXError, match=r"magic 2049 \(labels\); got 3074 \(a table of labels\)"):
         load_mnist(folder)
 
 
@@ -177,14 +342,15 @@ def test_missing_folder(tmp_path):
 
 
 def test_missing_file(folder):
-    (folder / "train-labels-idx1-ubyte").rename(folder / "labels.idx")
-    with pytest.raises(FileNotFoundError) as caught:
-        load_mnist(folder)
-    message = str(caught.value)
-    for name in ("train-labels-idx1-ubyte", "train-labels.idx1-ubyte"):
-        assert f"{name}, " in message or f"{name};" in message
-        assert f"{name}.gz, " in message
-    assert "the folder holds labels.idx, train-images-idx3-ubyte. mlpcore.fetch_mnist(" in message
+    (folder / "train-labels-idx1-ubyte").rename(folder / "labels")
+    message = advice(folder)
+    assert "expected train-labels-idx1-ubyte or train-labels-idx2-int (.gz and" in message
+    assert "the folder holds labels, train-images-idx3-ubyte. mlpcore.fetch_mnist(" in message
+
+
+def test_folder_that_is_a_file(folder):
+    with pytest.raises(NotADirectoryError, match=r"give the one with the files in it: .*images"):
+        load_mnist(folder / "train-images-idx3-ubyte")
 
 
 def test_missing_file_in_full_and_empty_folders(tmp_path):

@@ -6,8 +6,9 @@ Nothing here imports the engine, and nothing is downloaded unless `fetch_mnist` 
 from mlpcore._files import load_npz, save_npz
 from mlpcore.datasets._digits import load_digits
 from mlpcore.datasets._fetch import MIRRORS, fetch_mnist
-from mlpcore.datasets._idx import IDXError, read_idx, write_idx
+from mlpcore.datasets._idx import read_idx, write_idx
 from mlpcore.datasets._mnist import load_mnist
+from mlpcore.datasets._source import IDXError
 
 __all__ = [
     "MIRRORS",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import time
@@ -10,13 +11,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mlpcore._files import atomic_write, open_regular
-from mlpcore.datasets._idx import GZIP, IDXError, describe, read_idx, unpack
+from mlpcore._paths import StrPath, in_words, to_path
+from mlpcore.datasets._idx import read_idx
 from mlpcore.datasets._mnist import find
+from mlpcore.datasets._source import GZIP, IDXError, describe, unpack
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from mlpcore._files import StrPath
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -60,9 +61,9 @@ def fetch_mnist(path: StrPath | None = None, *, mirrors: Sequence[str] = MIRRORS
     Parameters
     ----------
     path : str or PathLike, optional
-        The folder for the files, made if need be. Default: what the environment variable
-        ``MLPCORE_DATA`` names or, without it, the cache folder of the platform (on Linux
-        ``~/.cache/mlpcore``).
+        The folder for the files, made if need be; a leading ``~`` is the home folder. Default:
+        what the environment variable ``MLPCORE_DATA`` names, by the same rules, or, where that is
+        not set or empty, the cache folder of the platform (on Linux ``~/.cache/mlpcore``).
     mirrors : sequence of str, default two public mirrors
         The addresses of folders with the files ``train-images-idx3-ubyte.gz``,
         ``train-labels-idx1-ubyte.gz``, ``t10k-images-idx3-ubyte.gz`` and
@@ -78,10 +79,15 @@ def fetch_mnist(path: StrPath | None = None, *, mirrors: Sequence[str] = MIRRORS
     ------
     OSError
         If no mirror delivered a file (the message gives the reason for each), or the folder
-        cannot be written.
+        cannot be made or written.
+    NotADirectoryError
+        If the folder is a file.
     FileExistsError
         If the folder has one of the files with other content that is a correct IDX file,
-        such as Fashion-MNIST's. It is left alone, whereas a damaged file is replaced.
+        such as Fashion-MNIST's. It is left alone, whereas a damaged file is replaced; nothing is
+        downloaded then.
+    TypeError, ValueError
+        If `path` is no path.
     ImportError
         If something must be downloaded and pooch is not installed.
 
@@ -101,17 +107,36 @@ def fetch_mnist(path: StrPath | None = None, *, mirrors: Sequence[str] = MIRRORS
     """
     from pathlib import Path
 
-    if path is None:
-        path = os.environ.get("MLPCORE_DATA") or _pooch().os_cache("mlpcore")
-    folder = Path(path)
+    folder = _folder(path)
     order = [mirrors] if isinstance(mirrors, str) else list(mirrors)
-    for name, (size, sha256) in FILES.items():
-        present = find(str(folder), name)
-        if present is None or not _is_good(present, size, sha256):
-            folder.mkdir(parents=True, exist_ok=True)
-            content = _fetch(f"{name}.gz", order, size, sha256)
-            with atomic_write(folder / f"{name}.gz") as file:
-                file.write(content)
+    # All are looked at before any is downloaded, so that no two data sets end in one folder.
+    missing = [name for name in FILES if not _is_there(folder, name)]
+    if missing:
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except OSError as error:
+            raise in_words(error, folder) from None
+    for name in missing:
+        content = _fetch(f"{name}.gz", order, *FILES[name])
+        with atomic_write(os.path.join(folder, f"{name}.gz")) as file:
+            file.write(content)
+    return Path(folder)
+
+
+def _folder(path: StrPath | None) -> str:
+    """Return the folder for the files, which may not be there yet."""
+    name = "path"
+    if path is None:
+        path = os.environ.get("MLPCORE_DATA")
+        if path:
+            name = "MLPCORE_DATA"
+        else:
+            path = _pooch().os_cache("mlpcore")
+    folder = to_path(path, name)
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        raise NotADirectoryError(
+            errno.ENOTDIR, f"{name} must name a folder, and this is none; give another one", folder
+        )
     return folder
 
 
@@ -134,8 +159,12 @@ class _Download:
         """Do nothing; pooch expects a file."""
 
 
-def _is_good(path: str, size: int, sha256: str) -> bool:
-    """Check a file that is there; raise FileExistsError if it must not be replaced."""
+def _is_there(folder: str, name: str) -> bool:
+    """Tell whether a file is there and right; raise FileExistsError if it must not be replaced."""
+    path = find(folder, name)
+    if path is None:
+        return False
+    size, sha256 = FILES[name]
     try:
         with open_regular(path) as file:
             _check(file, path, size, sha256)

@@ -7,25 +7,36 @@ C order, big-endian. The first four bytes together are known as the magic number
 
 from __future__ import annotations
 
+import io
 import math
-import os
 import struct
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mlpcore._files import MAX_DEFLATE_RATIO, PIECE, atomic_write, fill, open_regular
+from mlpcore._files import MAX_DEFLATE_RATIO, atomic_write, fill
+from mlpcore._paths import StrPath, to_path
+from mlpcore.datasets._source import (
+    IDXError,
+    Readable,
+    Rereadable,
+    Source,
+    Stream,
+    describe,
+    open_source,
+    packing,
+    unpack,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from mlpcore._files import StrPath
-
 LABELS = 0x0801  # unsigned bytes, one dimension
 IMAGES = 0x0803  # unsigned bytes, three dimensions
+LABEL_TABLE = 0x0C02  # 32-bit integers, two dimensions
 
-GZIP = b"\x1f\x8b"
+_KINDS = {LABELS: "labels", IMAGES: "images", LABEL_TABLE: "a table of labels"}
 
 _DTYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype("u1"),
@@ -41,31 +52,11 @@ _ADVICE = {"b": "uint8", "i": "int32", "u": "int32", "f": "float32"}
 # Four bytes and at most 255 sizes of four bytes each.
 _LONGEST_HEADER = 4 + 255 * 4
 
-# A gzip file tells its unpacked size only by being unpacked. Up to this many bytes (MNIST's
-# own are 45 MiB) the array is made at once and filled in a single pass; beyond, a first
-# pass counts, so that no damaged file, however it lies, costs more memory than this.
+# Packed data tells its unpacked size only by being unpacked, and a stream its size by being read.
+# Up to this many bytes (MNIST's own are 45 MiB) the array is made at once and filled in a single
+# pass; beyond, a first pass counts, so that no damaged file, however it lies, costs more memory
+# than this.
 _ONE_PASS = 48 << 20
-
-# zlib copies what it has not used yet at the end of each member, so a file of nothing but tiny
-# members costs the square of this; honest files are read no faster in larger pieces.
-_PACKED_PIECE = 1 << 14
-
-_LOOKALIKES = (
-    (GZIP, "gzip data inside gzip data. Unpack it once with gunzip"),
-    (b"PK\x03\x04", "a zip archive. Unpack it; if it is an .npz file, read it with load_npz"),
-    (b"BZh", "bzip2 data. Unpack it with bunzip2"),
-    (b"\xfd7zXZ", "xz data. Unpack it with unxz"),
-    (b"\x28\xb5\x2f\xfd", "zstandard data. Unpack it with unzstd"),
-    (b"\x93NUMPY", "a NumPy .npy file. Read it with numpy.load"),
-    (b"version https://git-lfs", "a Git LFS pointer, not the data. Run 'git lfs pull'"),
-)
-
-
-class IDXError(ValueError):
-    """A file is not a correct IDX file, or an array cannot be written as one.
-
-    The message names the file, what was expected, what was found and what to do.
-    """
 
 
 class _Header(NamedTuple):
@@ -84,13 +75,16 @@ class _Header(NamedTuple):
         )
 
 
-def read_idx(path: StrPath) -> NDArray[Any]:
+def read_idx(path: StrPath | bytes | bytearray | memoryview | Readable) -> NDArray[Any]:
     """Read one IDX file into a new array.
 
     Parameters
     ----------
-    path : str or PathLike
-        The file, plain or gzip-compressed; which of the two is seen from its first bytes.
+    path : str, PathLike, binary file object, bytes, bytearray or memoryview
+        The file, plain or compressed by gzip or xz; which of the three is seen from its first
+        bytes. A leading ``~`` is the home folder. An open file is read from its position to its
+        end, need not be seekable (a pipe, a socket, a member of a zip file) and stays open. Bytes
+        are the content of the file.
 
     Returns
     -------
@@ -107,6 +101,8 @@ def read_idx(path: StrPath) -> NDArray[Any]:
         ValueError.
     OSError
         If there is no such file, it must not be read, or it is a folder.
+    TypeError
+        If `path` is something else, or a file that is open in text mode.
 
     See Also
     --------
@@ -115,9 +111,10 @@ def read_idx(path: StrPath) -> NDArray[Any]:
 
     Notes
     -----
-    The header is checked against the real number of bytes before anything large is
-    allocated. That number is the file's size or, for gzip, at first a bound from it; a
-    gzip file that promises more than 48 MiB is unpacked twice, once to count.
+    The header is checked against the real number of bytes before anything large is allocated.
+    That number is the size of a file or of bytes; what is packed is unpacked, and what is open is
+    read, twice if it promises more than 48 MiB, the first time to count. An open file is kept in
+    memory in between as it came. Unpacking xz data takes up to 80 MiB for itself.
 
     References
     ----------
@@ -138,33 +135,32 @@ def read_idx(path: StrPath) -> NDArray[Any]:
     return read_expected(path)
 
 
-def read_expected(path: StrPath, magic: int | None = None) -> NDArray[Any]:
+def read_expected(
+    path: StrPath | bytes | bytearray | memoryview | Readable, magic: int | None = None
+) -> NDArray[Any]:
     """Do the work of `read_idx`; raise IDXError for another magic number than `magic`."""
-    name = os.fsdecode(path)
-    with open_regular(name, IDXError) as file:
-        packed = _is_packed(file)
+    with open_source(path) as source:
+        file, name, size = source
+        kind = packing(file)
         head = b""
         for piece in unpack(file, name):
             head += piece
             if len(head) >= _LONGEST_HEADER:
                 break
         header = _parse_header(head, name, magic)
-        size = os.fstat(file.fileno()).st_size
-        if packed:
-            if header.offset + header.n_bytes > MAX_DEFLATE_RATIO * size:
+        if kind is None and size is not None:
+            data = _read_plain(source, header)
+        else:
+            length = header.offset + header.n_bytes
+            if kind == "gzip" and size is not None and length > MAX_DEFLATE_RATIO * size:
                 raise _wrong_size(name, header, f"{size} gzip-compressed bytes, too few for that")
             if header.n_bytes > _ONE_PASS:
-                for _ in _unpack_elements(file, name, header):
+                for _ in _elements(file, name, header):
                     pass
+            if isinstance(file, Stream):
+                file.keep_no_more()
             data = _allocate(name, header)
-            fill(data, _unpack_elements(file, name, header))
-        else:
-            if header.offset + header.n_bytes != size:
-                raise _wrong_size(name, header, f"{size} bytes")
-            data = _allocate(name, header)
-            file.seek(header.offset)
-            if file.readinto(data.reshape(-1).view(np.uint8)) != header.n_bytes:
-                raise IDXError(f"{name}: the file became shorter while being read. Read it again.")
+            fill(data, _elements(file, name, header))
     native = header.dtype.newbyteorder("=")
     return data if header.dtype.isnative else data.byteswap(inplace=True).view(native)
 
@@ -178,7 +174,7 @@ def write_idx(path: StrPath, array: ArrayLike) -> None:
     ----------
     path : str or PathLike
         The file to write; gzip-compressed if its name ends in ``.gz``. The same array gives
-        the same bytes each time.
+        the same bytes each time. A leading ``~`` is the home folder.
     array : array_like
         Of dtype uint8, int8, int16, int32, float32 or float64 in any byte order and memory
         layout, with one or more dimensions of less than 2**32 each. (The format has no way
@@ -190,13 +186,14 @@ def write_idx(path: StrPath, array: ArrayLike) -> None:
         If IDX has no type for the dtype, or no way to write the shape. Nothing is written
         then. IDXError is a ValueError.
     OSError
-        If the file cannot be written.
+        If the file cannot be written: its folder is not there or read-only, or the disk is full.
+        The message says which, and an older file is as it was.
 
     See Also
     --------
     read_idx : Read the array back.
     """
-    name = os.fsdecode(path)
+    name = to_path(path)
     data = np.asarray(array)
     code = _CODES.get(data.dtype.str[1:])
     if code is None:
@@ -215,7 +212,7 @@ def write_idx(path: StrPath, array: ArrayLike) -> None:
         )
     header = struct.pack(f">HBB{data.ndim}I", 0, code, data.ndim, *data.shape)
     elements = np.ascontiguousarray(data, _DTYPES[code]).reshape(-1).view(np.uint8)
-    with atomic_write(path) as file:
+    with atomic_write(name) as file:
         if name.endswith(".gz"):
             import gzip
 
@@ -228,86 +225,33 @@ def write_idx(path: StrPath, array: ArrayLike) -> None:
             file.write(elements.data)
 
 
-def unpack(file: BinaryIO, name: str) -> Iterator[bytes]:
-    """Yield the bytes of an open file from its start, unpacked if they are gzip data.
-
-    Parameters
-    ----------
-    file : binary file object, seekable
-    name : str
-        How error messages call the file.
-
-    Yields
-    ------
-    piece : bytes, not more than `PIECE` of them
-
-    Raises
-    ------
-    IDXError
-        If gzip data is damaged, cut short, or followed by anything but more gzip data.
-    """
-    if not _is_packed(file):
-        yield from iter(lambda: file.read(PIECE), b"")
-        return
-    import zlib
-
-    packed = file.read(_PACKED_PIECE)
-    while packed:  # once for each member: gzip files may be concatenated
-        if not packed.startswith(GZIP[: len(packed)]):
-            raise IDXError(
-                f"{name}: expected the end of the file after the gzip data; got more bytes, "
-                f"{packed[:4].hex(' ')}. Download it again."
-            )
-        member = zlib.decompressobj(wbits=31)  # 31: a gzip header, and its CRC at the end
-        while not member.eof:
-            if not packed:
-                raise IDXError(f"{name}: the gzip data is cut short. Download it again.")
-            try:
-                piece = member.decompress(packed, PIECE)
-            except zlib.error as error:
-                raise IDXError(
-                    f"{name}: the gzip data is damaged ({error}). Download it again."
-                ) from error
-            if piece:
-                yield piece
-            packed = member.unconsumed_tail or member.unused_data or file.read(_PACKED_PIECE)
+def _read_plain(source: Source, header: _Header) -> NDArray[Any]:
+    """Read the elements of a file that is not packed and has a size."""
+    file, name, size = source
+    if header.offset + header.n_bytes != size:
+        raise _wrong_size(name, header, f"{size} bytes")
+    data = _allocate(name, header)
+    file.seek(header.offset)
+    assert isinstance(file, io.BufferedIOBase)
+    if file.readinto(data.reshape(-1).view(np.uint8)) != header.n_bytes:
+        raise IDXError(f"{name}: the file became shorter while being read. Read it again.")
+    return data
 
 
-def describe(head: bytes) -> str:
-    """Say in a few words what data looks like that is not IDX, from its first bytes."""
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if text.startswith(b"<"):
-        return "a web page (HTML or XML). Download the file itself"
-    for start, words in _LOOKALIKES:
-        if head.startswith(start):
-            return words
-    line = text[:40].splitlines()[0] if text else b""
-    if line.isascii() and line.decode("ascii").isprintable() and line:
-        return f"text that begins {line.decode('ascii')!r}"
-    return f"bytes {head[:4].hex(' ')}"
-
-
-def _is_packed(file: BinaryIO) -> bool:
-    """Tell gzip data by its first bytes; leave the file at its start."""
-    file.seek(0)
-    start = file.read(len(GZIP))
-    file.seek(0)
-    return start == GZIP
-
-
-def _unpack_elements(file: BinaryIO, name: str, header: _Header) -> Iterator[bytes]:
+def _elements(file: Rereadable, name: str, header: _Header) -> Iterator[bytes]:
     """Yield the bytes after the header; raise IDXError unless they are as many as promised."""
     skip, left = header.offset, header.n_bytes
+    unpacked = " when unpacked" if packing(file) else ""
     for piece in unpack(file, name):
         elements = piece[skip:]
         skip -= len(piece) - len(elements)
         if len(elements) > left:
-            raise _wrong_size(name, header, "more when unpacked")
+            raise _wrong_size(name, header, f"more{unpacked}")
         left -= len(elements)
         yield elements
     if left:
         found = header.offset + header.n_bytes - left
-        raise _wrong_size(name, header, f"{found} bytes when unpacked")
+        raise _wrong_size(name, header, f"{found} bytes{unpacked}")
 
 
 def _parse_header(head: bytes, name: str, magic: int | None) -> _Header:
@@ -330,11 +274,10 @@ def _parse_header(head: bytes, name: str, magic: int | None) -> _Header:
     dtype = _DTYPES[code]
     found = int.from_bytes(head[:4], "big")
     if magic is not None and found != magic:
-        words = {LABELS: "labels", IMAGES: "images"}
-        got = words.get(found, f"{dtype.name}, dimensions: {n_dimensions}")
-        swapped = " Are the two paths swapped?" if found in words else ""
+        got = _KINDS.get(found, f"{dtype.name}, dimensions: {n_dimensions}")
+        swapped = " Are the two paths swapped?" if {found, magic} == {LABELS, IMAGES} else ""
         raise IDXError(
-            f"{name}: expected IDX magic {magic} ({words[magic]}); got {found} ({got}).{swapped}"
+            f"{name}: expected IDX magic {magic} ({_KINDS[magic]}); got {found} ({got}).{swapped}"
         )
     if n_dimensions == 0:
         raise IDXError(f"{name}: expected one or more dimensions; got 0. The file is damaged.")
@@ -364,5 +307,5 @@ def _short_header(name: str, head: bytes, needed: int) -> IDXError:
 
 def _wrong_size(name: str, header: _Header, found: str) -> IDXError:
     return IDXError(
-        f"{name}: expected {header}; the file has {found}. Download it again, or write it anew."
+        f"{name}: expected {header}; the file has {found}. Download it again, or write it again."
     )

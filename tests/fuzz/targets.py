@@ -14,6 +14,7 @@ import gzip
 import hashlib
 import io
 import json
+import lzma
 import os
 import struct
 import tempfile
@@ -27,7 +28,7 @@ from mlpcore._checkpoint import Checkpoint, read_checkpoint
 from mlpcore.datasets import _idx
 
 # The first byte of an input says how the rest becomes a file.
-AS_IT_IS, PACKED, WITH_TEXT = 0, 1, 2
+AS_IT_IS, PACKED, WITH_TEXT, PACKED_BY_XZ = 0, 1, 2, 3
 
 FOLDER = tempfile.TemporaryDirectory(
     prefix="mlpcore-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None
@@ -52,20 +53,32 @@ def refusal(error):
 
 
 def idx(data):
-    """`read_idx` of plain bytes, and of the same as correct gzip data."""
+    """`read_idx` of plain bytes, and of the same as correct gzip or xz data, in all their forms."""
     form, content = data[:1], data[1:]
-    write(gzip.compress(content, 1) if form == bytes([PACKED]) else content)
-    try:
-        # So low that both ways of unpacking are taken: in one pass, and after counting.
-        with mock.patch.object(_idx, "_ONE_PASS", 256):
-            array = read_idx(PATH)
-    except IDXError as error:
+    if form == bytes([PACKED]):
+        content = gzip.compress(content, 1)
+    elif form == bytes([PACKED_BY_XZ]):
+        content = lzma.compress(content, preset=0)
+    write(content)
+    # So low that both ways of unpacking are taken: in one pass, and after counting.
+    with mock.patch.object(_idx, "_ONE_PASS", 256):
+        array, error = array_or_error(PATH)
+        for same, name in ((content, "the given bytes"), (io.BytesIO(content), "the open file")):
+            again, other_error = array_or_error(same)
+            if error is not None:
+                assert str(other_error).startswith(f"{name}: "), (error, other_error)
+            else:
+                assert other_error is None, other_error
+                assert (again.dtype, again.shape) == (array.dtype, array.shape)
+                assert again.tobytes() == array.tobytes()
+    if error is not None:
         refusal(error)
         return
-    with open(PATH, "rb") as file:
-        plain = file.read()
+    plain = content
     if plain.startswith(b"\x1f\x8b"):
         plain = gzip.decompress(plain)
+    elif plain.startswith(b"\xfd"):
+        plain = unxz(plain)
     letters = {8: ">u1", 9: ">i1", 0xB: ">i2", 0xC: ">i4", 0xD: ">f4", 0xE: ">f8"}
     dtype = np.dtype(letters[plain[2]])
     shape = struct.unpack_from(f">{plain[3]}I", plain, 4)
@@ -81,6 +94,23 @@ def idx(data):
         assert back.tobytes() == array.tobytes()
 
 
+def array_or_error(source):
+    try:
+        return read_idx(source), None
+    except IDXError as error:
+        return None, error
+
+
+def unxz(packed):
+    """What xz data unpacks to, which lzma.decompress knows only where there is no padding."""
+    plain = b""
+    while packed:
+        stream = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+        plain += stream.decompress(packed)
+        packed = stream.unused_data.lstrip(b"\0")
+    return plain
+
+
 def idx_seeds():
     for code in (8, 9, 0xB, 0xC, 0xD, 0xE):
         size = {8: 1, 9: 1, 0xB: 2, 0xC: 4, 0xD: 4, 0xE: 8}[code]
@@ -91,9 +121,14 @@ def idx_seeds():
             file = file[: 4 + 4 * len(shape) + count * size]
             yield bytes([AS_IT_IS]) + file
             yield bytes([PACKED]) + file
+            yield bytes([PACKED_BY_XZ]) + file
             yield bytes([AS_IT_IS]) + gzip.compress(file, mtime=0)
-    # Two members of gzip data, a file cut short, and what is found under the name instead.
+            yield bytes([AS_IT_IS]) + lzma.compress(file, preset=0)
+    # Two members of gzip data, two streams of xz data, a file cut short, and what is found under
+    # the name instead.
     yield bytes([AS_IT_IS]) + gzip.compress(file[:9], mtime=0) + gzip.compress(file[9:], mtime=0)
+    packed = [lzma.compress(part, preset=0) + bytes(4) for part in (file[:9], file[9:])]
+    yield bytes([AS_IT_IS]) + b"".join(packed)
     yield bytes([AS_IT_IS]) + file[:-1]
     for other in (b"", b"<html>404</html>", b"PK\x03\x04", b"\x93NUMPY", b"\x1f\x8b\x08", b"text"):
         yield bytes([AS_IT_IS]) + other
@@ -344,6 +379,7 @@ WORDS = [
     *('"format": ', '"version": ', '"parameters": ', '"history": ', '"n_iter": ', '"scale": '),
     *('"background": ', '"classes": ', '"dtype": ', '"n_threads": ', '"self": ', "NaN"),
     *("Infinity", "-Infinity", "1e999", "null", "[[]]", "{}", "\\ud800", "\x1f\x8b\x08\x00"),
+    *("\xfd7zXZ\x00", "\x00\x00\x00\x00YZ"),
     *("\x00\x00\x08\x01", "\xff\xff\xff\xff", "\x80\x00\x00\x00", "\x00\x00\x0e\x03"),
     *("mlpckpt1", '"about": ', '"arrays": ', '"random": ', '"best": ', '"figure": ', '"waited": '),
     *('"pos": ', '"has_gauss": ', '"gauss": ', '"epoch": ', '"float64"', '"uint8"', "[]", "[0]"),
