@@ -1,1 +1,1 @@
-"""The contests of mlpcore against other libraries; README.md beside this file has the method."""
+"""Benchmarks of mlpcore against other libraries; README.md beside this file has the method."""

@@ -57,7 +57,7 @@ def train(name: str) -> None:
 
 
 def train_all() -> None:
-    """Every case in a process of its own, forked after the slow imports; tells which is which."""
+    """Train every case in its own process, forked after the imports, and print which is which."""
     import mlpcore  # noqa: F401
 
     for name in CASES:
@@ -71,7 +71,7 @@ def train_all() -> None:
 
 
 def count() -> dict[str, dict[str, int]]:
-    """Of every case the instructions in mlpcore's own compiled modules, and in the BLAS called."""
+    """Count each case's instructions in mlpcore's compiled modules and in the BLAS called."""
     with tempfile.TemporaryDirectory() as folder:
         options = ["--compress-strings=no", f"--callgrind-out-file={folder}/%p"]
         # -P: mlpcore is the installed one, not the folder beside this file's.
@@ -130,7 +130,7 @@ def compare(stored: dict, current: dict) -> list[str]:
     for name, counts in current["counts"].items():
         for part, now in counts.items():
             if part == "blas" and stored["scipy"] != current["scipy"]:
-                continue  # another OpenBLAS: not ours to judge
+                continue  # another OpenBLAS, whose counts say nothing about mlpcore
             before = stored["counts"].get(name, {}).get(part, 0)
             if abs(now - before) > BAND * before:
                 change = f"{now / before - 1:+.1%}" if before else "new"

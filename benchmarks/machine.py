@@ -1,4 +1,4 @@
-"""What the contests run on: processors, caches, system, versions."""
+"""The machine that the benchmarks run on: processors, caches, system, versions."""
 
 import json
 import multiprocessing
@@ -13,7 +13,7 @@ from time import monotonic, perf_counter, sleep
 
 PACKAGES = "mlpcore", "numpy", "scipy", "torch", "jax", "jaxlib", "scikit-learn"
 CPU = Path("/sys/devices/system/cpu")
-TURNS = 10_000  # of two processes that wait for each other; even
+ROUND_TRIPS = 10_000  # between two processes that wait for each other; even
 PATIENCE = 30.0  # seconds that a run waits for processors to come near
 
 
@@ -51,24 +51,24 @@ def load() -> float:
 
 
 def play(memory: memoryview, mine: int, theirs: int, partner, times: int) -> None:
-    """Write a number and wait for the partner's, so often; whoever has `mine` 0 begins."""
-    for turn in range(1, times + 1):
+    """Write a number and wait for the partner's, `times` times; `mine` 0 begins."""
+    for count in range(1, times + 1):
         if mine == 0:
-            memory[mine] = turn % 2
+            memory[mine] = count % 2
         spins = 0
-        while memory[theirs] != turn % 2:
+        while memory[theirs] != count % 2:
             spins += 1
             if spins % 100_000 == 0 and not partner.is_alive():
                 raise RuntimeError("the process on the other processor has ended")
         if mine != 0:
-            memory[mine] = turn % 2
+            memory[mine] = count % 2
 
 
 def round_trip(processors: list[int]) -> float | None:
-    """Nanoseconds from the first two processors' one to the other and back, by way of memory.
+    """Nanoseconds from one of the first two processors to the other and back, through memory.
 
-    Two processes wait for each other's numbers; some hundred nanoseconds are Python's. None where
-    there is one processor, or no way to choose.
+    Two processes wait for each other's numbers; some hundred nanoseconds are the interpreter's.
+    None where there is one processor, or no way to choose.
     """
     if len(processors) < 2 or not hasattr(os, "sched_setaffinity"):
         return None
@@ -77,22 +77,22 @@ def round_trip(processors: list[int]) -> float | None:
 
     def answer() -> None:
         pin(processors[1:2])
-        play(memory, 128, 0, multiprocessing.parent_process(), 2 * TURNS)
+        play(memory, 128, 0, multiprocessing.parent_process(), 2 * ROUND_TRIPS)
 
     child = context.Process(target=answer, daemon=True)
     child.start()
     allowed = os.sched_getaffinity(0)
     pin(processors[:1])
     try:
-        play(memory, 0, 128, child, TURNS)  # until the other one is in its stride
+        play(memory, 0, 128, child, ROUND_TRIPS)  # until the other process runs at full speed
         start = perf_counter()
-        play(memory, 0, 128, child, TURNS)
+        play(memory, 0, 128, child, ROUND_TRIPS)
         passed = perf_counter() - start
     finally:
         pin(allowed)
         child.kill()
         child.join()
-    return 1e9 * passed / TURNS
+    return 1e9 * passed / ROUND_TRIPS
 
 
 class Neighbours:
@@ -107,13 +107,13 @@ class Neighbours:
         self.processors, self.shortest = processors, None
 
     def settle(self) -> float | None:
-        """Wait until they are about as near as they have ever been seen; the round trip."""
+        """Wait until they are about as near as in the best measurement; return the round trip."""
         deadline = monotonic() + PATIENCE
         while True:
-            trips = [round_trip(self.processors) for _ in range(3)]
-            if None in trips:
+            times = [round_trip(self.processors) for _ in range(3)]
+            if None in times:
                 return None
-            trip = min(trips)
+            trip = min(times)
             self.shortest = min(trip, self.shortest or trip)
             if trip < 1.5 * self.shortest or monotonic() > deadline:
                 return trip
@@ -142,7 +142,7 @@ def describe(processors: list[int]) -> dict:
 
 
 def versions() -> dict[str, str]:
-    """Of what is installed; of the engine also its instruction set and the BLAS it calls."""
+    """The installed versions, and the engine's instruction set and BLAS."""
     found = {}
     for package in PACKAGES:
         try:

@@ -5,14 +5,14 @@ from math import ceil
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator
 
-from benchmarks.contests import CONTESTS, Contest, Times
+from benchmarks.definitions import BENCHMARKS, Benchmark, Times
 from benchmarks.report import PEERS, Results, headlines, medians
 
 COLOURS = dict(zip(("mlpcore", *PEERS), ("k", "C0", "C1", "C2", "C3", "C4"), strict=True))
 
 
 def ratios(results: Results) -> Figure:
-    """How many times mlpcore's time each peer takes; a bar left of the line is a case lost."""
+    """How many times mlpcore's time each peer takes; a bar left of the line: the peer is faster."""
     rows = headlines(results)
     bars = sum(len(row[2]) + 1 for row in rows)
     figure = Figure(figsize=(8, 1 + 0.18 * bars), layout="constrained")
@@ -38,30 +38,30 @@ def ratios(results: Results) -> Figure:
 
 
 def sweeps(results: Results) -> Figure:
-    """A panel for every contest whose cases stand on an axis."""
-    swept = [CONTESTS[name] for name in results if CONTESTS[name].axis]
+    """A panel for every benchmark whose cases have a place on an axis."""
+    swept = [BENCHMARKS[name] for name in results if BENCHMARKS[name].axis]
     lines = max(1, ceil(len(swept) / 3))
     figure = Figure(figsize=(12, 3.6 * lines), layout="constrained")
-    for place, contest in enumerate(swept, start=1):
+    for place, benchmark in enumerate(swept, start=1):
         ax = figure.add_subplot(lines, 3, place)
-        panel(ax, contest, medians(contest, results[contest.name]))
+        panel(ax, benchmark, medians(results[benchmark.name]))
     return figure
 
 
-def panel(ax, contest: Contest, times: Times) -> None:
-    low, high = min(case.x for case in contest.cases), max(case.x for case in contest.cases)
+def panel(ax, benchmark: Benchmark, times: Times) -> None:
+    low, high = min(case.x for case in benchmark.cases), max(case.x for case in benchmark.cases)
     ax.set_xscale("log" if high > 20 * low > 1 else "linear")
     everything = []
-    for entry in contest.entries:
+    for implementation in benchmark.implementations:
         points = [
-            (case.x, times[case.label][entry.name])
-            for case in contest.cases
-            if entry.name in times.get(case.label, {})
+            (case.x, times[case.label][implementation.name])
+            for case in benchmark.cases
+            if implementation.name in times.get(case.label, {})
         ]
         if points:
             x, y = zip(*points, strict=True)
-            name, _, way = entry.name.partition(", ")
-            ax.plot(x, y, "o:" if way else "o-", color=COLOURS[name], label=entry.name)
+            name, _, way = implementation.name.partition(", ")
+            ax.plot(x, y, "o:" if way else "o-", color=COLOURS[name], label=implementation.name)
             if way:
                 ax.lines[-1].set_marker("^v"["sparse" in way])
             everything += y
@@ -74,6 +74,6 @@ def panel(ax, contest: Contest, times: Times) -> None:
     else:
         ax.set_ylim(0, 1.1 * max(everything, default=1))
     ax.yaxis.set_major_formatter(EngFormatter("s"))
-    ax.set_title(contest.title, fontsize=9)
-    ax.set(xlabel=contest.axis, ylabel=contest.unit)
+    ax.set_title(benchmark.title, fontsize=9)
+    ax.set(xlabel=benchmark.axis, ylabel=benchmark.unit)
     ax.legend(fontsize=8)

@@ -9,12 +9,14 @@ import re
 from pathlib import Path
 from statistics import median
 
-from benchmarks.contests import CONTESTS, Contest, Target, Times
+from benchmarks.definitions import BENCHMARKS, Times
 
 HERE = Path(__file__).parent
+RESULTS = HERE / "results"
 BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
 PEERS = "JAX", "PyTorch", "scikit-learn", "NumPy", "textbook"
-HEADLINES = (  # contest, case, and what the README and the picture call it
+CLOSE = 1.1  # times mlpcore's: below that a peer is as fast, within the noise, or faster
+HEADLINES = (  # benchmark, case, and what the README and the picture call it
     ("main", "", "784-100-10, minibatch 100"),
     ("minibatch", "minibatch 1", "784-100-10, minibatch 1"),
     ("minibatch", "minibatch 10", "784-100-10, minibatch 10"),
@@ -34,30 +36,31 @@ Results = dict[str, dict]
 
 
 def load(folder: Path) -> Results:
-    """The results of every contest that is in the table, in the table's order."""
+    """The results of every benchmark that is defined, in the order of the definitions."""
     files = {path.stem: path for path in folder.glob("*.json")}
-    return {name: json.loads(files[name].read_text()) for name in CONTESTS if name in files}
+    return {name: json.loads(files[name].read_text()) for name in BENCHMARKS if name in files}
 
 
-def samples(contest: Contest, case: dict, entry: str) -> list[float]:
-    """The values of one entry; per row where the contest compares unlike numbers of rows."""
-    rows = case["task"]["rows"] if contest.per_row else 1
-    return [value / rows for value in case["entries"].get(entry, {}).get("samples", [])]
+def samples(result: dict, case: dict, implementation: str) -> list[float]:
+    """The values of one implementation, divided by the rows where their number differs."""
+    rows = case["task"]["rows"] if BENCHMARKS[result["benchmark"]].per_row else 1
+    values = case["implementations"].get(implementation, {}).get("samples", [])
+    return [value / rows for value in values]
 
 
-def medians(contest: Contest, result: dict) -> Times:
+def medians(result: dict) -> Times:
     return {
         case["label"]: {
-            entry: median(values)
-            for entry in case["entries"]
-            if (values := samples(contest, case, entry))
+            name: median(values)
+            for name in case["implementations"]
+            if (values := samples(result, case, name))
         }
         for case in result["cases"]
     }
 
 
 def amount(value: float, unit: str = "") -> str:
-    """Three digits and a unit that suits: 0.0661 s is 66.1 ms."""
+    """Three digits and a readable unit: 0.0661 s is 66.1 ms."""
     if unit == "%":
         return f"{value:.0%}"
     if unit.startswith("s"):
@@ -74,10 +77,10 @@ def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def setting(entry: dict) -> str:
-    """What the trial picked or was fixed, and what the contestant told of its run."""
+def setting(implementation: dict) -> str:
+    """What the trial picked, what was fixed, and what the implementation reported of its run."""
     words = []
-    for name, value in entry.get("setting", {}).items():
+    for name, value in implementation.get("setting", {}).items():
         match name:
             case "threads":
                 words.append(f"{value} thread{'s' * (value != 1)}")
@@ -88,85 +91,79 @@ def setting(entry: dict) -> str:
     return ", ".join(words)
 
 
-def target_rows(contest: Contest, times: Times) -> list[tuple[str, str, str, bool | None]]:
-    """Text, limit, measured, reached; None where something was not measured."""
-    return [(target.text, limit(target), *verdict(target, times)) for target in contest.targets]
-
-
-def limit(target: Target) -> str:
-    if target.at_most is None:
-        return f"at least {target.at_least:g}"
-    return f"at most {amount(target.at_most, target.unit)}"
-
-
-def verdict(target: Target, times: Times) -> tuple[str, bool | None]:
-    try:
-        return amount(target.measure(times), target.unit), target.reached(times)
-    except KeyError:
-        return "not measured", None
-
-
-def section(contest: Contest, result: dict) -> str:
-    """One contest: every entry of every case, then the targets."""
-    times = medians(contest, result)
+def section(result: dict) -> str:
+    """One benchmark: every implementation of every case."""
+    benchmark, times = BENCHMARKS[result["benchmark"]], medians(result)
     rows = []
     for case in result["cases"]:
-        for name, entry in case["entries"].items():
-            values = samples(contest, case, name)
+        for name, implementation in case["implementations"].items():
+            values = samples(result, case, name)
             if not values:
-                rows.append((case["label"], name, entry.get("failed", "not run"), "", "", ""))
+                failed = implementation.get("failed", "not run")
+                rows.append((case["label"], name, failed, "", "", ""))
                 continue
             own, reference = times[case["label"]][name], times[case["label"]].get("mlpcore")
-            share = amount(own / reference) if reference else ""
-            spread = f"{amount(min(values), contest.unit)} to {amount(max(values), contest.unit)}"
-            median_text = amount(own, contest.unit)
-            rows.append((case["label"], name, median_text, spread, share, setting(entry)))
+            ratio = amount(own / reference) if reference else ""
+            low, high = (amount(value, benchmark.unit) for value in (min(values), max(values)))
+            middle = amount(own, benchmark.unit)
+            rows.append(
+                (case["label"], name, middle, f"{low} to {high}", ratio, setting(implementation))
+            )
     header = (
         "case",
-        "contestant",
-        f"median, {contest.unit}",
-        "from, to",
+        "implementation",
+        f"median, {benchmark.unit}",
+        "range",
         "times mlpcore's",
         "setting",
     )
     if not any(row[0] for row in rows):
         header, rows = header[1:], [row[1:] for row in rows]
-    parts = [f"### {contest.title}", contest.about, table(header, rows)]
-    if contest.targets:
-        yes_no = {True: "yes", False: "**no**", None: ""}
-        goals = [(*row[:3], yes_no[row[3]]) for row in target_rows(contest, times)]
-        parts.append(table(("target", "needed", "measured", "reached"), goals))
+    parts = [f"### {benchmark.title}", benchmark.about, table(header, rows)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def lost(results: Results) -> str:
-    """Every target that was missed and every peer that was faster, with the reasons on file."""
-    reasons = dict(re.findall(r"^## (\S+)\n+(.*?)(?=^## |\Z)", notes(), re.M | re.S))
-    parts = []
-    for name, result in results.items():
-        contest, times = CONTESTS[name], medians(CONTESTS[name], result)
-        lines = [
-            f"- {text}: {needed}, measured {measured}."
-            for text, needed, measured, reached in target_rows(contest, times)
-            if reached is False
-        ]
-        for case, by_entry in times.items():
-            for peer in PEERS:
-                if peer in by_entry and by_entry[peer] < by_entry.get("mlpcore", 0):
-                    share = amount(by_entry["mlpcore"] / by_entry[peer])
-                    lines.append(f"- {case + ': ' if case else ''}{peer} is {share} times as fast.")
-        if lines:
-            parts += [f"**{contest.title}**", "\n".join(lines), reasons.get(name, "").strip()]
-    return "\n\n".join(part for part in parts if part) or "None."
+def ratios_to_peers(results: Results) -> list[tuple[str, str, str, float]]:
+    """Every comparison with a peer: benchmark, case, peer, and its time over that of mlpcore."""
+    return [
+        (name, case, peer, times[peer] / times["mlpcore"])
+        for name, result in results.items()
+        for case, times in medians(result).items()
+        for peer in PEERS
+        if peer in times and "mlpcore" in times
+    ]
 
 
-def notes() -> str:
-    path = HERE / "lost.md"
-    return path.read_text(encoding="utf-8") if path.exists() else ""
+def close_cases(results: Results) -> str:
+    """The comparisons in which a peer is faster than mlpcore, or about as fast."""
+    ratios = ratios_to_peers(results)
+    rows = []
+    for name, case, peer, ratio in ratios:
+        if ratio < CLOSE:
+            title = BENCHMARKS[name].title
+            rows.append((f"{title}: {case}" if case else title, peer, amount(ratio)))
+    found = (
+        f"{len(rows)} of {len(ratios)} comparisons, a peer takes less than {CLOSE} times as long "
+        "as mlpcore"
+    )
+    if not rows:
+        return f"In {found}."
+    return f"In {found}:\n\n{table(('case', 'peer', 'its time over that of mlpcore'), rows)}"
+
+
+def limits(results: Results) -> str:
+    """What limits mlpcore, by benchmark, as limits.md has it."""
+    text = (HERE / "limits.md").read_text(encoding="utf-8")
+    reasons = dict(re.findall(r"^## (\S+)\n+(.*?)(?=^## |\Z)", text, re.M | re.S))
+    return "\n\n".join(
+        f"### Limits: {BENCHMARKS[name].title}\n\n{reasons[name].strip()}"
+        for name in results
+        if name in reasons
+    )
 
 
 def machines(results: Results) -> str:
-    """The machine and the versions, once for all contests that share them."""
+    """The machine and the versions, once for all benchmarks that have them in common."""
     groups: dict[str, list[str]] = {}
     for name, result in results.items():
         facts = {**result["machine"], **result["versions"]}
@@ -184,26 +181,21 @@ def plain(value) -> str:
 def document(results: Results) -> str:
     method = (HERE / "README.md").read_text(encoding="utf-8")
     method = re.search(r"^## Method\n+(.*?)(?=^## )", method, re.M | re.S).group(1).strip()
-    reached = [
-        row[3]
-        for name, result in results.items()
-        for row in target_rows(CONTESTS[name], medians(CONTESTS[name], result))
-    ]
     parts = [
         "# Benchmarks",
-        "Made by `python -m benchmarks.report` from `benchmarks/results/*.json`; do not edit. "
-        f"Of {len(reached)} targets {reached.count(True)} were reached, "
-        f"{reached.count(False)} were missed, {reached.count(None)} not measured.",
+        "Made by `python -m benchmarks.report` from `benchmarks/results/*.json`; do not edit.",
         "![Times of the peers over that of mlpcore](images/benchmarks-ratios.png)",
         "![Times over sizes](images/benchmarks-sweeps.png)",
         "## Method",
         method,
         "## Machine",
         machines(results),
-        "## Contests",
-        *(section(CONTESTS[name], result).strip() for name, result in results.items()),
-        "## Cases lost",
-        lost(results),
+        "## Results",
+        *(section(result).strip() for result in results.values()),
+        "## Where other libraries are as fast",
+        close_cases(results),
+        "## What limits mlpcore",
+        limits(results),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -214,10 +206,10 @@ def headlines(results: Results) -> list[tuple[str, str, dict[str, float]]]:
     for name, label, text in HEADLINES:
         if name not in results:
             continue
-        times = medians(CONTESTS[name], results[name]).get(label, {})
+        times = medians(results[name]).get(label, {})
         if own := times.get("mlpcore"):
             ratios = {peer: times[peer] / own for peer in PEERS if peer in times}
-            unit = CONTESTS[name].unit
+            unit = BENCHMARKS[name].unit
             rows.append((text, amount(own, unit) + unit.removeprefix("s"), ratios))
     return rows
 
@@ -242,7 +234,7 @@ def replace_between_markers(text: str, new: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
-    parser.add_argument("--results", type=Path, default=HERE / "results")
+    parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--root", type=Path, default=HERE.parent, help="holds docs/ and README.md")
     parser.add_argument("--no-pictures", action="store_true")
     options = parser.parse_args()

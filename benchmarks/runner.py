@@ -1,4 +1,4 @@
-"""Run a contest: a process for each entry, in turns, equal outcomes required of all."""
+"""Run a benchmark: one process for each implementation, interleaved, with equal outcomes."""
 
 import json
 import subprocess
@@ -12,17 +12,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.contests import Case, Contest, Entry
+from benchmarks.definitions import Benchmark, Case, Implementation
 from benchmarks.tasks import Task
 
 # After some epochs float32 differs from the reference's float64 by rounding that has grown.
 COST_TOLERANCE = {"float64": 1e-9, "float32": 1e-4}  # relative
 ACCURACY_TOLERANCE = 2e-3  # one row in 500: at a tie, rounding decides
-PAUSE = 0.1  # seconds before each run, for the threads of the last one to go to sleep
+PAUSE = 0.1  # seconds before each run, so that the threads of the previous run have gone to sleep
 
 
 class Failed(Exception):
-    """A contestant did not finish, or did something else than the others."""
+    """An implementation did not finish, or did something else than the others."""
 
 
 class Missing(Failed):
@@ -30,13 +30,13 @@ class Missing(Failed):
 
 
 class Worker:
-    """One entry's process, ready when the constructor returns; idle but for run()."""
+    """One implementation's process, ready when the constructor returns; idle but for run()."""
 
-    def __init__(self, entry: Entry, case: Case, threads: int) -> None:
+    def __init__(self, implementation: Implementation, case: Case, threads: int) -> None:
         job = {
-            "module": entry.module,
+            "module": implementation.module,
             "task": asdict(case.task),
-            "setting": {**case.setting, **entry.setting},
+            "setting": {**case.setting, **implementation.setting},
             "threads": threads,
         }
         script = str(Path(__file__).with_name("worker.py"))
@@ -72,7 +72,7 @@ class Worker:
         try:
             print(file=self.process.stdin, flush=True)
         except BrokenPipeError:
-            pass  # the answer, or rather its absence, tells more
+            pass  # the answer, or rather its absence, says more
         return self.answer()
 
     def close(self) -> None:
@@ -100,75 +100,86 @@ def require_equal(outcome: dict | None, reference: dict | None, task: Task) -> N
 
 
 def run_case(
-    contest: Contest, case: Case, threads: int, settle: Callable[[], float | None] = lambda: None
+    benchmark: Benchmark,
+    case: Case,
+    threads: int,
+    settle: Callable[[], float | None] = lambda: None,
 ) -> dict:
-    """All entries in turn, a warm-up and then the rounds; every sample of every entry."""
-    record = {"label": case.label, "task": asdict(case.task), "reference": None, "entries": {}}
-    if contest.reference and len(contest.entries) > 1:
+    """All implementations, interleaved: a warm-up round, then those whose samples are kept."""
+    records = {}
+    record = {
+        "label": case.label,
+        "task": asdict(case.task),
+        "reference": None,
+        "implementations": records,
+    }
+    if benchmark.reference and len(benchmark.implementations) > 1:
         with Worker(
-            contest.reference, replace(case, setting={"threads": threads}), threads
+            benchmark.reference, replace(case, setting={"threads": threads}), threads
         ) as worker:
             record["reference"] = worker.run()["outcome"]
     with ExitStack() as stack:
         workers: dict[str, Worker] = {}
-        for turn in range(contest.rounds + 1):
-            for entry in contest.entries:
-                results = record["entries"].setdefault(entry.name, {"samples": [], "trips": []})
+        for number in range(benchmark.rounds + 1):
+            for implementation in benchmark.implementations:
+                name = implementation.name
+                results = records.setdefault(name, {"samples": [], "round_trips_ns": []})
                 if "failed" in results:
                     continue
                 try:
-                    if turn == 0 or contest.fresh:
-                        if turn > 0:
-                            workers[entry.name].close()
-                        workers[entry.name] = stack.enter_context(Worker(entry, case, threads))
-                    trip = settle()
-                    run = workers[entry.name].run()
+                    if number == 0 or benchmark.fresh:
+                        if number > 0:
+                            workers[name].close()
+                        workers[name] = stack.enter_context(Worker(implementation, case, threads))
+                    round_trip = settle()
+                    run = workers[name].run()
                     require_equal(run["outcome"], record["reference"], case.task)
                 except Failed as failure:
                     missing = isinstance(failure, Missing)
-                    results.update(samples=[], trips=[], failed=str(failure), missing=missing)
+                    results.update(
+                        samples=[], round_trips_ns=[], failed=str(failure), missing=missing
+                    )
                     continue
                 results.update(
-                    setting=run["setting"],
-                    trials=workers[entry.name].trials,
-                    outcome=run["outcome"],
+                    setting=run["setting"], trials=workers[name].trials, outcome=run["outcome"]
                 )
-                if turn > 0:
+                if number > 0:
                     results["samples"].append(run["value"])
-                    results["trips"].append(trip)  # nanoseconds
+                    results["round_trips_ns"].append(round_trip)
     return record
 
 
-def quick(contest: Contest) -> Contest:
+def quick(benchmark: Benchmark) -> Benchmark:
     """The same in less time: a case or two, two epochs, three rounds, PyTorch uncompiled."""
     return replace(
-        contest,
+        benchmark,
         cases=tuple(
             replace(case, task=replace(case.task, repeat=min(case.task.repeat, 2)))
-            for case in contest.cases
+            for case in benchmark.cases
             if case.quick
         ),
-        entries=tuple(
-            replace(entry, setting={**entry.quick, **entry.setting}) for entry in contest.entries
+        implementations=tuple(
+            replace(implementation, setting={**implementation.quick, **implementation.setting})
+            for implementation in benchmark.implementations
         ),
-        rounds=min(contest.rounds, 3),
+        rounds=min(benchmark.rounds, 3),
     )
 
 
-def run_contest(contest: Contest, neighbours: machine.Neighbours, say=print) -> dict:
+def run_benchmark(benchmark: Benchmark, neighbours: machine.Neighbours, say=print) -> dict:
     threads = len(neighbours.processors)
-    load = machine.load()  # before the first case: of others, or of the contest before
+    load = machine.load()  # before the first case: of others, or of the benchmark before
     cases = []
-    for case in contest.cases:
+    for case in benchmark.cases:
         if case.setting.get("threads", 1) <= threads:
-            say(f"{contest.name}: {case.label or contest.title}")
-            cases.append(run_case(contest, case, threads, neighbours.settle))
+            say(f"{benchmark.name}: {case.label or benchmark.title}")
+            cases.append(run_case(benchmark, case, threads, neighbours.settle))
     return {
-        "contest": contest.name,
+        "benchmark": benchmark.name,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine.describe(neighbours.processors),
         "versions": machine.versions(),
         "load before": load,
-        "rounds": contest.rounds,
+        "rounds": benchmark.rounds,
         "cases": cases,
     }

@@ -1,4 +1,4 @@
-"""The job of one contest: data, network, starting weights and batches, equal for everybody."""
+"""The task of one case: data, network, starting weights and batches, the same for all."""
 
 import gzip
 import os
@@ -17,11 +17,13 @@ class Task:
     """What is to be done; the defaults are the textbook's network on MNIST."""
 
     action: str = "fit"  # or "predict", "memory", "accuracy"
-    data: str = "mnist"  # or "made-up"; "digits" and "breast cancer" are scikit-learn's
+    data: str = "mnist"  # or "synthetic"; "digits" and "breast cancer" are scikit-learn's
     rows: int = 55_000
     valid: int = 5_000
-    columns: int = 784  # of made-up data
-    density: float = 1.0  # of made-up data: the share of entries that are not background
+    columns: int = 784  # of synthetic data
+    density: float = (
+        1.0  # of synthetic data: the fraction of entries that differ from the background
+    )
     dtype: str = "float32"  # or "float64"; "uint8" leaves the pixels as they are
     hidden: tuple[int, ...] = (100,)
     batch: int = 100  # rows in a minibatch, or in one call of predict
@@ -29,7 +31,7 @@ class Task:
     eta: float = 0.0005
     l2: float = 0.01
     seed: int = 1
-    solver: str = ""  # of scikit-learn's estimators; "" in all other contests
+    solver: str = ""  # of scikit-learn's estimators; "" for all others
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -65,8 +67,8 @@ def load(task: Task) -> Data:
     total = task.rows + task.valid
     if task.data == "mnist":
         X, y = mnist(total)
-    elif task.data == "made-up":
-        X, y = made_up(task, total)
+    elif task.data == "synthetic":
+        X, y = synthetic(task, total)
     else:
         X, y = small_table(task)
     if X.dtype == np.uint8 and task.dtype != "uint8":
@@ -97,8 +99,11 @@ def read_idx(folder: str, name: str, header: int) -> np.ndarray:
     return np.frombuffer(raw, np.uint8, offset=header)
 
 
-def made_up(task: Task, total: int) -> tuple[np.ndarray, np.ndarray]:
-    """Gaussian entries, `1 - density` of them background, with labels from a random matrix."""
+def synthetic(task: Task, total: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gaussian numbers, background in their place in all but a fraction `density` of the entries.
+
+    A random matrix gives the labels.
+    """
     rng = np.random.default_rng(task.seed)
     X = rng.standard_normal((total, task.columns), np.float32).astype(task.dtype, copy=False)
     if task.density < 1:

@@ -1,4 +1,4 @@
-"""One contestant in a process of its own: makes ready, then runs once for every line it is sent.
+"""One implementation in its own process: prepares, then runs once for every line that it is sent.
 
 Started as `python -P worker.py '{"module": ..., "task": ..., ...}'`; answers in lines of JSON.
 """
@@ -20,26 +20,26 @@ def import_benchmarks() -> None:
     sys.modules["benchmarks"] = package
 
 
-def measure(contestant, repeat: int) -> float:
+def measure(implementation, repeat: int) -> float:
     start = perf_counter()
-    value = contestant.run(repeat)
+    value = implementation.run(repeat)
     return perf_counter() - start if value is None else value
 
 
 def fastest(action, task, data, settings: list[dict]):
-    """Try each setting briefly; keep the contestant of the fastest, and what all of them took."""
+    """Try each setting briefly; return the fastest, prepared, and the times of all."""
     best, trials = None, []
     for setting in settings:
         try:
-            contestant = action(task, data, setting)
-            measure(contestant, 1)  # compiles
-            seconds = min(measure(contestant, 1) for _ in range(3))
+            implementation = action(task, data, setting)
+            measure(implementation, 1)  # compiles
+            seconds = min(measure(implementation, 1) for _ in range(3))
         except Exception as error:  # torch.compile, say, without a C++ compiler
             trials.append({**setting, "failed": f"{type(error).__name__}: {error}"[:200]})
             continue
         trials.append({**setting, "seconds": seconds})
         if best is None or seconds < best[0]:
-            best = seconds, contestant, setting
+            best = seconds, implementation, setting
     if best is None:
         raise RuntimeError(f"no setting works: {trials}")
     return *best[1:], trials
@@ -49,7 +49,7 @@ def main(job: dict, answer) -> None:
     from benchmarks.tasks import Task, load
 
     try:
-        module = importlib.import_module(f"benchmarks.contestants.{job['module']}")
+        module = importlib.import_module(f"benchmarks.implementations.{job['module']}")
     except ModuleNotFoundError as error:
         if error.name.startswith("benchmarks"):
             raise
@@ -63,13 +63,13 @@ def main(job: dict, answer) -> None:
             settings.append(fixed)
     action = module.ACTIONS[task.action]
     if len(settings) == 1:
-        contestant, setting, trials = action(task, data, settings[0]), settings[0], []
+        implementation, setting, trials = action(task, data, settings[0]), settings[0], []
     else:
-        contestant, setting, trials = fastest(action, task, data, settings)
+        implementation, setting, trials = fastest(action, task, data, settings)
     answer(trials=trials)
     for _ in sys.stdin:
-        value = measure(contestant, task.repeat)
-        answer(value=value / task.units, outcome=contestant.outcome(), setting=setting)
+        value = measure(implementation, task.repeat)
+        answer(value=value / task.units, outcome=implementation.outcome(), setting=setting)
 
 
 if __name__ == "__main__":

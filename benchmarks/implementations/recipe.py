@@ -1,7 +1,7 @@
 """The recipe of examples/one_second.py: from MNIST's files on disk to the textbook's accuracy.
 
-There is no reference network here. Everybody follows the recipe with random numbers of his own, and
-must pass the textbook's accuracy with every seed.
+There is no reference network here. Each implementation follows the recipe with its own random
+numbers, and must pass the textbook's accuracy with every seed.
 """
 
 import os
@@ -30,7 +30,7 @@ def settings(task: Task, threads: int) -> Iterable[dict]:
 
 
 class Accuracy:
-    """One run for each seed in turn, the reading of the files and the test included."""
+    """One run for each seed, the reading of the files and the test included."""
 
     def __init__(self, task: Task, data: Data, setting: dict) -> None:
         self.folder = os.environ["MLPCORE_DATA"]

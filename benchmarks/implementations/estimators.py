@@ -12,13 +12,13 @@ from collections.abc import Iterable
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks.contestants import textbook
-from benchmarks.contestants.textbook import BLAS
+from benchmarks.implementations import textbook
+from benchmarks.implementations.textbook import BLAS
 from benchmarks.tasks import Data, Task, accuracy
 
 
 def settings(task: Task, threads: int) -> Iterable[dict]:
-    # SciPy's share of L-BFGS is products of short vectors, on which BLAS's threads wait for each
+    # SciPy's part of L-BFGS is products of short vectors, on which BLAS's threads wait for each
     # other; the trial's single iteration does not show it.
     short = task.solver == "lbfgs" and task.rows < 10_000
     return [{"threads": 1}] if short else textbook.settings(task, threads)
@@ -51,7 +51,7 @@ class Fit:
     def outcome(self) -> dict[str, float]:
         found = {"train_acc": self.model.score(self.data.X, self.data.y)}
         # Rounding grows: after 1,500 steps of Adam in float32 scikit-learn on one thread differs
-        # from itself on two by 3e-3 of the loss, and after many iterations of L-BFGS anyone does.
+        # from itself on two by 3e-3 of the loss, and after many iterations of L-BFGS both do.
         if self.task.solver != "lbfgs" and self.task.dtype == "float64":
             found["cost"] = float(self.model.loss_)
         return found

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.contestants import textbook
+from benchmarks.implementations import textbook
 
 settings = textbook.settings
 

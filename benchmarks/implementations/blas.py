@@ -6,7 +6,7 @@ from time import perf_counter
 import numpy as np
 from scipy.linalg import blas
 
-from benchmarks.contestants.textbook import BLAS
+from benchmarks.implementations.textbook import BLAS
 from benchmarks.tasks import Data, Task
 
 SIZES = 1024, 2048, 3072  # square; the fastest counts

@@ -1,4 +1,4 @@
-"""mlpcore itself: one call of NeuralNetMLP.fit, with nothing tuned for the contest."""
+"""mlpcore itself: one call of NeuralNetMLP.fit, with nothing tuned for the benchmark."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""scikit-learn's MLPClassifier, without evaluation after each epoch: it has none to offer.
+"""scikit-learn's MLPClassifier, without evaluation after each epoch: it offers none.
 
 Trained on one-hot targets it has logistic outputs and the textbook's cost, but takes means where
 the textbook takes sums: a learning rate `batch` times larger makes every step the same.
@@ -10,8 +10,8 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from benchmarks.contestants import textbook
-from benchmarks.contestants.textbook import BLAS, cost, forward, predict, settings
+from benchmarks.implementations import textbook
+from benchmarks.implementations.textbook import BLAS, cost, forward, predict, settings
 from benchmarks.tasks import Data, Start, Task, accuracy, one_hot
 
 __all__ = ["ACTIONS", "settings"]

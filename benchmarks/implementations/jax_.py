@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.contestants import textbook
+from benchmarks.implementations import textbook
 from benchmarks.tasks import Data, Start, Task, accuracy, one_hot
 
 LARGEST_BLOCK = 2000  # rows evaluated at once
@@ -37,7 +37,7 @@ def cross_entropy(parameters, x, t):
 
 @partial(jax.jit, static_argnames=("eta", "l2"), donate_argnames="parameters")
 def epoch(parameters, data, T, batches, *, eta, l2):
-    """Train on every minibatch in turn, then evaluate."""
+    """Train on every minibatch, then evaluate."""
 
     def step(parameters, rows):
         gradient = jax.grad(cross_entropy, has_aux=True)

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from benchmarks.contestants import recipe
-from benchmarks.contestants.torch_ import settings
+from benchmarks.implementations import recipe
+from benchmarks.implementations.torch_ import settings
 from benchmarks.tasks import Data, Task, read_idx
 
 __all__ = ["ACTIONS", "settings"]

@@ -1,6 +1,6 @@
 """The textbook's network in NumPy: always float64, and two passes to evaluate, as in the book.
 
-Its outcome is the reference that everybody else must reach.
+Its outcome is the reference that all others must reach.
 """
 
 from collections.abc import Iterable
