@@ -314,8 +314,8 @@ class Run:
         last = self._plan.epochs
         if self.epoch > last:
             raise ValueError(
-                f"{file.path}: the number of epochs must be at least {self.epoch}, where the "
-                f"checkpoint stands; got {last}."
+                f"{file.path}: epochs must be at least {self.epoch}, where the checkpoint "
+                f"stands; got {last}."
             )
 
     def _restore(self, about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
