@@ -142,6 +142,18 @@ def test_interrupt_in_the_second_fit(monkeypatch, epoch):
     assert clf.best_validation_score_ == (-np.inf if epoch == 1 else other.best_validation_score_)
 
 
+def test_interrupt_before_the_first_score_of_all():
+    def scorer(model, rows, y):
+        raise KeyboardInterrupt
+
+    clf = MLPClassifier(**STOPPING, scoring=scorer)
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        clf.fit(A, FIRST > 0)
+    start = MLPClassifier(**STOPPING | {"learning_rate_init": 1e-300, "max_iter": 1, "alpha": 0})
+    assert np.array_equal(weights(clf), weights(start.fit(A, FIRST > 0)))
+    assert clf.validation_scores_ == []
+
+
 def test_a_model_without_progress_goes_on_in_scikit_learn():
     """Where no score of its next fit is better, scikit-learn ends with those it had kept."""
     clf = MLPClassifier(**STOPPING | {"max_iter": 3}).fit(A, FIRST > 0)

@@ -312,8 +312,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _check_missing(self, y: Any, name: str) -> None:
         if issparse(y):
             return
-        # NumPy makes text of a list of text and NaN.
-        labels = np.asarray(y, object if isinstance(y, (list, tuple)) else None)
+        try:
+            labels = np.asarray(y)
+        except ValueError:  # rows of several lengths, which scikit-learn tells of
+            return
+        if labels.dtype.kind == "U" and isinstance(y, (list, tuple)):
+            labels = np.asarray(y, object)  # or else a NaN among text has become text
         if labels.dtype.kind not in "OMm" or labels.ndim == 0:
             return
         for place, label in enumerate(labels.ravel()):

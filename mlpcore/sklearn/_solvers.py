@@ -211,6 +211,7 @@ def fit_stochastic(
     trainer.step_count, trainer.epoch_count = optimizer.t, optimizer.epochs
     order = train
     best = BestWeights(network) if model.early_stopping else None
+    interrupted = False
     try:
         with trainer, validation or contextlib.nullcontext():
             model.n_iter_ = 0
@@ -254,12 +255,13 @@ def fit_stochastic(
                         stacklevel=5,
                     )
     except KeyboardInterrupt:
+        interrupted = True
         warnings.warn("Training interrupted by user.", stacklevel=5)
     finally:
         skip_in_prediction(model, network, rows)
     if best is not None:
         best.restore()
-        if model.n_iter_ and model.best_validation_score_ == -np.inf:
+        if model.best_validation_score_ == -np.inf and not interrupted:
             raise _no_score(model)
 
 
