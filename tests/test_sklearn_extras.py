@@ -8,11 +8,10 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 import sklearn.neural_network as theirs
 from scipy.special import erf, expit, xlogy
 from sklearn.datasets import make_classification, make_multilabel_classification, make_regression
-from sklearn.metrics import log_loss, mean_absolute_error
+from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.class_weight import compute_sample_weight
 
 from mlpcore.sklearn import MLPClassifier, MLPRegressor
 from mlpcore.sklearn._solvers import cosine, one_cycle
@@ -387,7 +386,7 @@ def test_validation_loss_of_numbers(loss):
     assert reg.validation_loss_curve_[-1] == pytest.approx(expected)
 
 
-def test_early_stopping_on_a_validation_set_of_ones_own():
+def test_early_stopping_on_a_custom_validation_set():
     settings = {**FAST, "max_iter": 100, "early_stopping": True, "n_iter_no_change": 3, "tol": 0.01}
     clf = MLPClassifier(**settings).fit(X[:40], Y[:40], X_val=X[40:], y_val=Y[40:])
     assert 4 <= clf.n_iter_ < 100
@@ -397,40 +396,6 @@ def test_early_stopping_on_a_validation_set_of_ones_own():
     best = int(np.argmax(clf.validation_scores_)) + 1
     plain = MLPClassifier(**{**FAST, "max_iter": best}).fit(X[:40], Y[:40])
     assert np.array_equal(weights(plain), weights(clf))
-
-
-@pytest.mark.parametrize("scoring", ["neg_log_loss", "roc_auc_ovr", "balanced_accuracy"])
-@pytest.mark.parametrize("own", [False, True])
-def test_early_stopping_on_a_scorer(scoring, own):
-    from sklearn.metrics import get_scorer
-
-    settings = {**FAST, "max_iter": 40, "early_stopping": True, "scoring": scoring}
-    validation = {"X_val": X[40:], "y_val": Y[40:]} if own else {}
-    train = slice(0, 40) if own else slice(None)
-    clf = MLPClassifier(**settings).fit(X[train], Y[train], **validation)
-    if own:
-        rows = np.arange(40, N)
-    else:  # the draws: weights, then the split
-        rng = np.random.RandomState(0)
-        for shape in [(6, 5), 5, (5, 4), 4, (4, 3), 3]:
-            rng.uniform(-1, 1, shape)
-        rows = train_test_split(np.arange(N), test_size=0.1, random_state=rng)[1]
-    assert clf.best_validation_score_ == max(clf.validation_scores_)
-    assert get_scorer(scoring)(clf, X[rows], Y[rows]) == pytest.approx(clf.best_validation_score_)
-
-
-def test_scorer_gets_weights():
-    seen = []
-
-    def scorer(model, rows, y, sample_weight):
-        seen.append((rows.shape, y.tolist(), sample_weight.tolist()))
-        return -mean_absolute_error(y, model.predict(rows), sample_weight=sample_weight)
-
-    weight = np.linspace(1, 2, N)
-    MLPRegressor(**FAST, early_stopping=True, scoring=scorer).fit(
-        X, NUMBERS, weight, X_val=X[:9], y_val=NUMBERS[:9], sample_weight_val=weight[:9]
-    )
-    assert seen == [((9, 6), NUMBERS[:9].tolist(), weight[:9].tolist())] * 6
 
 
 @pytest.mark.parametrize(
@@ -475,34 +440,6 @@ def test_what_lbfgs_has_no_use_for(settings, validation, name):
     clf = MLPClassifier(**FAST | {"solver": "lbfgs"}, **settings)
     with pytest.raises(ValueError, match=f"^{name} is for the solvers sgd, adam, adamw; got"):
         clf.fit(X, Y, **validation)
-
-
-# Class weights.
-
-
-@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
-@pytest.mark.parametrize("class_weight", ["balanced", {0: 2.0, 2: 0.5}])
-def test_class_weights_are_sample_weights(class_weight, solver):
-    few = np.concatenate([np.flatnonzero(Y == 0)[:5], np.flatnonzero(Y > 0)])
-    settings = FAST | {"solver": solver}
-    own = np.linspace(1, 2, len(few))
-    a = MLPClassifier(**settings, class_weight=class_weight).fit(X[few], Y[few], own)
-    expected = own * compute_sample_weight(class_weight, Y[few])
-    b = MLPClassifier(**settings).fit(X[few], Y[few], expected)
-    assert np.array_equal(weights(a), weights(b))
-    c = MLPClassifier(**settings, class_weight=class_weight).fit(X[few], Y[few])
-    d = MLPClassifier(**settings).fit(X[few], Y[few], compute_sample_weight(class_weight, Y[few]))
-    assert np.array_equal(weights(c), weights(d))
-    assert not np.array_equal(weights(c), weights(MLPClassifier(**settings).fit(X[few], Y[few])))
-
-
-def test_class_weights_in_parts():
-    clf = MLPClassifier(**FAST, class_weight="balanced")
-    with pytest.raises(ValueError, match="not supported by partial_fit, which does not see all"):
-        clf.partial_fit(X, Y, classes=[0, 1, 2])
-    a = MLPClassifier(**FAST, class_weight={1: 3.0}).partial_fit(X, Y, classes=[0, 1, 2])
-    b = MLPClassifier(**FAST).partial_fit(X, Y, np.where(Y == 1, 3.0, 1), classes=[0, 1, 2])
-    assert np.array_equal(weights(a), weights(b))
 
 
 # Starting weights.

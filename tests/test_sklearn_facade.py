@@ -293,6 +293,19 @@ def test_conversion_both_ways(name, y, solver):
     np.testing.assert_allclose(other.coefs_[0], mine.coefs_[0], rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize(("cls", "y"), BOTH)
+def test_conversion_in_a_pipeline(cls, y):
+    """The last step is replaced, for tools that know scikit-learn's own classes only."""
+    pipe = make_pipeline(StandardScaler(), cls(**FAST)).fit(X, y)
+    methods = ["predict", *(["predict_proba"] if cls is MLPClassifier else [])]
+    expected = [getattr(pipe, method)(X) for method in methods]
+    name, model = pipe.steps[-1]
+    pipe.steps[-1] = (name, model.to_sklearn())
+    assert all(type(step).__module__.startswith("sklearn.") for _, step in pipe.steps)
+    for method, values in zip(methods, expected, strict=True):
+        np.testing.assert_allclose(getattr(pipe, method)(X), values, rtol=1e-6)
+
+
 def test_conversion_of_theirs():
     other = theirs.MLPClassifier(**FAST).fit(X, Y)
     mine = MLPClassifier.from_sklearn(other)

@@ -216,9 +216,9 @@ def test_a_shorter_last_minibatch_is_trained_on_or_left_out():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"sample_weight": np.ones(5)}, "weights of train must be 6 numbers"),
-        ({"sample_weight": -np.ones(6)}, "weights of train must be 6 numbers >= 0"),
-        ({"sample_weight": np.full(6, np.nan)}, "weights of train must be 6 numbers >= 0"),
+        ({"sample_weight": np.ones(5)}, "weights of train must be 6 finite numbers; got 5"),
+        ({"sample_weight": np.array([1, 1, 1, np.nan, 1, 1])}, "finite numbers; got nan for row 3"),
+        ({"sample_weight": np.array([1, -np.inf, 1, 1, 1, 1])}, "got -inf for row 1"),
         ({"targets": np.ones((6, 2))}, "train_targets must be 6 x 1 numbers as float64"),
         ({"targets": np.ones((6, 1), np.float32)}, "train_targets must be .*; got .* float32"),
         ({"targets": np.ones((12, 1))[::2]}, "adjacent in memory"),

@@ -76,6 +76,8 @@ cdef class TargetRows:
         Of each row the number of the output that shall be one while all others are zero; or the
         target of each output.
     weights : ndarray of float64, shape (n_rows,), or None
+        Some may be negative. A minibatch whose weights sum to 0 or less has no mean, and changes
+        nothing where means are taken.
     n_rows, n_outputs : int
     dtype : dtype of the network
     name : str
@@ -107,9 +109,16 @@ cdef class TargetRows:
             self.targets.labels = &labels[0]
         if weights is not None:
             row_weights = weights
-            if len(row_weights) != n_rows or not np.min(weights) >= 0:
+            if len(row_weights) != n_rows:
                 raise ValueError(
-                    f"the weights of {name} must be {n_rows} numbers >= 0; got {len(row_weights)}")
+                    f"the weights of {name} must be {n_rows} finite numbers; got {len(row_weights)}"
+                )
+            infinite = np.flatnonzero(~np.isfinite(weights))
+            if len(infinite):
+                raise ValueError(
+                    f"the weights of {name} must be {n_rows} finite numbers; got "
+                    f"{weights[infinite[0]]} for row {infinite[0]}"
+                )
             self.targets.weights = &row_weights[0]
         self._keep = (targets, weights)
 

@@ -8,7 +8,9 @@ It needs scikit-learn 1.6 or newer: ``pip install "mlpcore[sklearn]"``.
 
 - `_classifier`, `_regressor`: the two classes, and how they read y
 - `_parameters`, `_base`: what they share: parameters; `fit`, the network, prediction
+- `_table`, `_class_weight`: rows, targets and weights as training needs them; weights of classes
 - `_solvers`, `_lbfgs`: epochs, schedules, stopping and callbacks; L-BFGS
+- `_held_out`: validation rows, their score, and the best weights by it
 - `_convert`: to and from scikit-learn's own classes
 - `_threads`: how many threads are there for a fit
 """

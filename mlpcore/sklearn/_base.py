@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from mlpcore._validation import check_rows
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.sklearn._convert import from_sklearn, to_sklearn
-from mlpcore.sklearn._lbfgs import PackedObjective, fit_lbfgs
-from mlpcore.sklearn._parameters import Parameters
-from mlpcore.sklearn._solvers import STOCHASTIC, Optimizer, Table, Watch, fit_stochastic
+from mlpcore.sklearn._held_out import check_enough, check_pairs
+from mlpcore.sklearn._lbfgs import PackedObjective, check_lbfgs, fit_lbfgs
+from mlpcore.sklearn._parameters import Parameters, copy_start
+from mlpcore.sklearn._solvers import Optimizer, Watch, fit_stochastic
+from mlpcore.sklearn._table import Table, check_weight, readable, weighed
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -58,8 +59,6 @@ class BaseMLP(CallbackSupportMixin, Parameters):
     _random_state: np.random.RandomState
     _optimizer: Optimizer
     _no_improvement_count: int
-    _best_coefs: list[NDArray[Any]]
-    _best_intercepts: list[NDArray[Any]]
     _network: Network
     _built: tuple[Any, ...]
     _background: float | None = None  # what prediction skips
@@ -92,9 +91,11 @@ class BaseMLP(CallbackSupportMixin, Parameters):
         """The network's loss in the engine's words."""
         raise NotImplementedError
 
-    def _weigh(self, y: Any, sample_weight: Any, incremental: bool) -> Any:
-        """Sample weights after what the estimator does to them."""
-        return sample_weight
+    def _class_weights(
+        self, target: NDArray[Any], sample_weight: NDArray[Any] | None, incremental: bool
+    ) -> list[NDArray[np.float64]] | None:
+        """Weights of the classes in each column of such targets; None where all weigh the same."""
+        return None
 
     def _score_outputs(self, outputs: NDArray[Any], y: Any, sample_weight: Any) -> float:
         """The score for early stopping; NaN where there is none."""
@@ -120,14 +121,22 @@ class BaseMLP(CallbackSupportMixin, Parameters):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Class labels, or numbers in regression.
         sample_weight : array-like of shape (n_samples,), default=None
-            A weight for each row.
+            A weight for each row. Some may be negative, but their sum must be above 0, in what is
+            trained on and in what is held out.
         X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
-            A validation set of one's own. Its loss goes into `validation_loss_curve_`, and early
+            A custom validation set. Its loss goes into `validation_loss_curve_`, and early
             stopping goes by it instead of holding out rows of X. Not for ``solver="lbfgs"``.
 
         Returns
         -------
         self : estimator
+
+        Raises
+        ------
+        ValueError
+            If parameters or data are not what they must be, the weights of rows sum to 0 or less,
+            the score of early stopping was finite in no epoch, or weights of the network have
+            become infinite.
         """
         return self._fit(
             X, y, sample_weight, incremental=False, validation=(X_val, y_val, sample_weight_val)
@@ -145,11 +154,15 @@ class BaseMLP(CallbackSupportMixin, Parameters):
         hidden = self._hidden_units()
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         given = X, y, sample_weight
+        self._check_missing(y, "y")
         X, y = self._validate_input(X, y, incremental, reset=first)
-        table = self._table(X, y, sample_weight, incremental)
-        held_out = self._held_out(validation, X.dtype, incremental)
+        sample_weight = check_weight(sample_weight, X, "sample_weight")
+        target = self._encode(y)
+        class_weights = self._class_weights(target, sample_weight, incremental)
+        table = weighed(X, y, target, sample_weight, class_weights, "")
+        held_out = self._held_out(validation, X.dtype, class_weights)
         if self.solver == "lbfgs":
-            self._check_lbfgs(held_out)
+            check_lbfgs(self, held_out)
         self.n_outputs_ = self._units_of_target(table.target)
         self._random_state = check_random_state(self.random_state)
         if first:
@@ -164,8 +177,9 @@ class BaseMLP(CallbackSupportMixin, Parameters):
         if self.solver == "lbfgs":
             fit_lbfgs(self, network, table, watch)
         else:
-            self._start_curves(network, held_out is not None, first)
-            fit_stochastic(self, network, table, held_out, watch, incremental=incremental)
+            fit_stochastic(
+                self, network, table, held_out, watch, first=first, incremental=incremental
+            )
         # Not of the memory between the rows, which takes part in what overflows.
         if not all(np.isfinite(part).all() for part in network.coefs + network.intercepts):
             raise ValueError(
@@ -176,56 +190,33 @@ class BaseMLP(CallbackSupportMixin, Parameters):
             watch.close()
         return self
 
-    def _table(self, X: Any, y: Any, sample_weight: Any, incremental: bool) -> Table:
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X)
-        sample_weight = self._weigh(y, sample_weight, incremental)
-        if sample_weight is not None:
-            sample_weight = np.ascontiguousarray(sample_weight, np.float64)
-        return Table(readable(X), y, self._encode(y), sample_weight)
-
     def _held_out(
-        self, validation: tuple[Any, Any, Any], dtype: np.dtype[Any], incremental: bool
+        self,
+        validation: tuple[Any, Any, Any],
+        dtype: np.dtype[Any],
+        class_weights: list[NDArray[np.float64]] | None,
     ) -> Table | None:
-        X, y, sample_weight = validation
-        if X is None and y is None and sample_weight is None:
+        """The validation rows of the caller's, under the classes' weights in training."""
+        if not check_pairs(validation):
             return None
-        if X is None or y is None:
-            raise ValueError(
-                "X_val and y_val belong together, and sample_weight_val to both of them; got only "
-                + " and ".join(
-                    name
-                    for name, value in zip(
-                        ("X_val", "y_val", "sample_weight_val"), validation, strict=True
-                    )
-                    if value is not None
-                )
-                + "."
-            )
+        X, y, sample_weight = validation
+        self._check_missing(y, "y_val")
         X, y = self._validate_rows(X, y, dtype=dtype, reset=False)
         self._check_known(y, "y_val")
-        return self._table(X, y, sample_weight, incremental)
+        sample_weight = check_weight(sample_weight, X, "sample_weight_val")
+        held_out = weighed(X, y, self._encode(y), sample_weight, class_weights, "_val")
+        check_enough(held_out, self)
+        return held_out
 
     def _validate_rows(self, X: Any, y: Any, *, dtype: Any = FLOATS, reset: bool) -> Any:
         """Rows and targets that belong together, in NumPy's or SciPy's arrays."""
         raise NotImplementedError
 
+    def _check_missing(self, y: Any, name: str) -> None:
+        """Raise ValueError for targets that are missing, where scikit-learn has no words for it."""
+
     def _check_known(self, y: Any, name: str) -> None:
         """Raise ValueError for targets that are none of this model's."""
-
-    def _check_lbfgs(self, held_out: Table | None) -> None:
-        """Refuse what has no meaning where all rows make up one step."""
-        for name, on in (
-            ("X_val", held_out is not None),
-            ("dropout", np.any(self.dropout)),
-            ("clip_norm", self.clip_norm is not None),
-            ("max_norm", self.max_norm is not None),
-        ):
-            if on:
-                raise ValueError(
-                    f"{name} is for the solvers {', '.join(STOCHASTIC)}; got solver='lbfgs'. "
-                    "Leave it out, or choose another solver."
-                )
 
     # The network.
 
@@ -250,36 +241,8 @@ class BaseMLP(CallbackSupportMixin, Parameters):
         for name, parts in (("coefs_init", network.coefs), ("intercepts_init", network.intercepts)):
             starts = getattr(self, name)
             if starts is not None:
-                _copy_start(name, starts, parts)
+                copy_start(name, starts, parts)
         self._install(network)
-
-    def _start_curves(self, network: Network, own_validation: bool, first: bool) -> None:
-        """Begin what is recorded of each epoch, or what of it a warm start has not recorded yet."""
-
-        def missing(name: str) -> bool:
-            return first or getattr(self, name, None) is None
-
-        if missing("loss_curve_"):
-            self.loss_curve_ = []
-            self._no_improvement_count = 0
-        if not (own_validation or self.early_stopping):
-            self.validation_loss_curve_ = None
-        elif missing("validation_loss_curve_"):
-            self.validation_loss_curve_ = []
-        if not self.early_stopping:
-            if missing("best_loss_"):
-                self.best_loss_ = np.inf
-            self.validation_scores_ = None
-            self.best_validation_score_ = None
-        elif missing("validation_scores_"):
-            self.validation_scores_ = []
-            self.best_validation_score_ = -np.inf
-            self.best_loss_ = None
-            self._keep_best(network)
-
-    def _keep_best(self, network: Network) -> None:
-        self._best_coefs = [part.copy() for part in network.coefs]
-        self._best_intercepts = [part.copy() for part in network.intercepts]
 
     def _settings(self) -> tuple[Any, ...]:
         """What a network is built from besides its sizes."""
@@ -463,24 +426,3 @@ class BaseMLP(CallbackSupportMixin, Parameters):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def readable(X: Any) -> Any:
-    """Rows that scikit-learn has checked, as the engine reads them."""
-    # A sparse matrix is checked again: scikit-learn believes its indices.
-    return check_rows(X, "X", finite=False)
-
-
-def _copy_start(name: str, starts: Any, parts: list[NDArray[Any]]) -> None:
-    """Copy starting weights of the caller's own into a network."""
-    shapes = [part.shape for part in parts]
-    arrays = [np.asarray(start) for start in starts]
-    if [array.shape for array in arrays] != shapes:
-        raise ValueError(
-            f"{name} must hold an array for each layer, of shapes {shapes}; got "
-            f"{[array.shape for array in arrays]}."
-        )
-    for part, array in zip(parts, arrays, strict=True):
-        if not np.isfinite(array).all():
-            raise ValueError(f"{name} must be finite.")
-        part[:] = array

@@ -1,7 +1,8 @@
-"""MLPClassifier and MLPRegressor: their parameters, and how they read y."""
+"""MLPClassifier: its parameters, and how it reads y, weighs its classes and predicts them."""
 
 from __future__ import annotations
 
+import datetime
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,12 +12,12 @@ from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
 
 from mlpcore.sklearn._base import FLOATS, BaseMLP, fit_context
+from mlpcore.sklearn._class_weight import class_weights
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -79,7 +80,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         for labels of which several apply. "logistic" for three classes or more trains each output
         for its own class; probabilities are then the outputs divided by their sum.
     coefs_init, intercepts_init : list of ndarray or None, default=None
-        Starting weights and biases of one's own, in the shapes of `coefs_` and `intercepts_`.
+        Custom starting weights and biases, in the shapes of `coefs_` and `intercepts_`.
         What is None is drawn.
     dropout : float or sequence of float, default=0.0
         Share of units left out in each step of training: one for all hidden layers, or one for each
@@ -94,10 +95,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     max_norm : float or None, default=None
         Largest norm of the weights that lead into a unit.
     scoring : str, callable or None, default=None
-        What early stopping goes by, as in ``sklearn.model_selection``; None is the accuracy.
-    class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, which multiply `sample_weight`. They count in the loss and in the
-        score of early stopping.
+        What early stopping goes by, as in ``sklearn.model_selection``; None is the accuracy. Rows
+        of every class are then held out, in proportion. A callable takes (estimator, X, y), and
+        `sample_weight` by that name if it has it and `fit` was given weights of these rows; the
+        weights of the classes are not in it.
+    class_weight : dict, list of dict, "balanced" or None, default=None
+        Weights of the classes, which multiply `sample_weight`: a dict of labels, or where several
+        apply a list with a dict of 0 and 1 for each column of y, whose weights are multiplied.
+        "balanced" lets all classes weigh the same: the weight of all rows given to `fit`, divided
+        by the number of classes and by the weight of the class. Validation rows get the weights
+        that training rows of their class get. They count in the loss and in the accuracy that early
+        stopping goes by, but not in `scoring`.
     n_threads : int or None, default=None
         Threads at most. None is all cores, or fewer where ``OMP_NUM_THREADS`` says so or joblib
         runs several fits at once. Changes no bit of any result.
@@ -115,7 +123,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     validation_loss_curve_ : list of float or None
         Loss on the validation rows after each epoch, without penalties; None where there are none.
     validation_scores_, best_validation_score_ : list of float and float, or None
-        Of early stopping.
+        Scores that early stopping went by, in all fits of a warm start, and the best of the last
+        fit, whose weights are kept.
     n_iter_, t_ : int
         Epochs, and rows seen in them.
     n_features_in_, n_outputs_, n_layers_ : int
@@ -146,7 +155,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMLP._parameter_constraints,
         "out_activation": [StrOptions({"softmax", "logistic"}), None],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
 
     class_weight: Any
@@ -270,6 +279,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         self : MLPClassifier
         """
+        self._check_missing(y, "y")
         if _check_partial_fit_first_call(self, classes):
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
@@ -299,6 +309,26 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self._check_known(y, "y")
         return X, y
 
+    def _check_missing(self, y: Any, name: str) -> None:
+        if issparse(y):
+            return
+        try:
+            labels = np.asarray(y)
+        except ValueError:  # rows of several lengths, which scikit-learn tells of
+            return
+        if labels.dtype.kind == "U" and isinstance(y, (list, tuple)):
+            labels = np.asarray(y, object)  # or else a NaN among text has become text
+        if labels.dtype.kind not in "OMm" or labels.ndim == 0:
+            return
+        for place, label in enumerate(labels.ravel()):
+            # NaN and NaT differ from themselves; pandas' NA says neither yes nor no to it.
+            if label is None or type(label).__name__ == "NAType" or _differs_from_itself(label):
+                row = place // (labels.size // len(labels))
+                raise ValueError(
+                    f"{name} must hold a class for each row; got {label!r} in row {row}. Leave "
+                    "such rows out, or give them a class of their own."
+                )
+
     def _check_known(self, y: Any, name: str) -> None:
         classes = unique_labels(y)
         if len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
@@ -315,16 +345,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _units_of_target(self, target: NDArray[Any]) -> int:
         return len(self.classes_) if target.ndim == 1 else target.shape[1]
 
-    def _weigh(self, y: Any, sample_weight: Any, incremental: bool) -> Any:
+    def _class_weights(
+        self, target: NDArray[Any], sample_weight: NDArray[Any] | None, incremental: bool
+    ) -> list[NDArray[np.float64]] | None:
         if self.class_weight is None:
-            return sample_weight
+            return None
         if incremental and self.class_weight == "balanced":
             raise ValueError(
                 'class_weight="balanced" is not supported by partial_fit, which does not see all '
                 "rows. Give a dict, such as that of sklearn.utils.class_weight."
             )
-        weight = compute_sample_weight(self.class_weight, y)
-        return weight if sample_weight is None else weight * sample_weight
+        return class_weights(self.class_weight, target, self.classes_, sample_weight)
 
     def _default_out_activation(self) -> str:
         multiclass = self._label_binarizer.y_type_ == "multiclass"
@@ -367,3 +398,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _differs_from_itself(label: Any) -> bool:
+    return isinstance(label, (float, np.generic, datetime.datetime)) and bool(label != label)

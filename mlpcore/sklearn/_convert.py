@@ -78,6 +78,8 @@ def to_sklearn(model: BaseMLP) -> Any:
     if not hasattr(model, "coefs_"):
         return estimator
     _copy_learned(model, estimator)
+    # Where no score of a further fit is better, scikit-learn ends with what these two hold.
+    estimator._best_coefs, estimator._best_intercepts = estimator.coefs_, estimator.intercepts_
     if hasattr(model, "_optimizer"):
         estimator._optimizer = _their_optimizer(model._optimizer, model._current(), estimator)
     return estimator
@@ -124,9 +126,6 @@ def from_sklearn(cls: type[Model], estimator: Any) -> Model:
         return model
     _copy_learned(estimator, model)
     model.validation_loss_curve_ = None
-    if model.early_stopping and hasattr(estimator, "_best_coefs"):
-        model._best_coefs = [part.copy() for part in estimator._best_coefs]
-        model._best_intercepts = [part.copy() for part in estimator._best_intercepts]
     if hasattr(estimator, "_optimizer"):
         model._optimizer = _my_optimizer(estimator._optimizer, model)
     return model

@@ -13,10 +13,26 @@ from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.team import single_threaded_blas
 from mlpcore.engine.trainer import Objective
-from mlpcore.sklearn._solvers import Table, Watch, as_target, skip_in_prediction
+from mlpcore.sklearn._solvers import STOCHASTIC, Watch, skip_in_prediction
+from mlpcore.sklearn._table import Table, as_target
 
 if TYPE_CHECKING:
     from mlpcore.sklearn._base import BaseMLP
+
+
+def check_lbfgs(model: BaseMLP, held_out: Table | None) -> None:
+    """Refuse what has no meaning where all rows make up one step."""
+    for name, on in (
+        ("X_val", held_out is not None),
+        ("dropout", np.any(model.dropout)),
+        ("clip_norm", model.clip_norm is not None),
+        ("max_norm", model.max_norm is not None),
+    ):
+        if on:
+            raise ValueError(
+                f"{name} is for the solvers {', '.join(STOCHASTIC)}; got solver='lbfgs'. "
+                "Leave it out, or choose another solver."
+            )
 
 
 class PackedObjective:

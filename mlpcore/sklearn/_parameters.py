@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
@@ -155,3 +156,18 @@ class Parameters(BaseEstimator):
                 f" optimizers. {self.solver} is not stochastic."
             )
         return True
+
+
+def copy_start(name: str, starts: Any, parts: list[NDArray[Any]]) -> None:
+    """Copy the caller's starting weights into a network."""
+    shapes = [part.shape for part in parts]
+    arrays = [np.asarray(start) for start in starts]
+    if [array.shape for array in arrays] != shapes:
+        raise ValueError(
+            f"{name} must hold an array for each layer, of shapes {shapes}; got "
+            f"{[array.shape for array in arrays]}."
+        )
+    for part, array in zip(parts, arrays, strict=True):
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} must be finite.")
+        part[:] = array

@@ -1,4 +1,4 @@
-"""MLPClassifier and MLPRegressor: their parameters, and how they read y."""
+"""MLPRegressor: its parameters, and how it reads y and predicts numbers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         any other that `activation` has. The slope is taken into account. For "poisson" one with
         values above zero.
     scoring : str, callable or None, default=None
-        What early stopping goes by; None is the R2 score.
+        What early stopping goes by; None is the R2 score. See `MLPClassifier`.
     delta : float, default=1.0
         Of "huber": errors up to this count by half their square, larger ones linearly.
     quantile : float, default=0.5

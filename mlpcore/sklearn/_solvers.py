@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import math
 import warnings
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import check_scoring
-from sklearn.model_selection import train_test_split
 
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.trainer import Trainer
+from mlpcore.sklearn._held_out import BestWeights, Validation, split
+from mlpcore.sklearn._table import Table, as_target
 
 if TYPE_CHECKING:
     from mlpcore.sklearn._base import BaseMLP
@@ -29,26 +29,6 @@ PLANNED = ("cosine", "one_cycle")
 RISING = 0.3
 START_DIVISOR = 25.0
 END_DIVISOR = 1e4
-
-
-class Table(NamedTuple):
-    """Rows in the forms in which they are needed.
-
-    X : ndarray, or CSR matrix with sorted indices and no duplicates
-    y : as the caller has it, for scorers
-    target : intc (n_samples,), output units; or any numbers (n_samples, n_outputs)
-    weight : float64 (n_samples,) or None
-    """
-
-    X: Any
-    y: Any
-    target: NDArray[Any]
-    weight: NDArray[np.float64] | None
-
-    def take(self, rows: NDArray[np.intp]) -> Table:
-        """Some of the rows."""
-        weight = None if self.weight is None else self.weight[rows]
-        return Table(self.X[rows], self.y[rows], self.target[rows], weight)
 
 
 class Optimizer:
@@ -153,60 +133,6 @@ def one_cycle(step: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
     return np.where(step < peak, rising, falling)
 
 
-class Validation:
-    """The rows that are held out: their loss and score with the present weights.
-
-    A context manager, as the engine's Trainer.
-    """
-
-    def __init__(self, model: BaseMLP, network: Network, table: Table) -> None:
-        self.model, self.network, self.table = model, network, table
-        self.rows = Input(table.X, network.dtype)
-        self.total = table.X.shape[0] if table.weight is None else table.weight.sum()
-        # One that only evaluates; few rows are not worth the threads that training may have.
-        self.n_threads = model._threads(table.X, network)
-        self.trainer = Trainer(
-            network,
-            self.rows,
-            as_target(table.target, network),
-            sample_weight=table.weight,
-            n_threads=self.n_threads,
-        )
-        self.scorer = None
-        if model.scoring is not None:
-            # A shallow copy, which sees the weights as they are during training, and which has no
-            # feature names: these rows have lost theirs.
-            self.view = object.__new__(type(model))
-            self.view.__dict__.update(model.__dict__)
-            self.view.__dict__.pop("feature_names_in_", None)
-            self.scorer = check_scoring(self.view, model.scoring)
-
-    def __enter__(self) -> Validation:
-        self.trainer.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.trainer.__exit__(*error)
-
-    def loss(self) -> float:
-        """Mean loss, without penalties."""
-        return float(self.trainer.evaluate()[0] / self.total)
-
-    def score(self) -> float:
-        """What early stopping goes by; can be NaN."""
-        y, weight = self.table.y, self.table.weight
-        if self.scorer is None:
-            outputs = self.network.outputs(self.rows, self.n_threads)
-            return self.model._score_outputs(outputs, y, weight)
-        more = {} if weight is None else {"sample_weight": weight}
-        return float(self.scorer(self.view, self.table.X, y, **more))
-
-
-def as_target(target: NDArray[Any], network: Network) -> NDArray[Any]:
-    """Targets as the engine reads them."""
-    return target if target.ndim == 1 else np.ascontiguousarray(target, network.dtype)
-
-
 def skip_in_prediction(model: BaseMLP, network: Network, rows: Input) -> None:
     """Let prediction skip the zeros that are most of the rows.
 
@@ -223,9 +149,13 @@ def fit_stochastic(
     held_out: Table | None,
     watch: Watch | None,
     *,
+    first: bool,
     incremental: bool,
 ) -> None:
-    """Train by gradient descent on minibatches, for one epoch if `incremental`."""
+    """Train by gradient descent on minibatches, for one epoch if `incremental`.
+
+    `first` is whether the weights are new.
+    """
     if incremental and model.early_stopping:
         raise ValueError("partial_fit does not support early_stopping=True")
     if incremental and model.learning_rate in PLANNED:
@@ -233,23 +163,11 @@ def fit_stochastic(
             f"partial_fit does not support learning_rate={model.learning_rate!r}, which is planned "
             "for the whole of a fit. Use fit, or another learning_rate."
         )
+    _start_curves(model, held_out is not None, first)
     rng = model._random_state
     train = np.arange(table.X.shape[0])
     if model.early_stopping and held_out is None:
-        # Row numbers take the same draws as the rows, and the rows need no copy.
-        one_column = model.n_outputs_ == 1 and model._stratify
-        train, rest = train_test_split(
-            train,
-            random_state=rng,
-            test_size=model.validation_fraction,
-            stratify=table.target.astype(bool) if one_column else None,
-        )
-        if len(rest) < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' "
-                "or the size of your dataset."
-            )
-        held_out = table.take(rest)
+        train, held_out = split(model, table, rng)
     if not incremental or not hasattr(model, "_optimizer"):
         model._optimizer = Optimizer(model)
     optimizer = model._optimizer
@@ -292,6 +210,8 @@ def fit_stochastic(
     optimizer.state = trainer.state
     trainer.step_count, trainer.epoch_count = optimizer.t, optimizer.epochs
     order = train
+    best = BestWeights(network) if model.early_stopping else None
+    interrupted = False
     try:
         with trainer, validation or contextlib.nullcontext():
             model.n_iter_ = 0
@@ -313,7 +233,7 @@ def fit_stochastic(
                 model.loss_curve_.append(loss)
                 if model.verbose:
                     print(f"Iteration {model.n_iter_}, loss = {loss:.8f}")
-                _count_without_progress(model, network, validation)
+                _count_without_progress(model, validation, best)
                 optimizer.iteration_ends(model.t_)
                 asked_to_stop = watch is not None and watch.end(model)
                 if model._no_improvement_count > model.n_iter_no_change:
@@ -335,17 +255,14 @@ def fit_stochastic(
                         stacklevel=5,
                     )
     except KeyboardInterrupt:
+        interrupted = True
         warnings.warn("Training interrupted by user.", stacklevel=5)
     finally:
         skip_in_prediction(model, network, rows)
-    if model.early_stopping:
-        network.parameters[:] = 0  # what lies between the rows, too: it may be infinite by now
-        for mine, best in zip(
-            network.coefs + network.intercepts,
-            model._best_coefs + model._best_intercepts,
-            strict=True,
-        ):
-            mine[:] = best
+    if best is not None:
+        best.restore()
+        if model.best_validation_score_ == -np.inf and not interrupted:
+            raise _no_score(model)
 
 
 def _batch_size(model: BaseMLP, n_samples: int) -> int:
@@ -359,13 +276,42 @@ def _batch_size(model: BaseMLP, n_samples: int) -> int:
     return int(np.clip(model.batch_size, 1, n_samples))
 
 
+def _start_curves(model: BaseMLP, own_validation: bool, first: bool) -> None:
+    """Begin what is recorded of each epoch, or what of it a warm start has not recorded yet.
+
+    Scores are of the rows that one fit holds out: what was best in a fit before says nothing here.
+    """
+
+    def missing(name: str) -> bool:
+        return first or getattr(model, name, None) is None
+
+    if missing("loss_curve_"):
+        model.loss_curve_ = []
+        model._no_improvement_count = 0
+    if not (own_validation or model.early_stopping):
+        model.validation_loss_curve_ = None
+    elif missing("validation_loss_curve_"):
+        model.validation_loss_curve_ = []
+    if not model.early_stopping:
+        if missing("best_loss_"):
+            model.best_loss_ = np.inf
+        model.validation_scores_ = None
+        model.best_validation_score_ = None
+        return
+    if missing("validation_scores_"):
+        model.validation_scores_ = []
+    model.best_validation_score_ = -np.inf
+    model._no_improvement_count = 0
+    model.best_loss_ = None
+
+
 def _count_without_progress(
-    model: BaseMLP, network: Network, validation: Validation | None
+    model: BaseMLP, validation: Validation | None, best: BestWeights | None
 ) -> None:
     """Count the epochs without progress, and keep the best weights for early stopping."""
     if validation is not None:
         model.validation_loss_curve_.append(validation.loss())
-    if not model.early_stopping:
+    if best is None:
         if model.loss_curve_[-1] > model.best_loss_ - model.tol:
             model._no_improvement_count += 1
         else:
@@ -377,13 +323,33 @@ def _count_without_progress(
     model.validation_scores_.append(score)
     if model.verbose:
         print(f"Validation score: {score:f}")
-    if score < model.best_validation_score_ + model.tol:
-        model._no_improvement_count += 1
-    else:
+    # NaN and infinity compare with nothing: such a score is no progress, and never the best.
+    finite = math.isfinite(score)
+    if finite and score >= model.best_validation_score_ + model.tol:
         model._no_improvement_count = 0
-    if score > model.best_validation_score_:
+    else:
+        model._no_improvement_count += 1
+    if finite and score > model.best_validation_score_:
         model.best_validation_score_ = score
-        model._keep_best(network)
+        best.keep()
+
+
+def _no_score(model: BaseMLP) -> ValueError:
+    """The error where early stopping had nothing to go by."""
+    if model.scoring is None:
+        what = "the score"
+        advice = "Training diverges: lower learning_rate_init, or scale X and y."
+    else:
+        what = f"scoring={model.scoring!r}"
+        advice = (
+            "Many a score needs validation rows of every class and finite predictions: give other "
+            "X_val and y_val, another scoring, or a lower learning_rate_init."
+        )
+    return ValueError(
+        f"early_stopping=True needs a finite score to go by; {what} on the validation rows was "
+        f"finite in none of {model.n_iter_} epochs, and {model.validation_scores_[-1]} in the "
+        f"last. The weights are those that this fit began with. {advice}"
+    )
 
 
 class Watch:

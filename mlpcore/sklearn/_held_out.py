@@ -1,0 +1,186 @@
+"""The rows that are held out: which they are, their loss and score, and the best weights by it."""
+
+from __future__ import annotations
+
+import inspect
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import train_test_split
+
+from mlpcore.engine.inputs import Input
+from mlpcore.engine.network import Network
+from mlpcore.engine.trainer import Trainer
+from mlpcore.sklearn._table import Table, as_target, check_total
+
+if TYPE_CHECKING:
+    from mlpcore.sklearn._base import BaseMLP
+
+
+def check_pairs(validation: tuple[Any, Any, Any]) -> bool:
+    """Whether there are validation rows of the caller's; ValueError for half of what is needed."""
+    given = [value is not None for value in validation]
+    if any(given) and not (given[0] and given[1]):
+        names = [
+            name
+            for name, is_there in zip(("X_val", "y_val", "sample_weight_val"), given, strict=True)
+            if is_there
+        ]
+        raise ValueError(
+            "X_val and y_val belong together, and sample_weight_val to both of them; got only "
+            + " and ".join(names)
+            + "."
+        )
+    return any(given)
+
+
+def check_enough(held_out: Table | None, model: BaseMLP) -> None:
+    """Raise ValueError for validation rows of the caller's that early stopping cannot go by."""
+    if held_out is not None and model.early_stopping and held_out.X.shape[0] < 2:
+        raise ValueError(
+            f"X_val is too small for early_stopping=True: it must have two rows or more; got "
+            f"{held_out.X.shape[0]}. Give more rows, or leave X_val out to hold out rows of X."
+        )
+
+
+def split(
+    model: BaseMLP, table: Table, rng: np.random.RandomState
+) -> tuple[NDArray[np.intp], Table]:
+    """The numbers of the rows to train on, and the rows that are held out."""
+    stratify: NDArray[Any] | None = None
+    if model._stratify:
+        if model.n_outputs_ == 1:
+            stratify = table.target.astype(bool)
+        elif model.scoring is not None and table.target.ndim == 1:
+            stratify = table.target
+    every_class = model.scoring is not None and stratify is not None
+    try:
+        # Row numbers take the same draws as the rows, and the rows need no copy.
+        train, rest = train_test_split(
+            np.arange(table.X.shape[0]),
+            random_state=rng,
+            test_size=model.validation_fraction,
+            stratify=stratify,
+        )
+    except ValueError as error:
+        if every_class:
+            raise _not_every_class(model, str(error).rstrip(".")) from error
+        raise
+    if len(rest) < 2:
+        raise ValueError(
+            "The validation set is too small. Increase 'validation_fraction' "
+            "or the size of your dataset."
+        )
+    if every_class:
+        codes = table.target.ravel()
+        lost = np.setdiff1d(codes, codes[rest])
+        if len(lost):
+            label = model.classes_[int(lost[0])]
+            raise _not_every_class(
+                model, f"class {label!s} has {np.sum(codes == lost[0])} of {len(codes)} rows"
+            )
+    held_out = table.take(rest)
+    if table.weight is not None:
+        advice = "Leave out rows of no weight, change validation_fraction, or give X_val and y_val."
+        for rows, what in ((rest, "the rows that early stopping holds out"),
+                           (train, "the rows that are left to train on")):  # fmt: skip
+            check_total(table.weight[rows], table.weight_name, what, advice)
+    return train, held_out
+
+
+def _not_every_class(model: BaseMLP, reason: str) -> ValueError:
+    return ValueError(
+        f"early_stopping=True with scoring={model.scoring!r} holds out rows of every class, but "
+        f"validation_fraction={model.validation_fraction} does not allow it: {reason}. Raise "
+        "validation_fraction, leave rare classes out, or give X_val and y_val."
+    )
+
+
+class Validation:
+    """The rows that are held out: their loss and score with the present weights.
+
+    A context manager, as the engine's Trainer.
+    """
+
+    def __init__(self, model: BaseMLP, network: Network, table: Table) -> None:
+        self.model, self.network, self.table = model, network, table
+        self.rows = Input(table.X, network.dtype)
+        self.total = table.X.shape[0] if table.weight is None else table.weight.sum()
+        # One that only evaluates; few rows are not worth the threads that training may have.
+        self.n_threads = model._threads(table.X, network)
+        self.trainer = Trainer(
+            network,
+            self.rows,
+            as_target(table.target, network),
+            sample_weight=table.weight,
+            n_threads=self.n_threads,
+        )
+        self.scorer = None
+        if model.scoring is not None:
+            # A shallow copy, which sees the weights as they are during training, and which has no
+            # feature names: these rows have lost theirs.
+            self.view = object.__new__(type(model))
+            self.view.__dict__.update(model.__dict__)
+            self.view.__dict__.pop("feature_names_in_", None)
+            self.scorer = check_scoring(self.view, model.scoring)
+            weight = table.given_weight
+            passed = weight is not None and _takes_weights(self.scorer)
+            self.metadata = {"sample_weight": weight} if passed else {}
+
+    def __enter__(self) -> Validation:
+        self.trainer.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.trainer.__exit__(*error)
+
+    def loss(self) -> float:
+        """Mean loss, without penalties."""
+        return float(self.trainer.evaluate()[0] / self.total)
+
+    def score(self) -> float:
+        """What early stopping goes by; can be NaN."""
+        if self.scorer is None:
+            outputs = self.network.outputs(self.rows, self.n_threads)
+            return self.model._score_outputs(outputs, self.table.y, self.table.weight)
+        score = self.scorer(self.view, self.table.X, self.table.y, **self.metadata)
+        if isinstance(score, (np.ndarray, np.generic)) and score.size == 1:
+            score = score.item()
+        if not isinstance(score, Real):
+            raise TypeError(
+                f"scoring must return a number; got {score!r} from {self.model.scoring!r}."
+            )
+        return float(score)
+
+
+def _takes_weights(scorer: Any) -> bool:
+    """Whether a scorer, or the metric in one of scikit-learn's, has a `sample_weight`."""
+    try:
+        parameters = inspect.signature(getattr(scorer, "_score_func", scorer)).parameters
+    except (TypeError, ValueError):  # a compiled function that does not say
+        return False
+    return "sample_weight" in parameters or any(
+        parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()
+    )
+
+
+class BestWeights:
+    """The network's weights when they were last kept; at first those that a fit begins with."""
+
+    def __init__(self, network: Network) -> None:
+        self._parts = network.coefs + network.intercepts
+        self._parameters = network.parameters
+        self.keep()
+
+    def keep(self) -> None:
+        """Copy the present weights."""
+        self._kept = [part.copy() for part in self._parts]
+
+    def restore(self) -> None:
+        """Put the kept weights back."""
+        self._parameters[:] = 0  # what lies between the rows, too: it may be infinite by now
+        for mine, kept in zip(self._parts, self._kept, strict=True):
+            mine[:] = kept

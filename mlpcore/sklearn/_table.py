@@ -1,0 +1,100 @@
+"""Rows and targets in the forms in which training needs them, and what each row weighs."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import _check_sample_weight
+
+from mlpcore._validation import check_rows
+from mlpcore.engine.network import Network
+from mlpcore.sklearn._class_weight import row_weights
+
+
+class Table(NamedTuple):
+    """Rows in the forms in which they are needed.
+
+    X : ndarray, or CSR matrix with sorted indices and no duplicates
+    y : as the caller has it, for scorers
+    target : intc (n_samples,), output units; or any numbers (n_samples, n_outputs)
+    weight : float64 (n_samples,) or None, what each row's loss is multiplied by
+    given_weight : float64 (n_samples,) or None, the caller's part of it, for scorers
+    weight_name : what the caller calls the weights, for messages
+    """
+
+    X: Any
+    y: Any
+    target: NDArray[Any]
+    weight: NDArray[np.float64] | None
+    given_weight: NDArray[np.float64] | None = None
+    weight_name: str = "sample_weight"
+
+    def take(self, rows: NDArray[np.intp]) -> Table:
+        """Some of the rows."""
+        weight, given = (
+            None if part is None else part[rows] for part in (self.weight, self.given_weight)
+        )
+        return Table(self.X[rows], self.y[rows], self.target[rows], weight, given, self.weight_name)
+
+
+def check_total(weight: NDArray[Any] | None, name: str, rows: str, advice: str) -> None:
+    """Raise ValueError unless these weights have a sum that losses can be divided by."""
+    if weight is None:
+        return
+    with np.errstate(over="ignore"):
+        total = weight.sum()
+    if not 0 < total < np.inf:
+        raise ValueError(
+            f"{name} must sum to a finite number above 0 over {rows}; got {total:g}. {advice}"
+        )
+
+
+def check_weight(sample_weight: ArrayLike | None, X: Any, name: str) -> NDArray[Any] | None:
+    """Weights as the caller gave them, one finite number for each row, or ValueError."""
+    if sample_weight is None:
+        return None
+    try:
+        weight = np.ascontiguousarray(_check_sample_weight(sample_weight, X), np.float64)
+    except ValueError as error:
+        if name == "sample_weight":  # which scikit-learn's words name
+            raise
+        raise ValueError(f"{name}: {error}") from None
+    if not np.isfinite(weight).all():  # one number for all rows, which scikit-learn passes on
+        raise ValueError(f"{name} must hold finite numbers; got {sample_weight!r}.")
+    return weight
+
+
+def weighed(
+    X: Any,
+    y: Any,
+    target: NDArray[Any],
+    sample_weight: NDArray[np.float64] | None,
+    class_weights: list[NDArray[np.float64]] | None,
+    suffix: str,
+) -> Table:
+    """Rows with their weights: what the caller gave, times that of their class."""
+    weight, names = sample_weight, [f"sample_weight{suffix}"]
+    if class_weights is not None:
+        weight = row_weights(class_weights, target)
+        names = ["class_weight"]
+        if sample_weight is not None:
+            weight *= sample_weight
+            names.insert(0, f"sample_weight{suffix}")
+    name = " times ".join(names)
+    check_total(
+        weight, name, f"the rows of X{suffix}", "Give rows weights above 0, or none at all."
+    )
+    return Table(readable(X), y, target, weight, sample_weight, name)
+
+
+def readable(X: Any) -> Any:
+    """Rows that scikit-learn has checked, as the engine reads them."""
+    # A sparse matrix is checked again: scikit-learn trusts its indices.
+    return check_rows(X, "X", finite=False)
+
+
+def as_target(target: NDArray[Any], network: Network) -> NDArray[Any]:
+    """Targets as the engine reads them."""
+    return target if target.ndim == 1 else np.ascontiguousarray(target, network.dtype)
