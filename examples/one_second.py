@@ -88,7 +88,12 @@ def main():
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="runs, default: 1")
     parser.add_argument("--validate", action="store_true", help="hold out 5,000 training images")
     args = parser.parse_args()
-    folder = fetch_mnist()
+    if args.seeds < 1:
+        parser.error(f"--seeds must be at least 1; got {args.seeds}")
+    try:
+        folder = fetch_mnist()
+    except (ImportError, OSError) as error:
+        parser.error(f"MNIST is not available: {error}")
     seconds, scores = [], []
     for seed in range(1, args.seeds + 1):
         start = time.perf_counter()

@@ -4,6 +4,7 @@
     python examples/switch_from_sklearn.py --mnist    # MNIST, from the cache or MLPCORE_DATA
 
 The same program runs twice, with either import line, and what it takes is printed side by side.
+It needs scikit-learn: pip install "mlpcore[sklearn]".
 """
 
 import argparse
@@ -24,14 +25,19 @@ parser = argparse.ArgumentParser(description="scikit-learn's MLPClassifier and m
 parser.add_argument("--mnist", action="store_true", help="train on MNIST")
 parser.add_argument("--epochs", type=int, help="default: 60, or 5 for MNIST")
 args = parser.parse_args()
+epochs = (5 if args.mnist else 60) if args.epochs is None else args.epochs
+if epochs < 1:
+    parser.error(f"--epochs must be at least 1; got {epochs}")
 
 if args.mnist:
-    folder = fetch_mnist()
+    try:
+        folder = fetch_mnist()
+    except (ImportError, OSError) as error:
+        parser.error(f"MNIST is not available: {error}")
     (X_train, y_train), (X_test, y_test) = (load_mnist(folder, kind) for kind in ("train", "test"))
 else:
     X, y = load_digits()
     X_train, X_test, y_train, y_test = X[:1500], X[1500:], y[:1500], y[1500:]
-epochs = args.epochs or (5 if args.mnist else 60)
 
 
 def program(line):

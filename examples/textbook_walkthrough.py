@@ -8,6 +8,8 @@ All pictures are saved in one folder; look at each when its step is done.
 """
 
 import argparse
+import os
+import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -19,9 +21,18 @@ from mlpcore.plotting import plot_accuracy, plot_cost, plot_digits, plot_misclas
 
 parser = argparse.ArgumentParser(description="The textbook's chapter on MNIST, step by step.")
 parser.add_argument("--epochs", type=int, default=200, help="default: 200")
-parser.add_argument("--output", type=Path, default=Path("output"), help="default: output")
+parser.add_argument("--output", default="output", help="folder for the files, default: output")
 args = parser.parse_args()
-args.output.mkdir(parents=True, exist_ok=True)
+if args.epochs < 1:
+    parser.error(f"--epochs must be at least 1; got {args.epochs}")
+output = Path(os.path.expanduser(args.output))
+try:
+    output.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=output).close()  # Can it be written to?
+except OSError as error:
+    parser.error(
+        f"--output must be a folder that can be written to; got {output} ({error.strerror})"
+    )
 plt.switch_backend("agg")  # Draw into files; leave this line out to use plt.show() instead.
 
 # Step 1: load the data ---------------------------------------------------------------------------
@@ -39,7 +50,7 @@ plt.switch_backend("agg")  # Draw into files; leave this line out to use plt.sho
 try:
     folder = fetch_mnist()
 except (ImportError, OSError) as error:
-    print(f"0. MNIST cannot be had: {str(error).splitlines()[0]}")
+    print(f"0. MNIST is not available: {str(error).splitlines()[0]}")
     X, y = load_digits(dtype=np.float64)
     # Their order is not random: the last rows are by other hands than the first, and harder.
     # After a shuffle, the rows kept for the test are of the same kind as the others.
@@ -59,8 +70,8 @@ print(f"   {X_train.shape[1]} pixels each, from {X_train.min():g} to {X_train.ma
 # picture shows in how many ways people write a 7, and why no simple rule would tell it from a 1.
 
 classes, one_of_each = np.unique(y_train, return_index=True)
-plot_digits(X_train[one_of_each], y_train[one_of_each]).savefig(args.output / "one_of_each.png")
-plot_digits(X_train[y_train == 7], n=25).savefig(args.output / "sevens.png")
+plot_digits(X_train[one_of_each], y_train[one_of_each]).savefig(output / "one_of_each.png")
+plot_digits(X_train[y_train == 7], n=25).savefig(output / "sevens.png")
 print("2. Drawn: one_of_each.png, sevens.png")
 
 # Step 3: save the scaled data, and load it again -------------------------------------------------
@@ -69,7 +80,7 @@ print("2. Drawn: one_of_each.png, sevens.png")
 # names; compressed it is small here, since most pixels are background. load_npz reads arrays and
 # nothing else, so a file from a stranger can't run code as a pickle could.
 
-scaled = args.output / "mnist_scaled.npz"
+scaled = output / "mnist_scaled.npz"
 save_npz(scaled, X_train=X_train, y_train=y_train, X_test=X_test, y_test=y_test)
 arrays = load_npz(scaled)
 X_train, y_train = arrays["X_train"], arrays["y_train"]
@@ -124,7 +135,7 @@ print(f"5. Trained for {args.epochs} epochs")
 # The cost is what the steps make smaller. A curve that is still falling at its end asks for more
 # epochs; one that jumps up and down asks for a smaller eta.
 
-plot_cost(nn.eval_["cost"]).figure.savefig(args.output / "cost.png")
+plot_cost(nn.eval_["cost"]).figure.savefig(output / "cost.png")
 first, last = nn.eval_["cost"][0], nn.eval_["cost"][-1]
 print(f"6. Cost: {first:,.0f} after the first epoch, {last:,.0f} after the last")
 
@@ -135,7 +146,7 @@ print(f"6. Cost: {first:,.0f} after the first epoch, {last:,.0f} after the last"
 # stopping earlier, by more l2, or by more data.
 
 train_acc, valid_acc = nn.eval_["train_acc"], nn.eval_["valid_acc"]
-plot_accuracy(train_acc, valid_acc).figure.savefig(args.output / "accuracy.png")
+plot_accuracy(train_acc, valid_acc).figure.savefig(output / "accuracy.png")
 print(f"7. Training accuracy: {train_acc[-1]:.2%}")
 print(f"   Validation accuracy: {valid_acc[-1]:.2%}")
 
@@ -152,5 +163,5 @@ print(f"8. Test accuracy: {np.mean(y_pred == y_test):.2%}")
 # A percentage does not say what kind of mistakes they are. Some of these digits a person would get
 # wrong as well; at others one can guess which stroke misled the network.
 
-plot_misclassified(X_test, y_test, y_pred).savefig(args.output / "misclassified.png")
-print(f"9. Drawn: misclassified.png. All files are in {args.output}")
+plot_misclassified(X_test, y_test, y_pred).savefig(output / "misclassified.png")
+print(f"9. Drawn: misclassified.png. All files are in {output}")

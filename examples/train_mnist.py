@@ -1,8 +1,12 @@
 """Train the textbook's network on MNIST and save the model, its history and pictures of both.
 
-    python examples/train_mnist.py              # 30 epochs
-    python examples/train_mnist.py --textbook   # the textbook's 200 epochs, in float64
-    python examples/train_mnist.py --help       # everything else
+    python examples/train_mnist.py                  # the textbook's 200 epochs
+    python examples/train_mnist.py --epochs 30      # for a glance
+    python examples/train_mnist.py --dtype float64  # in the textbook's precision
+    python examples/train_mnist.py --help           # everything else
+
+Both precisions end at the textbook's accuracies on MNIST, 97.98 % of the validation images and
+97.54 % of the test images. float32 is faster; float64 has the textbook's costs to all digits, too.
 
 MNIST comes from ``--data DIR``. Without that option it is looked for in the folder that
 MLPCORE_DATA names, or else in a cache, and downloaded if it is not there. Without a network the
@@ -12,6 +16,7 @@ script says so and trains on the small handwritten digits that are part of mlpco
 import argparse
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -30,29 +35,40 @@ from mlpcore.plotting import (
 )
 
 
+def path(text):
+    """Read a path, also where the shell left a ~ in it, as after --output=~/digits."""
+    return Path(os.path.expanduser(text))
+
+
 def read_arguments():
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description="Train a network on MNIST; save the model, its history and pictures."
     )
     option = parser.add_argument
-    option("--data", type=Path, metavar="DIR", help="folder with the MNIST files")
-    option("--output", type=Path, metavar="DIR", default=Path("output"), help="default: output")
-    option("--epochs", type=int, metavar="N", help="default: 30")
+    option("--data", type=path, metavar="DIR", help="folder with the MNIST files")
+    option("--output", type=path, metavar="DIR", default="output", help="default: output")
+    option("--epochs", type=int, metavar="N", default=200, help="default: 200")
     option("--hidden", type=int, metavar="N", default=100, help="hidden units, default: 100")
     option("--batch", type=int, metavar="N", help="default: 100 for MNIST, 20 for the digits")
     option("--seed", type=int, metavar="N", default=1, help="default: 1")
-    option("--dtype", choices=["float32", "float64"], help="default: float32")
+    option("--dtype", choices=["float32", "float64"], default="float32", help="default: float32")
     option("--threads", type=int, metavar="N", help="default: one for each core")
-    option("--textbook", action="store_true", help="the textbook's run: 200 epochs in float64")
     args = parser.parse_args()
-    if args.epochs is None:
-        args.epochs = 200 if args.textbook else 30
     if args.epochs < 1:
         parser.error(f"--epochs must be at least 1; got {args.epochs}")
-    if args.dtype is None:
-        args.dtype = "float64" if args.textbook else "float32"
     return args
+
+
+def make_folder(folder):
+    """Make the folder for the output, and try now rather than after the training to write there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise OSError(
+            f"--output must be a folder that can be written to; got {folder} ({error.strerror})"
+        ) from error
 
 
 def find_mnist(folder):
@@ -64,7 +80,7 @@ def find_mnist(folder):
     try:
         return fetch_mnist()
     except (ImportError, OSError) as error:
-        print(f"MNIST cannot be had: {str(error).splitlines()[0]}")
+        print(f"MNIST is not available: {str(error).splitlines()[0]}")
         print("Training on the small digits that are part of mlpcore instead")
         return None
 
@@ -113,9 +129,9 @@ def save_pictures(folder, nn, X_train, y_train, X_test, y_test):
 
 def main():
     args = read_arguments()
-    args.output.mkdir(parents=True, exist_ok=True)
     folder = find_mnist(args.data)
     train, valid, test = load(folder, args.dtype)
+    make_folder(args.output)
     sizes = f"{len(train[0]):,} to train, {len(valid[0]):,} to validate, {len(test[0]):,} to test"
     print(f"Images: {sizes}, from {folder or 'mlpcore'}, as {args.dtype}")
 

@@ -1,9 +1,11 @@
-"""The progress of a fit: a bar where somebody watches, lines where somebody asked for them."""
+"""The progress of a fit: a bar where somebody watches, lines where the caller asks for them."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import sys
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 
@@ -17,6 +19,33 @@ def _watched() -> bool:
         return False
 
 
+def _one_of_many() -> bool:
+    """Whether joblib called this fit, as it does for cross_val_score and GridSearchCV.
+
+    joblib itself tells only in its workers: `joblib.parallel.get_active_backend` gives the same
+    inside and outside of a `Parallel` with one job, which is scikit-learn's default.
+    """
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__") != "joblib.parallel":
+        frame = frame.f_back
+    return frame is not None
+
+
+def _bar_class() -> Any:
+    """Return tqdm's bar for where this runs, or None without tqdm.
+
+    In a notebook, tqdm.auto draws with ipywidgets and warns if there are none.
+    """
+    try:
+        if "ipykernel" in sys.modules:
+            with contextlib.suppress(ImportError):
+                importlib.import_module("ipywidgets")
+                return importlib.import_module("tqdm.auto").tqdm
+        return importlib.import_module("tqdm").tqdm
+    except ImportError:
+        return None
+
+
 class Progress:
     """Shows each finished epoch on standard error.
 
@@ -24,7 +53,8 @@ class Progress:
     ----------
     mode : {"auto", True, False}
         "auto" shows a bar on a terminal or in a notebook, where tqdm is installed, and nothing
-        elsewhere. True shows the same bar, and a line for each epoch where there can be none.
+        elsewhere or if joblib runs the fit as one of several. True always shows the bar, and a
+        line for each epoch where there can be none.
     epochs : int
         How many there are in all.
     start : int, default=0
@@ -35,12 +65,11 @@ class Progress:
         self._epochs = epochs
         self._bar: Any = None
         self._lines = mode is True
-        if mode is not False and _watched():
-            try:
-                from tqdm.auto import tqdm
-            except ImportError:
-                return
-            self._bar = tqdm(total=epochs, initial=start, unit="epoch")
+        if mode is False or not _watched() or (mode == "auto" and _one_of_many()):
+            return
+        bar_class = _bar_class()
+        if bar_class is not None:
+            self._bar = bar_class(total=epochs, initial=start, unit="epoch")
             self._lines = False
 
     def __enter__(self) -> Progress:
@@ -63,8 +92,8 @@ class Progress:
         epoch : int
             From 1.
         figures : dict of float
-            What was computed of ``"cost"`` and of the shares of rows ``"train_acc"`` and
-            ``"valid_acc"``, 0 to 1.
+            Those that this epoch has of ``"cost"`` and the accuracies ``"train_acc"`` and
+            ``"valid_acc"``, which are fractions from 0 to 1.
         """
         texts = {
             name.removesuffix("_acc"): f"{figure:.2f}" if name == "cost" else f"{figure:.2%}"

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mlpcore._labels import check_same_kind
+
 if TYPE_CHECKING:
     from types import ModuleType
 
@@ -151,6 +153,8 @@ def plot_misclassified(
     ------
     ImportError
         If matplotlib is not installed.
+    TypeError
+        If one array of labels holds text and the other numbers, so that no label could be right.
     ValueError
         If the three arrays differ in length or are empty, or X does not fit `shape`.
     """
@@ -340,6 +344,8 @@ def plot_confusion(
     ------
     ImportError
         If matplotlib is not installed.
+    TypeError
+        If one array of labels holds text and the other numbers, so that no label could be right.
     ValueError
         If the two arrays differ in length or are empty, if a label is not in `labels` or is there
         twice, or if the labels cannot be sorted.
@@ -430,6 +436,7 @@ def _as_label_pair(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[list[Any], lis
         )
     if not true:
         raise ValueError("y_true and y_pred must hold at least one label; got none.")
+    check_same_kind(y_true, "y_true", y_pred, "y_pred")
     return true, predicted
 
 

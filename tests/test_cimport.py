@@ -59,7 +59,7 @@ from setuptools import Extension, setup
 setup(
     name="theirs",
     ext_modules=cythonize(
-        [Extension("theirs", ["theirs.pyx"], include_dirs=sys.argv.pop().split())],
+        [Extension("theirs", ["theirs.pyx"], include_dirs=[sys.argv.pop()])],
         include_path=[{parent!r}], language_level="3",
         compiler_directives={{"boundscheck": False}},
     ),

@@ -466,7 +466,10 @@ def test_figures_can_be_saved(tmp_path):
         (lambda p: p.plot_confusion([], []), "at least one label"),
         (lambda p: p.plot_confusion(DIGITS, GUESSES[1:]), "got 150 and 149 labels"),
         (lambda p: p.plot_confusion([[1]], [[1]]), "y_true must have one dimension"),
-        (lambda p: p.plot_confusion([1, 2], ["a", "b"]), "cannot be sorted.*Pass labels="),
+        (
+            lambda p: p.plot_confusion(np.array([1, "a"], dtype=object), [1, 1]),
+            "cannot be sorted.*Pass labels=",
+        ),
         (lambda p: p.plot_confusion([1, 2], [1, 3], labels=[1, 2]), "3 is not among"),
         (lambda p: p.plot_confusion([1], [1], labels=[1, 1]), "each class once"),
     ],
@@ -476,6 +479,28 @@ def test_bad_arrays_are_refused_before_a_figure_is_made(call, message):
     with pytest.raises(ValueError, match=message):
         call(plotting)
     assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("convert", [str, bytes, lambda label: np.datetime64(label, "D")])
+@pytest.mark.parametrize("as_objects", [False, True])
+def test_labels_that_are_never_equal_are_refused(convert, as_objects):
+    """fetch_openml, for one, gives the digits of MNIST as text."""
+    true = np.array([convert(int(digit)) for digit in DIGITS], dtype=object if as_objects else None)
+    for call in (
+        lambda y_true: plotting.plot_misclassified(IMAGES, y_true, DIGITS),
+        lambda y_true: plotting.plot_confusion(y_true, DIGITS),
+        lambda y_true: plotting.plot_confusion(y_true, DIGITS, labels=range(10)),
+    ):
+        with pytest.raises(TypeError, match=r"y_true holds \w+ \(.*y_pred holds numbers \(int64\)"):
+            call(true)
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("dtype", [float, np.int8, object, "bool"])
+def test_numbers_of_any_dtype_are_compared(dtype):
+    true = np.array([0, 1, 1])
+    fig = plotting.plot_misclassified(IMAGES[:3], true, np.array([0, 1, 0]).astype(dtype))
+    assert fig.get_suptitle() == "1 of 3 misclassified (33.33%)"
 
 
 # Matplotlib is optional ---------------------------------------------------------------------------

@@ -177,9 +177,11 @@ def test_progress_changes_no_result(capsys):
     assert fit(progress=True).eval_ == fit(progress=False).eval_
 
 
-def test_notebooks_get_a_bar(monkeypatch):
+@pytest.mark.parametrize("module", ["auto", "std"])
+def test_notebooks_get_a_bar(module, monkeypatch):
     """There, standard error is no terminal, but a kernel is running."""
     monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    monkeypatch.setitem(sys.modules, "ipywidgets", sys if module == "auto" else None)
     bars = []
 
     class Bar:
@@ -198,7 +200,7 @@ def test_notebooks_get_a_bar(monkeypatch):
 
     import tqdm.auto
 
-    monkeypatch.setattr(tqdm.auto, "tqdm", Bar)
+    monkeypatch.setattr(tqdm.auto if module == "auto" else tqdm, "tqdm", Bar)
     nn = fit(progress="auto")
     (bar,) = bars
     figures = {"cost": f"{nn.eval_['cost'][-1]:.2f}", "train": f"{nn.eval_['train_acc'][-1]:.2%}"}
@@ -207,3 +209,53 @@ def test_notebooks_get_a_bar(monkeypatch):
     fit(progress="auto", checkpoint="run.ckpt")
     fit(progress="auto", checkpoint="run.ckpt", epochs=5)
     assert bars[2].state[:3] == [5, "epoch", 5]
+
+
+@pytest.mark.parametrize("action", ["always", "error"])
+def test_notebooks_without_ipywidgets_get_a_bar_and_no_warning(action):
+    """tqdm.auto warns there, and once only, so that this needs another process.
+
+    It looks for a kernel in IPython's configuration or, in newer versions, for ipykernel.zmqshell.
+    """
+    kernel = f"""
+import sys, types, warnings
+warnings.simplefilter({action!r})
+shell = types.SimpleNamespace(config={{"IPKernelApp": {{}}}})
+sys.modules["ipykernel"] = types.ModuleType("ipykernel")
+sys.modules["ipykernel.zmqshell"] = types.ModuleType("ipykernel.zmqshell")
+sys.modules["IPython"] = types.ModuleType("IPython")
+sys.modules["IPython"].get_ipython = lambda: shell
+sys.modules["ipywidgets"] = None
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", kernel + JOB.format(mode="auto")],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == ""
+    assert "Warning" not in done.stderr
+    assert "3/3" in done.stderr.strip().split("\r")[-1]
+
+
+@pytest.mark.parametrize("n_jobs", [None, 1, 2])
+def test_one_of_many_fits_shows_a_bar_only_if_asked(n_jobs, monkeypatch):
+    """With n_jobs=None, scikit-learn fits each fold in the caller's process and thread."""
+    joblib = pytest.importorskip("joblib", reason="joblib is not installed")
+    selection = pytest.importorskip("sklearn.model_selection", reason="needs scikit-learn")
+    nn = NeuralNetMLP(5, epochs=2, minibatch_size=50, seed=1)
+    shown = {}
+    for mode in ("auto", True):
+        monkeypatch.setattr(sys, "stderr", Terminal())
+        with joblib.parallel_config("threading"):
+            selection.cross_val_score(nn.set_params(progress=mode), X, Y, cv=3, n_jobs=n_jobs)
+        shown[mode] = sys.stderr.getvalue()
+    assert shown["auto"] == ""
+    assert shown[True].count(" 0/2 ") == 3
+
+    # The fit after a search is one, and GridSearchCV makes it itself.
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    search = selection.GridSearchCV(
+        nn.set_params(progress="auto"), {"eta": [0.02, 0.01]}, cv=2, n_jobs=n_jobs
+    )
+    with joblib.parallel_config("threading"):
+        search.fit(X, Y)
+    assert sys.stderr.getvalue().count(" 0/2 ") == 1

@@ -55,8 +55,9 @@ class NeuralNetMLP(Fitted, Estimator):
     n_threads : int or None, default=None
         Threads at most; None is all cores that the process may use. Changes no bit of any result.
     progress : {"auto", True, False}, default="auto"
-        "auto" shows a bar on a terminal or in a notebook (with tqdm installed), nothing elsewhere.
-        True shows the bar, and one line an epoch where there can be none.
+        "auto" shows a bar on a terminal or in a notebook (with tqdm installed), nothing elsewhere
+        or when joblib runs the fit, as in `cross_val_score`. True shows the bar, and one line an
+        epoch where there can be none.
     input_path : {"auto", "dense", "sparse"}, default="auto"
         The way through the first layer: "sparse" skips the entries that equal the most frequent
         value, which is much faster where that is most of them (of MNIST's pixels 81 %). "auto"
