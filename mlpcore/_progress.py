@@ -8,6 +8,8 @@ import sys
 from types import FrameType, TracebackType
 from typing import Any
 
+_FORMATS = {"cost": ".2f", "train_acc": ".2%", "valid_acc": ".2%"}
+
 
 def _watched() -> bool:
     """Whether standard error is a terminal, or this is a notebook."""
@@ -84,26 +86,26 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def update(self, epoch: int, figures: dict[str, float]) -> None:
+    def update(self, epoch: int, metrics: dict[str, float]) -> None:
         """Show that an epoch is over.
 
         Parameters
         ----------
         epoch : int
             From 1.
-        figures : dict of float
-            Those that this epoch has of ``"cost"`` and the accuracies ``"train_acc"`` and
-            ``"valid_acc"``, which are fractions from 0 to 1.
+        metrics : dict of float
+            Those that this epoch has. Accuracies, whose names end in ``"_acc"``, are fractions
+            from 0 to 1.
         """
         texts = {
-            name.removesuffix("_acc"): f"{figure:.2f}" if name == "cost" else f"{figure:.2%}"
-            for name, figure in figures.items()
+            name.removesuffix("_acc"): f"{value:{_FORMATS.get(name, '.6g')}}"
+            for name, value in metrics.items()
         }
         if self._bar is not None:
             if texts:
                 self._bar.set_postfix(texts, refresh=False)
             self._bar.update()
         elif self._lines and sys.stderr is not None and not getattr(sys.stderr, "closed", False):
-            text = ", ".join(f"{name} {figure}" for name, figure in texts.items())
+            text = ", ".join(f"{name} {value}" for name, value in texts.items())
             line = f"epoch {epoch}/{self._epochs}" + (f": {text}" if text else "")
             print(line, file=sys.stderr, flush=True)

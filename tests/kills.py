@@ -11,11 +11,13 @@ import random
 import signal
 import sys
 import time
+import warnings
 
 import numpy as np
 
 from mlpcore import NeuralNetMLP, _checkpoint, _files, load_digits
 from mlpcore._checkpoint import read_checkpoint
+from mlpcore.sklearn import MLPClassifier, MLPRegressor, _solvers
 
 X, Y = load_digits()
 DATA = (X[:200], Y[:200], X[200:260], Y[200:260])
@@ -26,11 +28,37 @@ FAST = {"n_hidden": 9, "eta": 0.01, "l2": 0.01, "minibatch_size": 20, "seed": 1,
 # One with all that a run may have to keep beside the weights.
 RICH = {**FAST, "n_hidden": (9, 7), "activation": ("relu", "tanh"), "optimizer": "adam",
         "dropout": 0.2, "early_stopping": "cost", "patience": NEVER, "eval_every": 2}  # fmt: skip
-kind = FAST
+# The estimators of mlpcore.sklearn, with all that they may have to keep.
+ESTIMATOR = {"hidden_layer_sizes": (9, 7), "batch_size": 20, "dropout": 0.2, "random_state": 1,
+             "early_stopping": True, "n_iter_no_change": NEVER, "n_threads": 1}  # fmt: skip
+KINDS = [
+    (NeuralNetMLP, FAST),
+    (NeuralNetMLP, RICH),
+    (MLPClassifier, {**ESTIMATOR, "learning_rate_init": 0.003}),
+    (MLPRegressor, {**ESTIMATOR, "solver": "sgd", "learning_rate": "invscaling"}),
+]
+kind = 0
 
 
 def model(epochs, **keywords):
-    return NeuralNetMLP(**{"epochs": epochs, **kind, **keywords})
+    facade, settings = KINDS[kind]
+    length = "epochs" if facade is NeuralNetMLP else "max_iter"
+    return facade(**{length: epochs, **settings, **keywords})
+
+
+def fit(epochs, after_epoch=None, **keywords):
+    """Fit one of KINDS; `after_epoch` is called after each epoch."""
+    if kind < 2:
+        return model(epochs, callback=after_epoch).fit(*DATA, **keywords)
+    if after_epoch is not None:
+        _solvers.Progress.update = lambda self, *about: after_epoch(*about)
+    return model(epochs).fit(*DATA[:2], **keywords)
+
+
+def history(fitted):
+    if kind < 2:
+        return fitted.eval_
+    return [fitted.loss_curve_, fitted.validation_scores_, fitted.validation_loss_curve_]
 
 
 def die():
@@ -65,8 +93,9 @@ def outcome(kills):
     """Let the run end, and compare it with one that was never killed."""
     left_behind = sum("run.ckpt.tmp" in names for names in kills)
     epochs = standing() + 3
-    resumed = model(epochs).fit(*DATA, checkpoint="run.ckpt")
-    whole = model(epochs).fit(*DATA)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the estimators warn that max_iter ended them
+        resumed, whole = fit(epochs, checkpoint="run.ckpt"), fit(epochs)
     return {
         "kills": len(kills),
         "left behind": left_behind,
@@ -74,28 +103,28 @@ def outcome(kills):
         "weights": all(
             np.array_equal(a, b)
             for a, b in zip(
-                resumed.coefs_ + resumed.intercepts_, whole.coefs_ + whole.intercepts_, strict=True
+                [*resumed.coefs_, *resumed.intercepts_],
+                [*whole.coefs_, *whole.intercepts_],
+                strict=True,
             )
         ),
-        "history": resumed.eval_ == whole.eval_,
+        "history": history(resumed) == history(whole),
         "files": sorted(os.listdir()),
     }
 
 
-def at_random(count, rich):
+def at_random(count, which):
     """Kill children at moments that a seeded schedule chooses: after so many epochs, and then
     after some part of a few milliseconds, in which an epoch and several writes take place."""
     global kind
-    kind = RICH if rich else FAST
+    kind = which
     schedule = random.Random(1)
     kills, before = [], None
     while len(kills) < count:
         reading, writing = os.pipe()
 
         def train(writing=writing):
-            model(NEVER, callback=lambda *_: not os.write(writing, b".")).fit(
-                *DATA, checkpoint="run.ckpt"
-            )
+            fit(NEVER, lambda *_: not os.write(writing, b"."), checkpoint="run.ckpt")
 
         child = in_a_child(train)
         os.close(writing)

@@ -53,12 +53,16 @@ def kills(*arguments):
     [
         (["at_random", "80", "0"], 80),
         (["at_random", "80", "1"], 80),
+        (["at_random", "50", "2"], 50),
+        (["at_random", "50", "3"], 50),
         (["at_every_line"], 40),
         (["in_half_a_write"], 20),
     ],
     ids=[
         "at random moments",
         "at random moments, with more to keep",
+        "at random moments, MLPClassifier",
+        "at random moments, MLPRegressor",
         "at every line of a write",
         "within the bytes of a write",
     ],

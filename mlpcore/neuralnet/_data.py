@@ -12,7 +12,7 @@ from mlpcore._feature_names import check_names_match, feature_names
 from mlpcore._labels import check_labels, encode_labels, lookup_labels
 from mlpcore._validation import check_dtype, check_finite, check_rows, check_weights
 from mlpcore.engine.inputs import Input
-from mlpcore.training.weights import weigh_rows
+from mlpcore.training.class_weight import class_weights, row_weights
 
 AS_IT_IS = (1.0, 0.0)  # scale and offset
 
@@ -114,7 +114,11 @@ def prepare(
         )
     if sample_weight is not None:
         sample_weight = check_weights(sample_weight, "sample_weight", n_samples, "X_train")
-    weights = weigh_rows(model.class_weight, classes, labels, sample_weight)
+    weights = sample_weight
+    if model.class_weight is not None:
+        by_class = class_weights(model.class_weight, labels, classes, sample_weight)
+        weights = row_weights(by_class, labels) * (1 if sample_weight is None else sample_weight)
+        weights = check_weights(weights, "class_weight", n_samples, "X_train")
     if (X_valid is None) != (y_valid is None):
         raise ValueError("X_valid and y_valid belong together; got only one of them.")
     valid_rows = None

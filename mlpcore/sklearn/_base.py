@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -12,13 +13,19 @@ from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from mlpcore._signals import exit_on_sigterm
+from mlpcore._validation import check_start
+from mlpcore._version import __version__, warn_if_newer
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
+from mlpcore.sklearn._callbacks import CallbackBridge
 from mlpcore.sklearn._convert import from_sklearn, to_sklearn
 from mlpcore.sklearn._held_out import check_enough, check_pairs
 from mlpcore.sklearn._lbfgs import PackedObjective, check_lbfgs, fit_lbfgs
-from mlpcore.sklearn._parameters import Parameters, copy_start
-from mlpcore.sklearn._solvers import Optimizer, Watch, fit_stochastic
+from mlpcore.sklearn._optimizer import OptimizerState
+from mlpcore.sklearn._parameters import Parameters
+from mlpcore.sklearn._resume import Resume
+from mlpcore.sklearn._solvers import fit_stochastic
 from mlpcore.sklearn._table import Table, check_weight, readable, weighed
 
 try:
@@ -57,7 +64,7 @@ class BaseMLP(CallbackSupportMixin, Parameters):
     validation_scores_: Any
     best_validation_score_: Any
     _random_state: np.random.RandomState
-    _optimizer: Optimizer
+    _optimizer: OptimizerState
     _no_improvement_count: int
     _network: Network
     _built: tuple[Any, ...]
@@ -111,6 +118,8 @@ class BaseMLP(CallbackSupportMixin, Parameters):
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: ArrayLike | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int = 1,
     ) -> Self:
         """Learn from rows and targets.
 
@@ -126,6 +135,15 @@ class BaseMLP(CallbackSupportMixin, Parameters):
         X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
             A custom validation set. Its loss goes into `validation_loss_curve_`, and early
             stopping goes by it instead of holding out rows of X. Not for ``solver="lbfgs"``.
+        checkpoint : str or PathLike, default=None
+            A file that keeps the run: written before the first epoch and then after every
+            `checkpoint_every`, after the last, and when training is interrupted. Where it exists,
+            training goes on from it, and ends with the bits of a fit that was never interrupted.
+            With "lbfgs" it holds the last iterate, from which the method begins again: another way
+            to the same minimum. The one before stays under the same name with ``.previous`` at the
+            end.
+        checkpoint_every : int, default=1
+            Epochs, or iterations of L-BFGS, from one checkpoint to the next.
 
         Returns
         -------
@@ -134,13 +152,18 @@ class BaseMLP(CallbackSupportMixin, Parameters):
         Raises
         ------
         ValueError
-            If parameters or data are not what they must be, the weights of rows sum to 0 or less,
-            the score of early stopping was finite in no epoch, or weights of the network have
-            become infinite.
+            If parameters, data or the checkpoint are not what they must be, the weights of rows sum
+            to 0 or less, the score of early stopping was finite in no epoch, or weights of the
+            network have become infinite.
         """
-        return self._fit(
-            X, y, sample_weight, incremental=False, validation=(X_val, y_val, sample_weight_val)
-        )
+        validation = X_val, y_val, sample_weight_val
+        if checkpoint is None:
+            with exit_on_sigterm():
+                return self._fit(X, y, sample_weight, incremental=False, validation=validation)
+        with exit_on_sigterm(), Resume(checkpoint, checkpoint_every) as resume:
+            return self._fit(
+                X, y, sample_weight, incremental=False, validation=validation, resume=resume
+            )
 
     def _fit(
         self,
@@ -150,6 +173,7 @@ class BaseMLP(CallbackSupportMixin, Parameters):
         *,
         incremental: bool,
         validation: tuple[Any, Any, Any] = (None, None, None),
+        resume: Resume | None = None,
     ) -> Self:
         hidden = self._hidden_units()
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
@@ -165,20 +189,29 @@ class BaseMLP(CallbackSupportMixin, Parameters):
             check_lbfgs(self, held_out)
         self.n_outputs_ = self._units_of_target(table.target)
         self._random_state = check_random_state(self.random_state)
+        if resume is not None:
+            self._random_state = resume.random_state(self._random_state, type(self).__name__)
         if first:
             self._initialize((X.shape[1], *hidden, self.n_outputs_), X.dtype)
         network = self._trainable()
-        watch = None
+        bridge = None
         if not incremental and (
             hasattr(self, "_skl_callbacks") or hasattr(self, "_parent_callback_ctx")
         ):
             # SciPy's L-BFGS reports one iteration more than it makes.
-            watch = Watch(self, *given, tasks=self.max_iter + 1)
+            bridge = CallbackBridge(self, *given, tasks=self.max_iter + 1)
         if self.solver == "lbfgs":
-            fit_lbfgs(self, network, table, watch)
+            fit_lbfgs(self, network, table, bridge, resume)
         else:
             fit_stochastic(
-                self, network, table, held_out, watch, first=first, incremental=incremental
+                self,
+                network,
+                table,
+                held_out,
+                bridge,
+                resume,
+                first=first,
+                incremental=incremental,
             )
         # Not of the memory between the rows, which takes part in what overflows.
         if not all(np.isfinite(part).all() for part in network.coefs + network.intercepts):
@@ -186,8 +219,8 @@ class BaseMLP(CallbackSupportMixin, Parameters):
                 "Solver produced non-finite parameter weights. The input data may"
                 " contain large values and need to be preprocessed."
             )
-        if watch is not None:
-            watch.close()
+        if bridge is not None:
+            bridge.close()
         return self
 
     def _held_out(
@@ -241,7 +274,9 @@ class BaseMLP(CallbackSupportMixin, Parameters):
         for name, parts in (("coefs_init", network.coefs), ("intercepts_init", network.intercepts)):
             starts = getattr(self, name)
             if starts is not None:
-                copy_start(name, starts, parts)
+                arrays = check_start(starts, name, [part.shape for part in parts])
+                for part, array in zip(parts, arrays, strict=True):
+                    part[:] = array
         self._install(network)
 
     def _settings(self) -> tuple[Any, ...]:
@@ -417,10 +452,15 @@ class BaseMLP(CallbackSupportMixin, Parameters):
         return from_sklearn(cls, estimator)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
+        state = {**super().__getstate__(), "_mlpcore_version": __version__}
         # The weights are in coefs_ and intercepts_, and the network is made from them again.
         state.pop("_network", None)
         return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        warn_if_newer(state.pop("_mlpcore_version", None), f"this {type(self).__name__}")
+        super().__setstate__(state)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 from sklearn.utils.validation import validate_data
 
 from mlpcore.sklearn._base import FLOATS, BaseMLP, fit_context
-from mlpcore.sklearn._class_weight import class_weights
+from mlpcore.training.class_weight import class_weights
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import copy
 import inspect
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import sklearn.neural_network
 from sklearn.neural_network import _stochastic_optimizers as theirs
 
-from mlpcore.sklearn import _solvers
+from mlpcore.engine.network import Network
+from mlpcore.sklearn._optimizer import OptimizerState
+from mlpcore.training.schedules import PLANNED
 
-if TYPE_CHECKING:
-    from mlpcore.engine.network import Network
-    from mlpcore.sklearn._base import BaseMLP
-
-    Model = TypeVar("Model", bound=BaseMLP)
+Model = TypeVar("Model")
 
 _ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
 _LOSSES = ("log_loss", "squared_error", "poisson")
@@ -28,7 +26,7 @@ _LEARNED = (
 )  # fmt: skip
 
 
-def _corresponding(cls: type[BaseMLP]) -> Any:
+def _corresponding(cls: type[Any]) -> Any:
     """scikit-learn's class of the same kind."""
     for base in cls.__mro__:
         if base.__module__.startswith("mlpcore."):
@@ -49,7 +47,7 @@ def _copy_learned(source: Any, target: Any) -> None:
         setattr(target, name, [part.copy(order="C") for part in getattr(source, name)])
 
 
-def to_sklearn(model: BaseMLP) -> Any:
+def to_sklearn(model: Any) -> Any:
     """See the method of the same name."""
     kind = _corresponding(type(model))
     known = inspect.signature(kind.__init__).parameters
@@ -72,7 +70,7 @@ def to_sklearn(model: BaseMLP) -> Any:
     # These matter in training only.
     if model.solver == "adamw":
         parameters["solver"] = "adam"
-    if model.learning_rate in _solvers.PLANNED:
+    if model.learning_rate in PLANNED:
         parameters["learning_rate"] = "constant"
     estimator = kind(**parameters)
     if not hasattr(model, "coefs_"):
@@ -85,7 +83,7 @@ def to_sklearn(model: BaseMLP) -> Any:
     return estimator
 
 
-def _their_optimizer(mine: _solvers.Optimizer, network: Network, estimator: Any) -> Any:
+def _their_optimizer(mine: OptimizerState, network: Network, estimator: Any) -> Any:
     """scikit-learn's optimiser in the same state."""
     params = estimator.coefs_ + estimator.intercepts_
     if mine.rule in ("adam", "adamw"):
@@ -106,7 +104,7 @@ def _their_optimizer(mine: _solvers.Optimizer, network: Network, estimator: Any)
     return other
 
 
-def _vector(optimizer: _solvers.Optimizer, network: Network, i: int) -> list[Any]:
+def _vector(optimizer: OptimizerState, network: Network, i: int) -> list[Any]:
     """Views of one of an optimiser's vectors, in the order of scikit-learn's lists."""
     assert optimizer.state is not None
     coefs, intercepts = network.views(optimizer.state[i * network.size : (i + 1) * network.size])
@@ -121,18 +119,18 @@ def from_sklearn(cls: type[Model], estimator: Any) -> Model:
             f"{cls.__name__}.from_sklearn takes a sklearn.neural_network.{kind.__name__}; got "
             f"{type(estimator).__name__}."
         )
-    model = cls(**_parameters(estimator))
+    model: Any = cls(**_parameters(estimator))
     if not hasattr(estimator, "coefs_"):
         return model
     _copy_learned(estimator, model)
     model.validation_loss_curve_ = None
     if hasattr(estimator, "_optimizer"):
         model._optimizer = _my_optimizer(estimator._optimizer, model)
-    return model
+    return cast("Model", model)
 
 
-def _my_optimizer(other: Any, model: BaseMLP) -> _solvers.Optimizer:
-    mine = _solvers.Optimizer(model)
+def _my_optimizer(other: Any, model: Any) -> OptimizerState:
+    mine = OptimizerState(model)
     network = model._current()
     adam = isinstance(other, theirs.AdamOptimizer)
     if adam:

@@ -1,10 +1,10 @@
-"""The rows that are held out: which they are, their loss and score, and the best weights by it."""
+"""The rows that are held out: which they are, their loss and score."""
 
 from __future__ import annotations
 
 import inspect
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,6 @@ from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.trainer import Trainer
 from mlpcore.sklearn._table import Table, as_target, check_total
-
-if TYPE_CHECKING:
-    from mlpcore.sklearn._base import BaseMLP
 
 
 def check_pairs(validation: tuple[Any, Any, Any]) -> bool:
@@ -37,7 +34,7 @@ def check_pairs(validation: tuple[Any, Any, Any]) -> bool:
     return any(given)
 
 
-def check_enough(held_out: Table | None, model: BaseMLP) -> None:
+def check_enough(held_out: Table | None, model: Any) -> None:
     """Raise ValueError for validation rows of the caller's that early stopping cannot go by."""
     if held_out is not None and model.early_stopping and held_out.X.shape[0] < 2:
         raise ValueError(
@@ -46,9 +43,7 @@ def check_enough(held_out: Table | None, model: BaseMLP) -> None:
         )
 
 
-def split(
-    model: BaseMLP, table: Table, rng: np.random.RandomState
-) -> tuple[NDArray[np.intp], Table]:
+def split(model: Any, table: Table, rng: np.random.RandomState) -> tuple[NDArray[np.intp], Table]:
     """The numbers of the rows to train on, and the rows that are held out."""
     stratify: NDArray[Any] | None = None
     if model._stratify:
@@ -91,7 +86,7 @@ def split(
     return train, held_out
 
 
-def _not_every_class(model: BaseMLP, reason: str) -> ValueError:
+def _not_every_class(model: Any, reason: str) -> ValueError:
     return ValueError(
         f"early_stopping=True with scoring={model.scoring!r} holds out rows of every class, but "
         f"validation_fraction={model.validation_fraction} does not allow it: {reason}. Raise "
@@ -105,7 +100,7 @@ class Validation:
     A context manager, as the engine's Trainer.
     """
 
-    def __init__(self, model: BaseMLP, network: Network, table: Table) -> None:
+    def __init__(self, model: Any, network: Network, table: Table) -> None:
         self.model, self.network, self.table = model, network, table
         self.rows = Input(table.X, network.dtype)
         self.total = table.X.shape[0] if table.weight is None else table.weight.sum()
@@ -165,22 +160,3 @@ def _takes_weights(scorer: Any) -> bool:
     return "sample_weight" in parameters or any(
         parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()
     )
-
-
-class BestWeights:
-    """The network's weights when they were last kept; at first those that a fit begins with."""
-
-    def __init__(self, network: Network) -> None:
-        self._parts = network.coefs + network.intercepts
-        self._parameters = network.parameters
-        self.keep()
-
-    def keep(self) -> None:
-        """Copy the present weights."""
-        self._kept = [part.copy() for part in self._parts]
-
-    def restore(self) -> None:
-        """Put the kept weights back."""
-        self._parameters[:] = 0  # what lies between the rows, too: it may be infinite by now
-        for mine, kept in zip(self._parts, self._kept, strict=True):
-            mine[:] = kept

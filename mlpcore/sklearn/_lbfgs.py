@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
 from sklearn.utils.optimize import _check_optimize_result
 
+from mlpcore._progress import Progress
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.team import single_threaded_blas
 from mlpcore.engine.trainer import Objective
-from mlpcore.sklearn._solvers import STOCHASTIC, Watch, skip_in_prediction
+from mlpcore.sklearn._callbacks import CallbackBridge
+from mlpcore.sklearn._optimizer import STOCHASTIC
+from mlpcore.sklearn._resume import Resume
+from mlpcore.sklearn._solvers import prints, skip_in_prediction
 from mlpcore.sklearn._table import Table, as_target
 
-if TYPE_CHECKING:
-    from mlpcore.sklearn._base import BaseMLP
 
-
-def check_lbfgs(model: BaseMLP, held_out: Table | None) -> None:
+def check_lbfgs(model: Any, held_out: Table | None) -> None:
     """Refuse what has no meaning where all rows make up one step."""
     for name, on in (
         ("X_val", held_out is not None),
@@ -41,7 +42,7 @@ class PackedObjective:
     A context manager, as the engine's Objective.
     """
 
-    def __init__(self, model: BaseMLP, network: Network, table: Table) -> None:
+    def __init__(self, model: Any, network: Network, table: Table) -> None:
         self.network = network
         # SciPy works for a while between two evaluations.
         n_threads = model._threads(table.X, network, asleep=True)
@@ -83,42 +84,79 @@ class PackedObjective:
         return loss, np.concatenate([part.ravel() for part in coefs + intercepts])
 
 
-def fit_lbfgs(model: BaseMLP, network: Network, table: Table, watch: Watch | None) -> None:
-    """Train by SciPy's L-BFGS-B on all rows at once."""
+def fit_lbfgs(
+    model: Any,
+    network: Network,
+    table: Table,
+    bridge: CallbackBridge | None,
+    resume: Resume | None,
+) -> None:
+    """Train by SciPy's L-BFGS-B on all rows at once.
+
+    A checkpoint holds the last iterate and not what the method knows of the curvature: a fit that
+    goes on from it begins the method again there, and takes another way to the same minimum.
+    """
     network.background = None
     objective = PackedObjective(model, network, table)
-    iterations = 0
-    stopped = False
+    theta, before = objective.packed(), 0
+    if resume is not None:
+        known = resume.last_iterate(model, table, theta.size)
+        if known is not None:
+            before, theta = known
+            objective.load(theta)
+    iterations, stopped, kind = before, False, type(model).__name__
+    progress = Progress(model.verbose == "bar", model.max_iter, before)
 
     def after_iteration(intermediate_result: Any) -> None:
-        nonlocal iterations, stopped
+        nonlocal iterations, stopped, theta
+        # In this order: an interrupt in between leaves an iteration more than is counted.
+        theta = intermediate_result.x
         iterations += 1
-        if model.verbose:
+        progress.update(iterations, {"loss": intermediate_result.fun})
+        if prints(model):
             print(f"Iteration {iterations}, loss = {intermediate_result.fun:.8f}")
-        if watch is not None:
-            objective.load(intermediate_result.x)
-            stopped = watch.end(model)
+        if resume is not None and iterations % resume.every == 0:
+            resume.save_iterate(kind, iterations, theta)
+        if bridge is not None:
+            objective.load(theta)
+            stopped = bridge.end()
             if stopped:
                 raise StopIteration
-            watch.begin()
+            bridge.begin()
 
-    if watch is not None:
-        watch.begin()
-    # SciPy's share are products of short vectors, which BLAS's threads make many times slower where
-    # the cores are not idle.
-    with objective, single_threaded_blas():
-        result = scipy.optimize.minimize(
-            objective,
-            objective.packed(),
-            method="L-BFGS-B",
-            jac=True,
-            callback=after_iteration if model.verbose or watch is not None else None,
-            options={"maxfun": model.max_fun, "maxiter": model.max_iter, "gtol": model.tol},
-        )
+    if bridge is not None:
+        bridge.begin()
+    # SciPy multiplies short vectors, which BLAS's threads make many times slower where the cores
+    # are not idle.
+    try:
+        with objective, single_threaded_blas(), progress:
+            options = {
+                "maxfun": model.max_fun,
+                "maxiter": model.max_iter - before,
+                "gtol": model.tol,
+            }
+            result = scipy.optimize.minimize(
+                objective,
+                theta,
+                method="L-BFGS-B",
+                jac=True,
+                callback=after_iteration,
+                options=options,
+            )
+    except BaseException:
+        # The objective may have been evaluated on the way to the next iterate.
+        objective.load(theta)
+        model.n_iter_ = iterations
+        if resume is not None:
+            resume.save_iterate(kind, iterations, theta)
+        raise
     if stopped:
         model.n_iter_ = iterations
     else:
-        model.n_iter_ = int(_check_optimize_result("lbfgs", result, model.max_iter))
+        made = int(_check_optimize_result("lbfgs", result, model.max_iter - before))
+        model.n_iter_ = before + made
     model.loss_ = float(result.fun)
     objective.load(result.x)
     skip_in_prediction(model, network, objective.rows)
+    if resume is not None:
+        resume.save_iterate(kind, model.n_iter_, result.x)

@@ -7,14 +7,14 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from mlpcore.engine.activations import ACTIVATIONS
 from mlpcore.engine.network import Network
-from mlpcore.sklearn._solvers import PLANNED, STOCHASTIC
+from mlpcore.sklearn._optimizer import STOCHASTIC
 from mlpcore.sklearn._threads import default_threads, worthwhile
+from mlpcore.training.schedules import SCHEDULES
 
 
 class Parameters(BaseEstimator):
@@ -26,14 +26,14 @@ class Parameters(BaseEstimator):
         "solver": [StrOptions({"lbfgs", *STOCHASTIC})],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive", *PLANNED})],
+        "learning_rate": [StrOptions(set(SCHEDULES))],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "shuffle": ["boolean"],
         "random_state": ["random_state"],
         "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
+        "verbose": ["verbose", StrOptions({"bar"})],
         "warm_start": ["boolean"],
         "momentum": [Interval(Real, 0, 1, closed="both")],
         "nesterovs_momentum": ["boolean"],
@@ -156,18 +156,3 @@ class Parameters(BaseEstimator):
                 f" optimizers. {self.solver} is not stochastic."
             )
         return True
-
-
-def copy_start(name: str, starts: Any, parts: list[NDArray[Any]]) -> None:
-    """Copy the caller's starting weights into a network."""
-    shapes = [part.shape for part in parts]
-    arrays = [np.asarray(start) for start in starts]
-    if [array.shape for array in arrays] != shapes:
-        raise ValueError(
-            f"{name} must hold an array for each layer, of shapes {shapes}; got "
-            f"{[array.shape for array in arrays]}."
-        )
-    for part, array in zip(parts, arrays, strict=True):
-        if not np.isfinite(array).all():
-            raise ValueError(f"{name} must be finite.")
-        part[:] = array

@@ -1,153 +1,47 @@
-"""The stochastic solvers: epochs of the engine's steps, schedules and stopping; callbacks."""
+"""The stochastic solvers: a fit as a run of the training loop, with scikit-learn's conventions."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 import warnings
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from mlpcore._progress import Progress
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.trainer import Trainer
-from mlpcore.sklearn._held_out import BestWeights, Validation, split
+from mlpcore.sklearn._callbacks import CallbackBridge
+from mlpcore.sklearn._held_out import Validation, split
+from mlpcore.sklearn._optimizer import OptimizerState
+from mlpcore.sklearn._resume import Resume
 from mlpcore.sklearn._table import Table, as_target
+from mlpcore.training.run import History, Plan, Run
+from mlpcore.training.schedules import PLANNED
+from mlpcore.training.stopping import Best, Stopping
 
-if TYPE_CHECKING:
-    from mlpcore.sklearn._base import BaseMLP
-
-STOCHASTIC = ("sgd", "adam", "adamw")
-# Schedules that are laid out from the first step to the last, for every stochastic solver.
-PLANNED = ("cosine", "one_cycle")
-
-# Of the one-cycle schedule: the share of steps in which the rate rises, how much smaller it is at
-# the start, and how much smaller again at the end. The settings that PyTorch has for defaults.
-RISING = 0.3
-START_DIVISOR = 25.0
-END_DIVISOR = 1e4
+Optimizer = OptimizerState  # the name in pickles of version 0.1
 
 
-class Optimizer:
-    """What a stochastic solver keeps from one epoch to the next, under scikit-learn's names.
-
-    Like scikit-learn's it keeps the settings that it was made with.
-
-    Attributes
-    ----------
-    rule : str
-        The engine's name for the update.
-    state : ndarray or None
-        The engine's vectors, such as velocities; None before the first epoch.
-    t : int
-        Minibatches so far.
-    epochs : int
-        Epochs so far.
-    """
-
-    def __init__(self, model: BaseMLP) -> None:
-        self.learning_rate_init = float(model.learning_rate_init)
-        self.lr_schedule = model.learning_rate
-        self.power_t = model.power_t
-        self.momentum = model.momentum
-        self.nesterov = model.nesterovs_momentum
-        self.beta_1, self.beta_2 = model.beta_1, model.beta_2
-        self.epsilon = model.epsilon
-        self.weight_decay = model.weight_decay
-        if model.solver != "sgd":
-            self.rule = model.solver
-        elif self.momentum == 0:
-            self.rule = "sgd"
-        else:
-            self.rule = "nesterov" if self.nesterov else "momentum"
-        # scikit-learn's schedules are for SGD only.
-        if model.solver != "sgd" and self.lr_schedule not in PLANNED:
-            self.lr_schedule = "constant"
-        self.step_size = self.learning_rate_init
-        self.state: NDArray[Any] | None = None
-        self.t = 0
-        self.epochs = 0
-
-    @property
-    def learning_rate(self) -> float:
-        """The present learning rate; that of Adam includes the correction of its bias."""
-        if self.rule not in ("adam", "adamw") or self.t == 0:
-            return self.step_size
-        correction = math.sqrt(1 - self.beta_2**self.t) / (1 - self.beta_1**self.t)
-        return self.step_size * correction
-
-    def rates(self, batches: int, epochs: int) -> NDArray[np.float64] | None:
-        """Learning rates for each minibatch of the next epoch; None where they are all the same."""
-        if self.lr_schedule not in PLANNED:
-            return None
-        step = self.epochs * batches + np.arange(batches, dtype=np.float64)
-        plan = one_cycle if self.lr_schedule == "one_cycle" else cosine
-        return self.learning_rate_init * plan(step, batches * epochs)
-
-    def iteration_ends(self, time_step: int) -> None:
-        """Set the learning rate for the epoch that follows `time_step` rows."""
-        if self.lr_schedule == "invscaling":
-            self.step_size = self.learning_rate_init / (time_step + 1) ** self.power_t
-
-    def trigger_stopping(self, message: str, verbose: bool | int) -> bool:
-        """Whether to stop where there is no progress, or to go on with a lower rate."""
-        stop = self.lr_schedule != "adaptive" or self.step_size <= 1e-6
-        if stop:
-            small = " Learning rate too small." if self.lr_schedule == "adaptive" else ""
-            message += f"{small} Stopping."
-        else:
-            self.step_size /= 5.0
-            message += f" Setting learning rate to {self.step_size:f}"
-        if verbose:
-            print(message)
-        return stop
-
-
-def cosine(step: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
-    """Half a cosine from 1 down towards 0 [1]_.
-
-    References
-    ----------
-    .. [1] Loshchilov & Hutter, "SGDR: stochastic gradient descent with warm restarts", 2017.
-    """
-    return 0.5 * (1 + np.cos(np.pi * step / steps))
-
-
-def one_cycle(step: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
-    """Half a cosine up to 1, then half a cosine down to next to nothing [1]_.
-
-    References
-    ----------
-    .. [1] Smith & Topin, "Super-convergence", 2018; the cosines and where they begin and end are
-       those of PyTorch's OneCycleLR.
-    """
-    peak = max(RISING * steps - 1, 0.0)
-    low, end = 1 / START_DIVISOR, 1 / START_DIVISOR / END_DIVISOR
-    up = step / max(peak, 1.0)
-    down = (step - peak) / max(steps - 1 - peak, 1.0)
-    rising = low + (1 - low) * 0.5 * (1 - np.cos(np.pi * up))
-    falling = end + (1 - end) * 0.5 * (1 + np.cos(np.pi * down))
-    return np.where(step < peak, rising, falling)
-
-
-def skip_in_prediction(model: BaseMLP, network: Network, rows: Input) -> None:
+def skip_in_prediction(model: Any, network: Network, rows: Input) -> None:
     """Let prediction skip the zeros that are most of the rows.
 
-    Not another background: what the network would keep of its share misses what the caller writes
-    to `coefs_`.
+    Not another background: the background term that the network would keep misses what the caller
+    writes to `coefs_`.
     """
     model._background = network.background = 0.0 if rows.background == 0 else None
 
 
 def fit_stochastic(
-    model: BaseMLP,
+    model: Any,
     network: Network,
     table: Table,
     held_out: Table | None,
-    watch: Watch | None,
+    bridge: CallbackBridge | None,
+    resume: Resume | None,
     *,
     first: bool,
     incremental: bool,
@@ -156,6 +50,46 @@ def fit_stochastic(
 
     `first` is whether the weights are new.
     """
+    _check_incremental(model, incremental)
+    _start_curves(model, held_out is not None, first)
+    rng = model._random_state
+    train = np.arange(table.X.shape[0])
+    own_validation = held_out
+    if model.early_stopping and held_out is None:
+        train, held_out = split(model, table, rng)
+    if not incremental or not hasattr(model, "_optimizer"):
+        model._optimizer = OptimizerState(model)
+    # Counting what could be skipped pays over many epochs.
+    path = "dense" if incremental else "auto"
+    rows = Input(table.X, network.dtype, path=path, n_threads=model._threads(table.X, network))
+    network.background = None
+    validation = None if held_out is None else Validation(model, network, held_out)
+    batch = _batch_size(model, len(train))
+    trainer = _new_trainer(model, network, rows, table, batch)
+    epochs, steps = 1 if incremental else model.max_iter, -(-len(train) // batch)
+    run = _new_run(model, trainer, train, epochs, steps, validation, bridge, resume)
+    if resume is not None:
+        resume.resume_or_begin(run, model, table, own_validation)
+    try:
+        with trainer, validation or contextlib.nullcontext():
+            asked_to_stop = _train(model, run, trainer, bridge, resume)
+        if not (run.stopped_early or asked_to_stop or incremental):
+            _warn_of_the_end(model)
+    except KeyboardInterrupt as error:
+        run.give_up(error)
+        warnings.warn("Training interrupted by user.", stacklevel=5)
+    except BaseException as error:
+        run.give_up(error)
+        raise
+    finally:
+        _record(model, run, trainer)
+        skip_in_prediction(model, network, rows)
+        run.restore_best()
+    if model.early_stopping and run.best.value is None and run.epoch:
+        raise _no_score(model)
+
+
+def _check_incremental(model: Any, incremental: bool) -> None:
     if incremental and model.early_stopping:
         raise ValueError("partial_fit does not support early_stopping=True")
     if incremental and model.learning_rate in PLANNED:
@@ -163,109 +97,9 @@ def fit_stochastic(
             f"partial_fit does not support learning_rate={model.learning_rate!r}, which is planned "
             "for the whole of a fit. Use fit, or another learning_rate."
         )
-    _start_curves(model, held_out is not None, first)
-    rng = model._random_state
-    train = np.arange(table.X.shape[0])
-    if model.early_stopping and held_out is None:
-        train, held_out = split(model, table, rng)
-    if not incremental or not hasattr(model, "_optimizer"):
-        model._optimizer = Optimizer(model)
-    optimizer = model._optimizer
-    batch = _batch_size(model, len(train))
-    batches = -(-len(train) // batch)
-    dropout = model._dropout(network.n_layers - 1)
-    n_threads = model._threads(table.X, network)
-    # Counting what could be skipped pays over many epochs.
-    rows = Input(
-        table.X, network.dtype, path="dense" if incremental else "auto", n_threads=n_threads
-    )
-    network.background = None
-    validation = None if held_out is None else Validation(model, network, held_out)
-    trainer = Trainer(
-        network,
-        rows,
-        as_target(table.target, network),
-        sample_weight=table.weight,
-        optimizer=optimizer.rule,
-        l1=model.l1,
-        l2=model.alpha,
-        average=True,
-        minibatch_size=batch,
-        keep_last=True,
-        momentum=optimizer.momentum,
-        beta_1=optimizer.beta_1,
-        beta_2=optimizer.beta_2,
-        epsilon=optimizer.epsilon,
-        weight_decay=optimizer.weight_decay,
-        dropout=dropout,
-        # A draw only where it is needed: scikit-learn has no such draw.
-        seed=int(rng.randint(2**31 - 1)) if any(dropout) else 0,
-        clip_norm=model.clip_norm or 0.0,
-        max_norm=model.max_norm or 0.0,
-        track_loss=True,
-        n_threads=n_threads,
-    )
-    if optimizer.state is not None:
-        trainer.state[:] = optimizer.state
-    optimizer.state = trainer.state
-    trainer.step_count, trainer.epoch_count = optimizer.t, optimizer.epochs
-    order = train
-    best = BestWeights(network) if model.early_stopping else None
-    interrupted = False
-    try:
-        with trainer, validation or contextlib.nullcontext():
-            model.n_iter_ = 0
-            for _ in range(model.max_iter):
-                if watch is not None:
-                    watch.begin()
-                if model.shuffle:
-                    # The draws of sklearn.utils.shuffle, without its checks.
-                    places = np.arange(len(order))
-                    rng.shuffle(places)
-                    order = order[places]
-                trainer.learning_rate = optimizer.step_size
-                loss = trainer.epoch(order, optimizer.rates(batches, model.max_iter))
-                optimizer.t += batches
-                optimizer.epochs += 1
-                model.n_iter_ += 1
-                model.loss_ = loss
-                model.t_ += len(order)
-                model.loss_curve_.append(loss)
-                if model.verbose:
-                    print(f"Iteration {model.n_iter_}, loss = {loss:.8f}")
-                _count_without_progress(model, validation, best)
-                optimizer.iteration_ends(model.t_)
-                asked_to_stop = watch is not None and watch.end(model)
-                if model._no_improvement_count > model.n_iter_no_change:
-                    what = "Validation score" if model.early_stopping else "Training loss"
-                    message = (
-                        f"{what} did not improve more than tol={model.tol:f} "
-                        f"for {model.n_iter_no_change} consecutive epochs."
-                    )
-                    if optimizer.trigger_stopping(message, model.verbose):
-                        break
-                    model._no_improvement_count = 0
-                if incremental or asked_to_stop:
-                    break
-                if model.n_iter_ == model.max_iter and optimizer.lr_schedule not in PLANNED:
-                    warnings.warn(
-                        f"Stochastic Optimizer: Maximum iterations ({model.max_iter}) "
-                        "reached and the optimization hasn't converged yet.",
-                        ConvergenceWarning,
-                        stacklevel=5,
-                    )
-    except KeyboardInterrupt:
-        interrupted = True
-        warnings.warn("Training interrupted by user.", stacklevel=5)
-    finally:
-        skip_in_prediction(model, network, rows)
-    if best is not None:
-        best.restore()
-        if model.best_validation_score_ == -np.inf and not interrupted:
-            raise _no_score(model)
 
 
-def _batch_size(model: BaseMLP, n_samples: int) -> int:
+def _batch_size(model: Any, n_samples: int) -> int:
     if model.batch_size == "auto":
         return min(200, n_samples)
     if model.batch_size > n_samples:
@@ -276,7 +110,7 @@ def _batch_size(model: BaseMLP, n_samples: int) -> int:
     return int(np.clip(model.batch_size, 1, n_samples))
 
 
-def _start_curves(model: BaseMLP, own_validation: bool, first: bool) -> None:
+def _start_curves(model: Any, own_validation: bool, first: bool) -> None:
     """Begin what is recorded of each epoch, or what of it a warm start has not recorded yet.
 
     Scores are of the rows that one fit holds out: what was best in a fit before says nothing here.
@@ -305,36 +139,177 @@ def _start_curves(model: BaseMLP, own_validation: bool, first: bool) -> None:
     model.best_loss_ = None
 
 
-def _count_without_progress(
-    model: BaseMLP, validation: Validation | None, best: BestWeights | None
-) -> None:
-    """Count the epochs without progress, and keep the best weights for early stopping."""
+def _new_trainer(model: Any, network: Network, rows: Input, table: Table, batch: int) -> Trainer:
+    optimizer, rng = model._optimizer, model._random_state
+    dropout = model._dropout(network.n_layers - 1)
+    trainer = Trainer(
+        network,
+        rows,
+        as_target(table.target, network),
+        sample_weight=table.weight,
+        optimizer=optimizer.rule,
+        l1=model.l1,
+        l2=model.alpha,
+        average=True,
+        minibatch_size=batch,
+        keep_last=True,
+        momentum=optimizer.momentum,
+        beta_1=optimizer.beta_1,
+        beta_2=optimizer.beta_2,
+        epsilon=optimizer.epsilon,
+        weight_decay=optimizer.weight_decay,
+        dropout=dropout,
+        # A draw only where it is needed: scikit-learn has no such draw.
+        seed=int(rng.randint(2**31 - 1)) if any(dropout) else 0,
+        clip_norm=model.clip_norm or 0.0,
+        max_norm=model.max_norm or 0.0,
+        track_loss=True,
+        n_threads=model._threads(table.X, network),
+    )
+    if optimizer.state is not None:
+        trainer.state[:] = optimizer.state
+    optimizer.state = trainer.state
+    trainer.step_count, trainer.epoch_count = optimizer.t, optimizer.epochs
+    return trainer
+
+
+def _new_run(
+    model: Any,
+    trainer: Trainer,
+    train: NDArray[np.intp],
+    epochs: int,
+    steps: int,
+    validation: Validation | None,
+    bridge: CallbackBridge | None,
+    resume: Resume | None,
+) -> Run:
+    """The run of a fit: scikit-learn's orders, curves, tolerance and patience."""
+    network, early_stopping = trainer.network, bool(model.early_stopping)
+    history: History = {"loss": model.loss_curve_}
     if validation is not None:
-        model.validation_loss_curve_.append(validation.loss())
-    if best is None:
-        if model.loss_curve_[-1] > model.best_loss_ - model.tol:
-            model._no_improvement_count += 1
-        else:
-            model._no_improvement_count = 0
-        model.best_loss_ = min(model.best_loss_, model.loss_curve_[-1])
-        return
-    assert validation is not None  # held out in any case, for early stopping
-    score = validation.score()
-    model.validation_scores_.append(score)
-    if model.verbose:
-        print(f"Validation score: {score:f}")
-    # NaN and infinity compare with nothing: such a score is no progress, and never the best.
-    finite = math.isfinite(score)
-    if finite and score >= model.best_validation_score_ + model.tol:
-        model._no_improvement_count = 0
+        history["validation_loss"] = model.validation_loss_curve_
+    if early_stopping:
+        history["validation_score"] = model.validation_scores_
+
+    def evaluate(loss: float) -> dict[str, float]:
+        metrics = {"loss": loss}
+        if validation is not None:
+            metrics["validation_loss"] = validation.loss()
+            if early_stopping:
+                metrics["validation_score"] = validation.score()
+        return metrics
+
+    def check(epoch: int, metrics: dict[str, float]) -> None:
+        # Early stopping ends with the best weights, which are finite.
+        # Not of the memory between the rows, which takes part in what overflows.
+        parts = network.coefs + network.intercepts
+        if not early_stopping and not all(np.isfinite(part).all() for part in parts):
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large "
+                f"values and need to be preprocessed. The model is that of epoch {epoch - 1}."
+            )
+
+    def report(rate: float | None) -> None:
+        if not prints(model):
+            return
+        what = "Validation score" if early_stopping else "Training loss"
+        small = " Learning rate too small." if model._optimizer.lr_schedule == "adaptive" else ""
+        end = f"{small} Stopping." if rate is None else f" Setting learning rate to {rate:f}"
+        print(
+            f"{what} did not improve more than tol={model.tol:f} for {model.n_iter_no_change} "
+            f"consecutive epochs.{end}"
+        )
+
+    plan = Plan(
+        kind=type(model).__name__,
+        epochs=epochs,
+        shuffle=model.shuffle,
+        cumulative=True,
+        rows=train,
+        steps=steps,
+        eval_every=1,
+        metrics=tuple(history),
+        evaluate=evaluate,
+        check=check,
+        stopping=Stopping(
+            "validation_score" if early_stopping else "loss",
+            higher_is_better=early_stopping,
+            # scikit-learn stops when its count is above n_iter_no_change.
+            patience=model.n_iter_no_change + 1,
+            tol=model.tol,
+            keep_best=early_stopping,
+        ),
+        begin=None if bridge is None else bridge.begin,
+        report=report,
+        start=None if resume is None else resume.start,
+        keep_state=True,
+    )
+    if early_stopping:  # the weights that a fit begins with, should no score be finite
+        best = Best(None, 0, network.parameters.copy())
     else:
-        model._no_improvement_count += 1
-    if finite and score > model.best_validation_score_:
-        model.best_validation_score_ = score
-        best.keep()
+        value = model.best_loss_ if np.isfinite(model.best_loss_) else None
+        best = Best(value, model._no_improvement_count, network.parameters[:0].copy())
+    rng, optimizer = model._random_state, model._optimizer
+    return Run(plan, trainer, rng, optimizer, history, rows_seen=model.t_, best=best)
 
 
-def _no_score(model: BaseMLP) -> ValueError:
+def prints(model: Any) -> bool:
+    """Whether `verbose` asks for a line for each epoch."""
+    return bool(model.verbose) and model.verbose != "bar"
+
+
+def _train(
+    model: Any,
+    run: Run,
+    trainer: Trainer,
+    bridge: CallbackBridge | None,
+    resume: Resume | None,
+) -> bool:
+    """Train to the end; whether a callback has asked to stop."""
+    lines, asked_to_stop = prints(model), False
+    _record(model, run, trainer)
+    with Progress(model.verbose == "bar", model.max_iter, run.epoch) as progress:
+        for epoch, metrics in run.epochs():
+            _record(model, run, trainer)
+            progress.update(epoch, metrics)
+            if lines:
+                print(f"Iteration {epoch}, loss = {metrics['loss']:.8f}")
+                if model.early_stopping:
+                    print(f"Validation score: {metrics['validation_score']:f}")
+            if resume is not None and epoch % resume.every == 0:
+                run.save()
+            if bridge is not None and bridge.end():
+                asked_to_stop = True
+                break
+    run.save()
+    return asked_to_stop
+
+
+def _record(model: Any, run: Run, trainer: Trainer) -> None:
+    """Let the model's attributes be those of the last finished epoch."""
+    model.n_iter_, model.t_ = run.epoch, run.rows_seen
+    if run.epoch:
+        model.loss_ = model.loss_curve_[-1]
+    model._no_improvement_count = run.best.waited
+    if run.best.value is not None:
+        if model.early_stopping:
+            model.best_validation_score_ = run.best.value
+        else:
+            model.best_loss_ = run.best.value
+    model._optimizer.t = trainer.step_count
+
+
+def _warn_of_the_end(model: Any) -> None:
+    if model._optimizer.lr_schedule not in PLANNED:
+        warnings.warn(
+            f"Stochastic Optimizer: Maximum iterations ({model.max_iter}) "
+            "reached and the optimization hasn't converged yet.",
+            ConvergenceWarning,
+            stacklevel=6,
+        )
+
+
+def _no_score(model: Any) -> ValueError:
     """The error where early stopping had nothing to go by."""
     if model.scoring is None:
         what = "the score"
@@ -350,47 +325,3 @@ def _no_score(model: BaseMLP) -> ValueError:
         f"finite in none of {model.n_iter_} epochs, and {model.validation_scores_[-1]} in the "
         f"last. The weights are those that this fit began with. {advice}"
     )
-
-
-class Watch:
-    """scikit-learn's callbacks during a fit: the fit is one task, each epoch a task within it.
-
-    Parameters
-    ----------
-    model : estimator
-    X, y, sample_weight
-        As they were given to `fit`.
-    tasks : int
-        Epochs at most.
-    """
-
-    def __init__(self, model: BaseMLP, X: Any, y: Any, sample_weight: Any, tasks: int) -> None:
-        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        self._about = {"estimator": model, "X": X, "y": y, "metadata": metadata}
-        self._fit = model._init_callback_context(max_subtasks=tasks)
-        self._fit.call_on_fit_task_begin(**self._about)
-        self._epoch: Any = None
-
-    def begin(self) -> None:
-        """An epoch begins."""
-        self._epoch = self._fit.subcontext(task_name="epoch")
-        self._epoch.call_on_fit_task_begin(**self._about)
-
-    def end(self, model: BaseMLP) -> bool:
-        """An epoch has ended; whether a callback asks to stop."""
-        epoch, self._epoch = self._epoch, None
-        stop = epoch.call_on_fit_task_end(
-            **self._about,
-            # Called only where a callback wants an estimator to predict with.
-            reconstruction_attributes=lambda: {
-                "coefs_": [part.copy() for part in model.coefs_],
-                "intercepts_": [part.copy() for part in model.intercepts_],
-            },
-        )
-        return cast("bool", stop)
-
-    def close(self) -> None:
-        """The fit has ended."""
-        if self._epoch is not None:  # begun, and L-BFGS found that the one before was its last
-            self._epoch.call_on_fit_task_end(estimator=self._about["estimator"])
-        self._fit.call_on_fit_task_end(**self._about, reconstruction_attributes={})

@@ -10,7 +10,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 from mlpcore._validation import check_rows
 from mlpcore.engine.network import Network
-from mlpcore.sklearn._class_weight import row_weights
+from mlpcore.training.class_weight import row_weights
 
 
 class Table(NamedTuple):

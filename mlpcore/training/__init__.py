@@ -3,5 +3,5 @@
 - `run`: order of the rows, epoch, metrics, early stopping, snapshot, and checkpoint
 - `schedules`: learning rates from epoch to epoch and from step to step
 - `stopping`: the best metric so far, and how long ago it was
-- `weights`: weights of rows by their class
+- `class_weight`: weights of rows by their class
 """

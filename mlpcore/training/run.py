@@ -53,12 +53,17 @@ class Plan(NamedTuple):
         ``check(epoch, metrics)`` raises an exception after an epoch that does not count: its
         parameters are taken back. `metrics` is empty where there was no evaluation.
     stopping : Stopping or None
+    begin : callable or None
+        Called before each epoch.
     report : callable or None
         ``report(rate)`` is called where early stopping finds no progress: with the learning rate
         that training goes on with, or with None where it stops.
     start : tuple or None
         The state of the random numbers at the beginning, as `pack_random` returns it, where a
         resumed run must draw again what came before its first epoch.
+    keep_state : bool
+        Whether the optimiser's state is taken back, too, when an epoch does not count: a later
+        fit may go on with it.
     """
 
     kind: str
@@ -72,8 +77,10 @@ class Plan(NamedTuple):
     evaluate: Callable[[float], Metrics]
     check: Callable[[int, Metrics], None]
     stopping: Stopping | None
+    begin: Callable[[], None] | None = None
     report: Callable[[float | None], None] | None = None
     start: tuple[dict[str, Any], NDArray[np.uint32]] | None = None
+    keep_state: bool = False
 
 
 class Snapshot(NamedTuple):
@@ -82,7 +89,7 @@ class Snapshot(NamedTuple):
     epoch: int
     rows_seen: int
     parameters: NDArray[Any]
-    state: NDArray[Any]  # the optimiser's, empty where there is no checkpoint
+    state: NDArray[Any]  # the optimiser's, empty where nothing goes on from it
     steps: int
     schedule: tuple[float, int]  # rate and epochs
     random: tuple[dict[str, Any], NDArray[np.uint32]] | None  # None where there is no checkpoint
@@ -152,7 +159,7 @@ class Run:
 
     @property
     def best(self) -> Best:
-        return self._kept.best
+        return self._best
 
     def _snapshot(self, epoch: int) -> None:
         resumable = self._file is not None
@@ -161,7 +168,7 @@ class Run:
             epoch,
             self._rows_seen,
             self._network.parameters.copy(),
-            self._trainer.state[: None if resumable else 0].copy(),
+            self._trainer.state[: None if resumable or self._plan.keep_state else 0].copy(),
             self._trainer.step_count,
             (self._schedule.step_size, self._schedule.epochs),
             pack_random(self._rng) if resumable else None,
@@ -187,6 +194,8 @@ class Run:
             self._saved = -1
         while not self._must_stop() and self.epoch < last:
             epoch = self.epoch + 1
+            if plan.begin is not None:
+                plan.begin()
             order = self._next_order()
             self._trainer.learning_rate = self._schedule.step_size
             loss = self._trainer.epoch(order, self._schedule.rates(plan.steps, last))
@@ -254,6 +263,9 @@ class Run:
         """Return to the last finished epoch, after what ended training within one."""
         kept = self._kept
         self._network.parameters[:] = kept.parameters
+        if kept.state.size:
+            self._trainer.state[:] = kept.state
+        self._trainer.step_count = kept.steps
         self._schedule.step_size, self._schedule.epochs = kept.schedule
         self._best, self._rows_seen = kept.best, kept.rows_seen
         for values, length in zip(self.history.values(), kept.lengths, strict=True):
@@ -362,10 +374,11 @@ class Run:
     def _restore_stopping(self, about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Best:
         network, stopping = self._network, self._plan.stopping
         known = about["figure"] is not None
-        kept = known and (stopping is None or stopping.keep_best)
-        parameters = np.zeros(network.size if kept else 0, network.dtype)
-        shape = pack(network, parameters).shape
-        unpack(network, take(arrays, "best", network.dtype, shape), parameters)
+        parameters = self._best.parameters
+        if known and (stopping is None or stopping.keep_best):
+            parameters = np.zeros(network.size, network.dtype)
+            shape = pack(network, parameters).shape
+            unpack(network, take(arrays, "best", network.dtype, shape), parameters)
         return Best(
             check_float(about["figure"], "the best metric", low=-math.inf) if known else None,
             check_int(about["waited"], "the evaluations since", low=0),
@@ -395,10 +408,11 @@ class Run:
             "random": random,
             "best": {"figure": kept.best.value, "waited": kept.best.waited},
         }
+        best = kept.best.parameters[: 0 if kept.best.value is None else None]
         arrays = {
             "parameters": pack(self._network, kept.parameters),
             "state": pack(self._network, kept.state),
-            "best": pack(self._network, kept.best.parameters),
+            "best": pack(self._network, best),
             "random": key,
         }
         if self._plan.cumulative:

@@ -48,8 +48,10 @@ class Stopping(NamedTuple):
     def update(self, best: Best, value: float, parameters: NDArray[Any]) -> Best:
         """What to remember after one more evaluation.
 
-        NaN makes no progress and is never the best.
+        NaN and infinity make no progress and are never the best.
         """
+        if not math.isfinite(value):
+            return best._replace(waited=best.waited + 1)
         sign = 1 if self.higher_is_better else -1
         known = -math.inf if best.value is None else sign * best.value
         score = sign * value

@@ -1,0 +1,58 @@
+"""What a stochastic solver keeps from one fit to the next."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from numpy.typing import NDArray
+
+from mlpcore.training.schedules import PLANNED, Schedule
+
+STOCHASTIC = ("sgd", "adam", "adamw")
+
+
+class OptimizerState(Schedule):
+    """What a stochastic solver keeps from one epoch to the next, under scikit-learn's names.
+
+    Like scikit-learn's it keeps the settings that it was made with.
+
+    Attributes
+    ----------
+    rule : str
+        The engine's name for the update.
+    state : ndarray or None
+        The engine's vectors, such as velocities; None before the first epoch.
+    t : int
+        Minibatches so far.
+    """
+
+    def __init__(self, model: Any) -> None:
+        # scikit-learn's schedules are for SGD only.
+        planned = model.solver == "sgd" or model.learning_rate in PLANNED
+        super().__init__(
+            model.learning_rate if planned else "constant",
+            float(model.learning_rate_init),
+            model.power_t,
+        )
+        self.momentum = model.momentum
+        self.nesterov = model.nesterovs_momentum
+        self.beta_1, self.beta_2 = model.beta_1, model.beta_2
+        self.epsilon = model.epsilon
+        self.weight_decay = model.weight_decay
+        if model.solver != "sgd":
+            self.rule = model.solver
+        elif self.momentum == 0:
+            self.rule = "sgd"
+        else:
+            self.rule = "nesterov" if self.nesterov else "momentum"
+        self.state: NDArray[Any] | None = None
+        self.t = 0
+
+    @property
+    def learning_rate(self) -> float:
+        """The present learning rate; that of Adam includes the correction of its bias."""
+        if self.rule not in ("adam", "adamw") or self.t == 0:
+            return self.step_size
+        correction = math.sqrt(1 - self.beta_2**self.t) / (1 - self.beta_1**self.t)
+        return self.step_size * correction

@@ -1,0 +1,169 @@
+"""Checkpoints of the two estimators: what identifies a fit, and how it goes on."""
+
+from __future__ import annotations
+
+import os
+from numbers import Number
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcore._checkpoint import (
+    Checkpoint,
+    check_same,
+    fingerprint,
+    fingerprint_classes,
+    pack_random,
+    take,
+    unpack_random,
+)
+from mlpcore._validation import check_int
+from mlpcore.sklearn._table import Table
+from mlpcore.training.run import Run, check_kind
+from mlpcore.training.schedules import PLANNED
+
+# Parameters that may differ when a fit goes on: none of them changes a bit before its end.
+_FREE = ("max_iter", "max_fun", "verbose", "n_threads", "warm_start", "class_weight", "scoring")
+# Parameters that only one solver has a use for.
+_ONLY_FOR = {
+    "momentum": ("sgd",),
+    "nesterovs_momentum": ("sgd",),
+    "power_t": ("sgd",),
+    "beta_1": ("adam", "adamw"),
+    "beta_2": ("adam", "adamw"),
+    "epsilon": ("adam", "adamw"),
+    "weight_decay": ("adamw",),
+}
+
+
+class Resume:
+    """The checkpoint of a fit, as a context manager: no other fit can use it meanwhile.
+
+    The random numbers are those of the fit that began it: starting weights, held-out rows and
+    dropout are drawn again from the state that the checkpoint has of the beginning.
+
+    Parameters
+    ----------
+    path : str or PathLike
+    every : int
+        Epochs, or iterations of L-BFGS, from one checkpoint to the next.
+
+    Attributes
+    ----------
+    start : tuple
+        The state of the random numbers at the beginning, as `pack_random` returns it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], every: int) -> None:
+        self.every = check_int(every, "checkpoint_every", low=1)
+        self.file = Checkpoint(path)
+        self.start: Any = None
+
+    def __enter__(self) -> Self:
+        self.file.__enter__()
+        try:
+            self._content = self.file.read()
+        except BaseException:
+            self.file.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.file.__exit__(*error)
+
+    def random_state(self, rng: np.random.RandomState, kind: str) -> np.random.RandomState:
+        """The random numbers to fit with: the caller's, or again those of the beginning.
+
+        Raises
+        ------
+        ValueError
+            If the checkpoint is of something else, or the generator is not a Mersenne twister.
+        """
+        if rng.get_state(legacy=False)["bit_generator"] != "MT19937":
+            raise ValueError(
+                "checkpoint needs a random_state that is None, a whole number or a RandomState of "
+                "the Mersenne twister; got one of another bit generator."
+            )
+        if self._content is not None:
+            about, arrays = self._content
+            check_kind(self.file, about, kind)
+            rng = np.random.RandomState()
+            try:
+                unpack_random(rng, about["start"], take(arrays, "start", np.uint32, (624,)))
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(
+                    f"{self.file.path}: not a complete checkpoint: {error}."
+                ) from error
+        self.start = pack_random(rng)
+        return rng
+
+    def resume_or_begin(self, run: Run, model: Any, table: Table, held_out: Table | None) -> None:
+        """Let a run of a stochastic solver go on from where the checkpoint stands, or begin it."""
+        run.resume_or_begin(self.file, self._content, identity(model, table, held_out), {})
+
+    def last_iterate(self, model: Any, table: Table, size: int) -> tuple[int, NDArray[Any]] | None:
+        """The iteration of L-BFGS where the checkpoint stands, and its parameters; None at first.
+
+        Raises
+        ------
+        ValueError
+            If the checkpoint is damaged, or of another fit.
+        """
+        self._identity = identity(model, table, None)
+        if self._content is None:
+            return None
+        about, arrays = self._content
+        check_same(self.file.path, about.get("run"), self._identity, {})
+        try:
+            iteration = check_int(about["epoch"], "iteration", low=0)
+            theta = take(arrays, "parameters", np.float64, (size,))
+            if not np.isfinite(theta).all():
+                raise ValueError("weights or biases that are not finite")
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{self.file.path}: not a complete checkpoint: {error}.") from error
+        return iteration, theta
+
+    def save_iterate(self, kind: str, iteration: int, theta: NDArray[Any]) -> None:
+        """Write the checkpoint of an iteration of L-BFGS."""
+        about = {"kind": kind, "run": self._identity, "epoch": iteration, "start": self.start[0]}
+        self.file.write(about, {"parameters": theta, "start": self.start[1]})
+
+
+def identity(model: Any, table: Table, held_out: Table | None) -> dict[str, Any]:
+    """What tells a fit from others: parameters that change bits, and fingerprints of the data."""
+    parameters = model.get_params(deep=False)
+    about: dict[str, Any] = {
+        name: _plain(value)
+        for name, value in parameters.items()
+        if name not in _FREE and model.solver in _ONLY_FOR.get(name, (model.solver,))
+    }
+    about["hidden_layer_sizes"] = model._hidden_units()
+    about["activation"] = model._activations(len(about["hidden_layer_sizes"]))
+    if model.early_stopping:
+        about["scoring"] = _name(model.scoring)
+    if model.learning_rate in PLANNED and model.solver != "lbfgs":
+        about["max_iter"] = model.max_iter  # which the schedule is laid out over
+    about["X"], about["y"] = fingerprint(table.X), fingerprint(table.target)
+    about["sample_weight"] = fingerprint(table.weight)
+    if hasattr(model, "classes_"):
+        about["classes"] = fingerprint_classes(np.asarray(model.classes_))
+    if held_out is not None:
+        about["X_val"], about["y_val"] = fingerprint(held_out.X), fingerprint(held_out.target)
+        about["sample_weight_val"] = fingerprint(held_out.weight)
+    return about
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as JSON has it."""
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, np.random.RandomState):
+        return "RandomState"  # its state at the beginning is in the checkpoint
+    if isinstance(value, Number):
+        return np.asarray(value).item()
+    return [fingerprint(np.asarray(part)) if np.ndim(part) else _plain(part) for part in value]
+
+
+def _name(scoring: Any) -> str | None:
+    return scoring if scoring is None else getattr(scoring, "__qualname__", str(scoring))
