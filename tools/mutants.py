@@ -143,16 +143,6 @@ def apply(mutant, text):
     return broken
 
 
-def copy_tree(target):
-    """What git knows of the working tree."""
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True, text=True).stdout
-    for name in filter(None, names.split("\0")):
-        if (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)
-
-
 def build_all(tree):
     """Build everything, and let later builds compile only what is asked for."""
     build(tree)
@@ -238,8 +228,7 @@ def attempt(tree, mutant):
 def try_all(mutants, jobs, work):
     """Yield each mutant with how its test ends."""
     first = work / "0"
-    first.mkdir()
-    copy_tree(first)
+    subprocess.run([ROOT / "tools" / "checkout.sh", first], check=True)
     for mutant in mutants:
         apply(mutant, (first / "mlpcore" / mutant.file).read_text())
     build_all(first)
