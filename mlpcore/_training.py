@@ -120,7 +120,7 @@ class Run:
             epoch = self.epoch + 1
             order = np.arange(self._n_samples)
             if self._settings["shuffle"]:
-                self._rng.shuffle(order)
+                self._rng.shuffle(order)  # mutant: shuffle all rows but one
             self._trainer.epoch(order)
             yield epoch, self._finish(epoch)
 
@@ -236,6 +236,7 @@ class Run:
         for weights in (network.parameters, self._best.parameters):
             if not np.isfinite(weights).all():
                 raise ValueError("weights or biases that are not finite")
+        # mutant: resume with other random numbers
         unpack_random(self._rng, about["random"], take(arrays, "random", np.uint32, (624,)))
         self._keep(epoch)
         self._saved = epoch
