@@ -48,14 +48,12 @@ def used(source: Path) -> Iterator[Path]:
     """Yield the headers and the .pxd files that a file may name, whether or not they are there."""
     text = source.read_text(encoding="utf-8")
     for header in HEADER.findall(text):
-        yield source.parent / header
+        yield from (source.parent / header, ENGINE / header)
     if source.suffix == ".pyx":
         yield source.with_suffix(".pxd")
     for package, names in CIMPORT.findall(text):
-        folder = Path(*package.split("."))
-        yield folder.with_suffix(".pxd")
-        for name in re.findall(r"[\w.]+", names):
-            yield folder.joinpath(*name.split(".")).with_suffix(".pxd")
+        for module in (package, *(f"{package}.{name}" for name in re.findall(r"[\w.]+", names))):
+            yield Path(module.strip(".").replace(".", "/") + ".pxd")
 
 
 def headers(source: Path) -> list[str]:
@@ -95,6 +93,7 @@ def modules() -> list[Extension]:
         Extension(
             ".".join(source.with_suffix("").parts),
             [str(source)],
+            include_dirs=[str(ENGINE)],
             depends=headers(source),
             extra_compile_args=COMPILE,
             extra_link_args=LINK,

@@ -238,6 +238,8 @@ def test_setup_lists_the_headers_that_the_compiler_opens(monkeypatch, tmp_path):
     pytest.importorskip("Cython", reason="Cython is not installed")
     from Cython.Build.Dependencies import create_dependency_tree
 
+    if not (PACKAGE / "engine" / "blas_int.pxi").exists():
+        pytest.skip("setup.py has not run here, which writes a file that Cython asks for")
     monkeypatch.chdir(ROOT)
     setup = load(ROOT / "setup.py")
     tree = create_dependency_tree(quiet=True)
@@ -248,11 +250,12 @@ def test_setup_lists_the_headers_that_the_compiler_opens(monkeypatch, tmp_path):
         declared = {
             header
             for file in tree.all_dependencies(module.sources[0])
-            for header in tree.cimports_externs_incdirs(file)[1]
-            if str(PACKAGE) in str(Path(header).resolve())
+            for name in tree.parse_dependencies(file)[2]
+            for folder in (Path(file).parent, *module.include_dirs)
+            if PACKAGE in (header := Path(folder, name).resolve()).parents and header.is_file()
         }
         unit = tmp_path / "unit.c"
-        unit.write_text("".join(f'#include "{Path(header).resolve()}"\n' for header in declared))
+        unit.write_text("".join(f'#include "{header}"\n' for header in sorted(declared)))
         opened = subprocess.run(
             [*compiler, sysconfig.get_path("include"), str(unit)],
             capture_output=True, text=True, check=True,
