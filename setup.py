@@ -5,7 +5,9 @@ Environment: ``MLPCORE_DEBUG=1`` turns on the run-time checks of Cython, and
 """
 
 import os
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import scipy.linalg
@@ -38,6 +40,41 @@ if SANITIZE:
     LINK += [f"-fsanitize={SANITIZE}"]
 
 ENGINE = Path("mlpcore", "engine")
+HEADER = re.compile(r'^\s*(?:cdef extern from|# *include) "([^"]+)"', re.M)
+CIMPORT = re.compile(r"^ *(?:from ([\w.]+) )?cimport (\([^)]*\)|.*)", re.M)
+
+
+def used(source: Path) -> Iterator[Path]:
+    """Yield the headers and the .pxd files that a file may name, whether or not they are there."""
+    text = source.read_text(encoding="utf-8")
+    for header in HEADER.findall(text):
+        yield from (source.parent / header, ENGINE / header)
+    if source.suffix == ".pyx":
+        yield source.with_suffix(".pxd")
+    for package, names in CIMPORT.findall(text):
+        for module in (package, *(f"{package}.{name}" for name in re.findall(r"[\w.]+", names))):
+            yield Path(module.strip(".").replace(".", "/") + ".pxd")
+
+
+def headers(source: Path) -> list[str]:
+    """List the headers that a module includes, directly or through others.
+
+    After a change of one of them, the module is compiled again, and no other one.
+    """
+    reached, waiting = {source}, [source]
+    while waiting:
+        new = {path for path in used(waiting.pop()) if path.is_file()} - reached
+        reached |= new
+        waiting += new
+    return sorted(str(path) for path in reached if path.suffix == ".h")
+
+
+def cores() -> int:
+    """Count the cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        return os.cpu_count() or 1
 
 
 def write_blas_int() -> None:
@@ -50,23 +87,28 @@ def write_blas_int() -> None:
         target.write_text(line + "\n")
 
 
-if sys.argv[1:2] != ["sdist"]:
-    write_blas_int()
+def modules() -> list[Extension]:
+    """List the compiled modules: one for each .pyx file, in whatever folder of the engine."""
+    return [
+        Extension(
+            ".".join(source.with_suffix("").parts),
+            [str(source)],
+            include_dirs=[str(ENGINE)],
+            depends=headers(source),
+            extra_compile_args=COMPILE,
+            extra_link_args=LINK,
+        )
+        for source in sorted(ENGINE.rglob("*.pyx"))
+    ]
 
-setup(
-    ext_modules=cythonize(
-        [
-            Extension(
-                f"mlpcore.engine.{source.stem}",
-                [str(source)],
-                depends=[str(header) for header in sorted(ENGINE.glob("simd/*.h"))],
-                extra_compile_args=COMPILE,
-                extra_link_args=LINK,
-            )
-            for source in sorted(ENGINE.glob("*.pyx"))
-        ],
-        compiler_directives=DIRECTIVES,
-        build_dir="build/cython",
-    ),
-    options={"build_ext": {"parallel": os.cpu_count()}},
-)
+
+# Cython's processes import this file where they don't start as forks.
+if __name__ == "__main__":
+    if sys.argv[1:2] != ["sdist"]:
+        write_blas_int()
+    setup(
+        ext_modules=cythonize(
+            modules(), compiler_directives=DIRECTIVES, build_dir="build/cython", nthreads=cores()
+        ),
+        options={"build_ext": {"parallel": cores()}},
+    )

@@ -270,6 +270,7 @@ def _check_sum(name: str, file: IO[bytes], size: int) -> bytes:
     while left > 0 and (piece := file.read(min(PIECE, left))):
         digest.update(piece)
         left -= len(piece)
+    # mutant: trust a checksum
     if left != 0 or file.read(_CHECKSUM + 1) != digest.digest():
         raise ValueError(
             f"{name}: expected a whole checkpoint; its checksum does not fit, so it is damaged or "

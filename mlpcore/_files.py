@@ -101,7 +101,7 @@ def atomic_write(
                     os.chmod(temporary, stat.S_IMODE(mode))
                 yield file
                 file.flush()
-                os.fsync(file.fileno())
+                os.fsync(file.fileno())  # mutant: leave a file in the cache
             if previous is not None and mode is not None:
                 _keep(target, previous)
             os.replace(temporary, target)
@@ -317,6 +317,7 @@ def load_npz(path: StrPath) -> dict[str, NDArray[Any]]:
 def _is_plain(dtype: np.dtype[Any]) -> bool:
     """Tell whether arrays of a dtype are plain bytes, with neither pickles nor records."""
     # NumPy makes elements of no bytes at all one byte wide, past any check of the size.
+    # mutant: read objects as numbers
     return dtype.kind in _PLAIN_KINDS and dtype.itemsize > 0
 
 
@@ -355,7 +356,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[A
         if not _is_plain(dtype) or min(shape, default=0) < 0:
             raise ValueError(f"{member.filename!r} holds {dtype} of shape {shape}")
         n_bytes = math.prod(shape) * dtype.itemsize
-        if head.tell() + n_bytes != member.file_size:
+        if head.tell() + n_bytes != member.file_size:  # mutant: trust a length
             raise ValueError(
                 f"{member.filename!r} holds {member.file_size - head.tell()} bytes, but {dtype} "
                 f"of shape {shape} takes {n_bytes}"

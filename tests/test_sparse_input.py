@@ -153,7 +153,7 @@ def predict(rows):
 
 for call in (train, predict):
     for spoil in (far, negative, ends, order, twice):
-        matrix = scipy.sparse.random_array((40, 64), density=0.3, format="csr", rng=0)
+        matrix = scipy.sparse.random_array((40, 64), density=0.3, format="csr", random_state=0)
         assert matrix.has_canonical_format  # SciPy remembers this
         spoil(matrix)
         try:

@@ -186,7 +186,7 @@ def test_a_sparse_matrix_in_disorder_is_put_in_order():
 
 def test_more_features_than_sixteen_bits_count():
     rng = np.random.default_rng(3)
-    X = scipy.sparse.random(60, 70_000, 0.002, "csr", rng=rng, dtype=np.float64)
+    X = scipy.sparse.random(60, 70_000, 0.002, "csr", random_state=rng, dtype=np.float64)
     y = np.arange(60) % 2
     settings = SETTINGS | {"minibatch_size": 20}
     sparse = NeuralNetMLP(4, **settings).fit(X, y)

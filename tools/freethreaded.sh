@@ -25,9 +25,7 @@ fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir "$work/source"
-(cd "$root" && git ls-files -z --cached --others --exclude-standard |
-    tar -c --null -T - -f -) | tar -x -C "$work/source" -f -
+"$root/tools/checkout.sh" "$work/source"
 cd "$work/source"
 "$python" -m venv "$work/venv"
 bin=$work/venv/bin

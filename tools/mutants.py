@@ -1,11 +1,17 @@
-"""Break mlpcore in named ways, one at a time, and see that a named test notices each.
+"""Make one deliberate error in mlpcore at a time, and see that a named test fails because of it.
 
     python tools/mutants.py [--jobs N] [--json FILE] [WORD ...]
 
-Works on copies of the source tree in a temporary folder, where it compiles what an edit touches,
-and needs what `pip install ".[test]"` brings. With WORDs, only the breaks whose names contain one
-are tried. Fails if a break goes unnoticed, if a named test fails without any break, or if the text
-that a break replaces is no longer there: then the break has to follow the code.
+A marker in a comment of the sources, `mutant: NAME`, says where an error is made: in the line that
+ends with it; or, where the comment has a line for itself, in the next line, or in all lines up to
+the comment `end of mutant`. Moved code takes its marker along. MUTANTS says how the marked lines
+change, and which test must fail.
+
+The errors are made in copies of the source tree in a temporary folder, where setup.py compiles what
+they affect; that needs the packages of `pip install ".[test]"`. With WORDs, only the mutants whose
+names contain one of them are tried. The program fails if a mutant survives, if a named test fails
+without any mutant, and if the markers and MUTANTS disagree: a name is missing on one side or is
+there twice, or the marked lines don't contain the text to replace, once.
 """
 
 import argparse
@@ -23,144 +29,155 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-ENGINE = Path("mlpcore", "engine")
+SOURCES = {".py", ".pyx", ".pxd", ".h"}
+MARKER = re.compile(r" *(?:#|/\*) (?:mutant: (.+?)|end of mutant)(?: \*/)?(?= *\\?$)")
 # A test that takes longer has been made to hang.
 LONGEST = 120
 
+ALL = "all marked lines"
+FIRST = "the marked lines from that one on come first"
+
 
 class Mutant(NamedTuple):
-    name: str
-    file: str  # in mlpcore/
-    old: str  # a regular expression that is found exactly once
-    new: str
+    name: str  # as in its marker
+    old: str  # a text that the marked lines have once, or ALL
+    new: str  # the text in its place, or FIRST
     test: str  # in tests/
 
 
-STEP, ONLINE = "engine/step.pyx", "engine/online.pyx"
-
 MUTANTS = [
     # The textbook's update
-    Mutant("drop the L2 term", "engine/simd/optimizers.h",
-           r"(#define STEPS .*? decay = \(REAL\)\S+ \* rule->scale\)) \* l2\)", r"\1 * 0)",
+    Mutant("drop the L2 term", "* l2)", "* 0)",
            "test_textbook.py::test_handwritten_digits"),
-    Mutant("penalise the biases, too", STEP,
-           r"(void update_biases\(.*?&plan\.rule, )False(, theta \+ layer\.b)", r"\1True\2",
+    Mutant("penalise the biases", "False", "True",
            "test_textbook.py::test_handwritten_digits"),
-    Mutant("forget the bias update", STEP,
-           r"if j % plan\.barrier\.size == thread:", "if False:",
+    Mutant("forget the bias update", ALL, "if False:",
            "test_engine.py::test_one_step_worked_by_hand"),
-    Mutant("forget the slope of the hidden units", STEP,
-           r"(delta_below, below\.ld\))\s+_chain\[real_t\]\(plan, below, start \* below\.ld.*?\)\n",
-           "\\1\n", "test_engine.py::test_one_step_worked_by_hand"),
-    Mutant("errors with yesterday's w_out", STEP,
-           r"if plan\.batch > 1:(\s+transpose)", r"if False:\1",
+    Mutant("forget the derivative", ALL, "pass",
+           "test_engine.py::test_one_step_worked_by_hand"),
+    Mutant("errors with old weights", ALL, "if False:",
            "test_textbook.py::test_handwritten_digits"),
-    Mutant("use the updated w_out in the backward pass", STEP,
-           r"(share\(layer\.n_in, piece, .*?while start < end:\n +stop = [^\n]*\n)"
-           r"(.*?)( +)(update_weights\([^)]*\)\n)", r"\1\3\4\2",
+    Mutant("errors with updated weights", "update_weights(", FIRST,
            "test_textbook.py::test_layers_that_go_through_blas"),
-    Mutant("use the updated w_out in online learning", ONLINE,
-           r"(    for i in range\(plan\.n_layers - 1, 0, -1\):\n +backward\([^\n]*\n)"
-           r"(    for i in range\(1, plan\.n_layers\):\n +update_weights\([^\n]*\n)", r"\2\1",
+    Mutant("online errors with updated weights", "for i in range(1, plan.n_layers):", FIRST,
            "test_sparse_path.py::test_history_is_the_oracles"),
-    Mutant("transpose a gemm", "engine/blas.pyx",
-           r'op_a = b"T" if trans_a else b"N"', 'op_a = b"N" if trans_a else b"T"',
+    Mutant("transpose a product", 'b"T" if trans_a else b"N"', 'b"N" if trans_a else b"T"',
            "test_blas.py"),
     # Which rows, in which order
-    Mutant("skip the last minibatch", "engine/trainer.pyx",
-           r"n -= n % plan\.batch", "n -= n % plan.batch + plan.batch",
+    Mutant("skip the last minibatch", "n % plan.batch", "n % plan.batch + plan.batch",
            "test_textbook.py::test_handwritten_digits"),
-    Mutant("train on the shorter last slice", "engine/trainer.pyx",
-           r"if not self\._keep_last:", "if False:",
+    Mutant("train on the shorter last minibatch", ALL, "if False:",
            "test_engine.py::test_a_shorter_last_slice_is_left_out"),
-    Mutant("the labels of other rows", STEP,
-           r"(&plan\.targets, )order\[i\]", r"\1i",
+    Mutant("labels of other rows", "order[i]", "i",
            "test_engine.py::test_rows_are_visited_in_the_order_given"),
-    Mutant("off by one in the shuffle", "_training.py",
-           r"shuffle\(order\)", "shuffle(order[1:])",
+    Mutant("shuffle all rows but one", "shuffle(order)", "shuffle(order[1:])",
            "test_textbook.py::test_handwritten_digits"),
-    Mutant("evaluate all rows but the last block", "engine/evaluation.pyx",
-           r"if start >= source\.n_rows", "if start + BLOCK >= source.n_rows",
+    Mutant("skip the last block of rows", "start >=", "start + BLOCK >=",
            "test_engine.py::test_evaluation_counts_every_row_once"),
-    # The way that skips the background
-    Mutant("wrong background share in the gradient", STEP,
-           r"first\[j\] \*= background", "first[j] *= 1",
+    # Packed sparse rows
+    Mutant("wrong background term", "background", "1",
            "test_sparse_path.py::test_history_is_the_oracles"),
-    Mutant("wrong background share in online learning", ONLINE,
-           r"share = <real_t> \(-plan\.rule\.learning_rate \* plan\.rows\.background\)",
-           "share = <real_t> (-plan.rule.learning_rate)",
+    Mutant("wrong background term online", " * plan.rows.background", "",
            "test_sparse_path.py::test_history_is_the_oracles"),
-    Mutant("sums of the weights as they were before", STEP,
-           r"(if background != 0:\s+)chunk_sums\(layer, theta, start, stop, [^\n]*", r"\1pass",
+    Mutant("outdated column sums", ALL, "pass",
            "test_sparse_path.py::test_history_is_the_oracles"),
-    Mutant("a half of the sums lost", STEP,
-           r"    add\(work [^\n]*\n", "",
+    Mutant("forget half of the features", ALL, "pass",
            "test_sparse_path.py::test_history_is_the_oracles"),
-    Mutant("one row predicted with the weights of the epoch before", "engine/trainer.pyx",
-           r"self\.network\.one = None", "pass",
+    Mutant("predict with outdated weights", ALL, "pass",
            "test_engine.py::test_training_renews_what_one_row_is_predicted_with"),
     # Other rules
-    Mutant("Adam without its correction for the start", "engine/optimizers.pyx",
-           r"return rule\.learning_rate \*[^\n]*", "return rule.learning_rate",
+    Mutant("uncorrected Adam", ALL, "return rule.learning_rate",
            "test_optimizers.py"),
-    Mutant("momentum that forgets", "engine/simd/optimizers.h",
-           r"state\[i\] = kept \* state\[i\] \+ STEP\(i\);", "state[i] = STEP(i);",
+    Mutant("forget the momentum", "kept * state[i] + ", "",
            "test_optimizers.py"),
     # Threads and signals
-    Mutant("a missing barrier", STEP,
-           r"barrier_wait\(plan\.barrier, thread\)(\s+# Phase 2)", r"\1",
+    Mutant("leave out a barrier", ALL, "pass",
            "test_exactness.py::test_number_of_threads_changes_no_bit"),
-    Mutant("no look for signals", "engine/trainer.pyx",
-           r"PyErr_CheckSignals\(\)", "pass",
+    Mutant("ignore signals", ALL, "pass",
            "test_interrupt.py::test_signals_are_handled_while_the_engine_computes"),
     # Files
-    Mutant("objects are taken for numbers", "_files.py",
-           r"return dtype\.kind in _PLAIN_KINDS and", "return True and",
+    Mutant("read objects as numbers", "dtype.kind in _PLAIN_KINDS", "True",
            "test_npz.py::test_malformed_file_is_a_value_error_that_names_it"),
-    Mutant("a length is believed", "_files.py",
-           r"if head\.tell\(\) \+ n_bytes != member\.file_size", "if False",
+    Mutant("trust a length", ALL, "if False:",
            "test_npz.py::test_malformed_file_is_a_value_error_that_names_it"),
-    Mutant("a checksum is not looked at", "_checkpoint.py",
-           r"if left != 0 or file\.read\(_CHECKSUM \+ 1\) != digest\.digest\(\)", "if False",
+    Mutant("trust a checksum", ALL, "if False:",
            "test_checkpoint.py::test_any_byte_changed_is_noticed"),
-    Mutant("a run resumes with new random numbers", "_training.py",
-           r"unpack_random\(self\._rng, .*?\)\)\n", "pass\n",
+    Mutant("resume with other random numbers", ALL, "pass",
            "test_checkpoint.py::test_a_resumed_run_has_the_bits_of_an_uninterrupted_one"),
-    Mutant("a file counts before it is on the disk", "_files.py",
-           r"os\.fsync\(file\.fileno\(\)\)", "pass",
+    Mutant("leave a file in the cache", ALL, "pass",
            "test_checkpoint.py::test_each_write_is_on_the_disk_before_it_counts"),
 ]  # fmt: skip
 
 
-def apply(mutant, text):
-    """The broken text."""
-    broken, count = re.subn(mutant.old, mutant.new, text, flags=re.S)
-    if count != 1 or broken == text:
-        sys.exit(
-            f"{mutant.name}: mlpcore/{mutant.file} has the text to replace {count} times. Let the "
-            "break follow the code."
-        )
-    return broken
+class Place(NamedTuple):
+    path: Path  # relative to the source tree
+    lines: list[str]  # of the whole file, the markers taken off
+    start: int
+    stop: int  # the marked lines are lines[start:stop]
 
 
-def copy_tree(target):
-    """What git knows of the working tree."""
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True, text=True).stdout
-    for name in filter(None, names.split("\0")):
-        if (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)
+def places(tree):
+    """Each marker of the sources: its name, and its place."""
+    for path in sorted((tree / "mlpcore").rglob("*")):
+        if path.suffix not in SOURCES:
+            continue
+        lines = path.read_text(encoding="utf-8").split("\n")
+        markers = {i: found for i, line in enumerate(lines) if (found := MARKER.search(line))}
+        code = [MARKER.sub("", line) for line in lines]
+        for i, found in markers.items():
+            if found[1]:
+                start = i if code[i].strip(" \\") else i + 1
+                after = next((j for j in markers if j > i), None)
+                ends = after is not None and not markers[after][1]
+                yield (
+                    found[1],
+                    Place(path.relative_to(tree), code, start, after if ends else start + 1),
+                )
 
 
-def build_all(tree):
-    """Build everything, and let later builds compile only what is asked for."""
-    build(tree)
-    setup = tree / "setup.py"
-    text, count = re.subn(r"depends=\[[^\]]*\]", "depends=[]", setup.read_text())
-    if count != 1:
-        sys.exit("setup.py: no list of headers under `depends` any more.")
-    setup.write_text(text)
+def mutated(mutant, place):
+    """The text of the file with the error; None if the marked lines don't have the text, once."""
+    lines = place.lines[place.start : place.stop]
+    text = "\n".join(lines)
+    if mutant.new == FIRST:
+        (first, *more) = [i for i, line in enumerate(lines) if mutant.old in line] or [0]
+        new = lines[first:] + lines[:first] if first and not more else lines
+    elif mutant.old == ALL:
+        new = [text[: len(text) - len(text.lstrip())] + mutant.new]
+    else:
+        new = [text.replace(mutant.old, mutant.new) if text.count(mutant.old) == 1 else text]
+    if "\n".join(new) == text:
+        return None
+    return "\n".join(place.lines[: place.start] + new + place.lines[place.stop :])
+
+
+def find_all(tree):
+    """For the name of each mutant, its file and the text with the error.
+
+    Raises
+    ------
+    ValueError
+        If markers and entries don't belong together.
+    """
+    found, problems = {}, []
+    for name, place in places(tree):
+        if name in found:
+            problems.append(f"{place.path}: a second marker {name!r}; {found[name].path} has one")
+        found[name] = place
+    edits = {}
+    for mutant in MUTANTS:
+        place = found.pop(mutant.name, None)
+        text = place and mutated(mutant, place)
+        if place is None:
+            problems.append(f"no marker in mlpcore/: {mutant.name!r}")
+        elif text is None:
+            problems.append(f"{place.path}: {mutant.name!r} does not mark {mutant.old!r}, once")
+        else:
+            edits[mutant.name] = place.path, text
+    problems += [f"{place.path}: no entry for the marker {name!r}" for name, place in found.items()]
+    if problems:
+        raise ValueError("\n".join(problems))
+    return edits
 
 
 def build(tree):
@@ -193,62 +210,32 @@ def run_tests(tree, tests):
     sys.exit(f"pytest {' '.join(tests)}: exit status {done.returncode}\n{tail}{done.stderr}")
 
 
-def modules(tree, file):
-    """The compiled modules that have to be built again for an edit."""
-    source = tree / "mlpcore" / file
-    if source.suffix == ".pyx":
-        return [source]
-    if source.suffix == ".h":
-        header = f'extern from "simd/{source.name}"'
-        return [path for path in (tree / ENGINE).glob("*.pyx") if header in path.read_text()]
-    return []
+def restore(tree, original):
+    """Take back all changes, with the times that files had, so that nothing is compiled again."""
+    for path in original.rglob("*"):
+        copy = tree / path.relative_to(original)
+        if path.is_file() and copy.stat().st_mtime_ns != path.stat().st_mtime_ns:
+            copy.unlink()
+            shutil.copy2(path, copy)
 
 
-def attempt(tree, mutant):
-    """Break, build, test, and repair; how the test ends."""
-    source = tree / "mlpcore" / mutant.file
-    touched = modules(tree, mutant.file)
-    files = {source, *touched}
-    if source.suffix == ".h":
-        files |= {tree / "build" / "cython" / ENGINE / "simd" / source.name}
-    for path in touched:
-        files |= {tree / "build" / "cython" / ENGINE / f"{path.stem}.c"}
-        files |= set((tree / ENGINE).glob(f"{path.stem}.*.so"))
-    kept = tree.with_suffix(".kept")
-    kept.mkdir()
-    for path in files:
-        (kept / path.relative_to(tree)).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, kept / path.relative_to(tree))
-    text = source.read_text()
-    try:
-        source.write_text(apply(mutant, text))
-        if touched:
-            for path in touched:
-                path.touch()
-            build(tree)
-        return run_tests(tree, [mutant.test])
-    finally:
-        # With the times that they had, so that nothing is compiled again.
-        for path in files:
-            path.unlink()
-            shutil.copy2(kept / path.relative_to(tree), path)
-        shutil.rmtree(kept)
+def attempt(tree, path, text, test):
+    """Make the error, compile it, and run the test; how it ends."""
+    (tree / path).write_text(text, encoding="utf-8")
+    if path.suffix != ".py":
+        build(tree)
+    return run_tests(tree, [test])
 
 
 def try_all(mutants, jobs, work):
     """Yield each mutant with how its test ends."""
-    first = work / "0"
-    first.mkdir()
-    copy_tree(first)
-    for mutant in mutants:
-        apply(mutant, (first / "mlpcore" / mutant.file).read_text())
-    build_all(first)
-    how, tail = run_tests(first, sorted({mutant.test for mutant in mutants}))
+    original = work / "original"
+    subprocess.run([ROOT / "tools" / "checkout.sh", original], check=True)
+    edits = find_all(original)
+    build(original)
+    how, tail = run_tests(original, sorted({mutant.test for mutant in mutants}))
     if how:
-        sys.exit(f"Without any break a test {how}:\n{tail}")
-    trees = [first]
-    for number in range(1, jobs):
-        trees.append(shutil.copytree(first, work / str(number)))
+        sys.exit(f"Without any mutant a test {how}:\n{tail}")
     waiting, done = queue.SimpleQueue(), queue.SimpleQueue()
     for mutant in mutants:
         waiting.put(mutant)
@@ -257,13 +244,16 @@ def try_all(mutants, jobs, work):
         try:
             while True:
                 mutant = waiting.get_nowait()
-                done.put((mutant, *attempt(tree, mutant)))
+                ended = attempt(tree, *edits[mutant.name], mutant.test)
+                restore(tree, original)
+                done.put((mutant, *ended))
         except queue.Empty:
             pass
         except BaseException as error:
             done.put(error)
 
-    for tree in trees:
+    for number in range(jobs):
+        tree = shutil.copytree(original, work / str(number))
         threading.Thread(target=work_through, args=(tree,), daemon=True).start()
     for _ in mutants:
         result = done.get()
@@ -275,27 +265,31 @@ def try_all(mutants, jobs, work):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("words", nargs="*", metavar="WORD")
-    parser.add_argument("--jobs", type=int, default=2, help="breaks at a time (2)")
+    parser.add_argument("--jobs", type=int, default=2, help="mutants at a time (2)")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     chosen = [m for m in MUTANTS if not options.words or any(w in m.name for w in options.words)]
     if not chosen:
-        parser.error("no break has such a name")
-    records, missed = [], 0
+        parser.error("no mutant has such a name")
+    try:
+        find_all(ROOT)
+    except ValueError as error:
+        sys.exit(str(error))
+    records, survivors = [], 0
     with tempfile.TemporaryDirectory(prefix="mlpcore-mutants-") as folder:
         for mutant, how, tail in try_all(chosen, options.jobs, Path(folder).resolve()):
             print(f"{mutant.name}: {mutant.test} {how or 'PASSES'}", flush=True)
             if not how:
-                missed += 1
+                survivors += 1
                 print(tail)
-            records.append({"break": mutant.name, "test": mutant.test, "outcome": how})
-    print(f"{len(chosen) - missed} of {len(chosen)} breaks noticed")
+            records.append({"mutant": mutant.name, "test": mutant.test, "outcome": how})
+    print(f"{len(chosen) - survivors} of {len(chosen)} mutants killed")
     if options.json:
         order = [mutant.name for mutant in chosen]
-        records.sort(key=lambda record: order.index(record["break"]))
-        report = {"python": platform.python_version(), "breaks": records}
+        records.sort(key=lambda record: order.index(record["mutant"]))
+        report = {"python": platform.python_version(), "mutants": records}
         options.json.write_text(json.dumps(report, indent=1) + "\n")
-    sys.exit(missed > 0)
+    sys.exit(survivors > 0)
 
 
 if __name__ == "__main__":

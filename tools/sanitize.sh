@@ -48,9 +48,7 @@ fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir "$work/source"
-(cd "$root" && git ls-files -z --cached --others --exclude-standard |
-    tar -c --null -T - -f -) | tar -x -C "$work/source" -f -
+"$root/tools/checkout.sh" "$work/source"
 cd "$work/source"
 MLPCORE_DEBUG=1 MLPCORE_SANITIZE=$sanitizer "$python" -m pip install --quiet \
     --disable-pip-version-check --no-build-isolation --no-deps --target "$work/site" .

@@ -41,7 +41,7 @@ cdef void gemm(bint trans_a, bint trans_b, int m, int n, int k, real_t alpha,
                real_t beta, real_t* c, int ldc) noexcept nogil:
     # BLAS reads our rows as columns, so it sees the transposes of A, B and C. Asking it for
     # C.T = op(B).T @ op(A).T gives the answer without moving any data.
-    cdef char op_a = b"T" if trans_a else b"N"
+    cdef char op_a = b"T" if trans_a else b"N"  # mutant: transpose a product
     cdef char op_b = b"T" if trans_b else b"N"
     cdef blas_int rows = n, columns = m, inner = k, ld_a = lda, ld_b = ldb, ld_c = ldc
     gate_enter()

@@ -113,7 +113,7 @@ cdef bint _blocks(Job* job, const real_t* theta, int thread, double deadline) no
     while not barrier_stopped(job.barrier):
         block = barrier_take(job.barrier)
         start = block * BLOCK
-        if start >= source.n_rows:
+        if start >= source.n_rows:  # mutant: skip the last block of rows
             return False
         rows = min(BLOCK, source.n_rows - start)
         forward_first[real_t](job.layers, theta, source, NULL, start, rows,

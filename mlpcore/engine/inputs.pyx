@@ -365,7 +365,8 @@ cdef class Codes:
         bits = self.table[:n].view(np.uint64)
         rng = np.random.default_rng(0)
         for _ in range(64):
-            factor = rng.integers(2**63, dtype=np.uint64) * 2 + 1
+            # Through int: NumPy 1 makes a float of such a number times 2.
+            factor = np.uint64(2 * int(rng.integers(2**63, dtype=np.uint64)) + 1)
             slots = (bits * factor) >> np.uint64(48)
             if len(np.unique(slots)) == n:
                 self.factor = factor

@@ -78,7 +78,7 @@ cdef void forward_first(const Layer* layer, const real_t* theta, const Rows* sou
 # Net inputs of hidden units become activations: n elements from a place in the layer's part of it.
 cdef void activate_units(const Layer* layer, real_t* work, Py_ssize_t capacity, Py_ssize_t place,
                          Py_ssize_t n) noexcept nogil
-# The part of that for dense rows that only fetches them.
+# Convert dense rows into those rows of the workspace, as forward_first does before its product.
 cdef void fetch(const Layer* layer, const Rows* source, const Py_ssize_t* order, Py_ssize_t first,
                 Py_ssize_t rows, real_t* work, Py_ssize_t at) noexcept nogil
 # Rows of that workspace through one layer: x to x @ W + b. Hidden units are activated; the last

@@ -114,14 +114,17 @@ cdef void _online_step(Plan* plan, real_t* theta, const Py_ssize_t* order,
         layer = &plan.layers[i]
         forward(layer, theta, work, 1, 0, 1)
     output_errors(plan, work, 0, order, 0, 1)
+    # mutant: online errors with updated weights
     for i in range(plan.n_layers - 1, 0, -1):
         backward(plan, &plan.layers[i], theta, work, 0, 1)
     for i in range(1, plan.n_layers):
         update_weights(plan, &plan.layers[i], theta, 0, 1, 0, plan.layers[i].n_in)
+    # end of mutant
 
     # Update: scale and u decay, u takes the background's share of the gradient, and V the entries'.
     plan.scale = kept
     decay = <real_t> (1 - plan.rule.learning_rate * plan.rule.l2)
+    # mutant: wrong background term online
     share = <real_t> (-plan.rule.learning_rate * plan.rows.background)
     rate = <real_t> (-plan.rule.learning_rate / kept)
     for j in range(first.ld):

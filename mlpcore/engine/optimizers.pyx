@@ -35,4 +35,5 @@ cdef void update(int kind, const Rule* rule, bint weights, real_t* w, const real
 
 
 cdef double corrected_rate(const Rule* rule, double n) noexcept nogil:
+    # mutant: uncorrected Adam
     return rule.learning_rate * sqrt(1 - pow(rule.beta_2, n)) / (1 - pow(rule.beta_1, n))

@@ -222,6 +222,7 @@ cdef void _join_halves(Plan* plan, const Layer* first, Py_ssize_t start, Py_ssiz
                        real_t* work) noexcept nogil:
     """The halves of my rows become net inputs, and those activations."""
     cdef Py_ssize_t place = start * first.ld, n = (stop - start) * first.ld
+    # mutant: forget half of the features
     add(work + plan.batch * first.a + place, <const real_t*> plan.second_half + place, n)
     activate_units(first, work, plan.batch, place, n)
 
@@ -257,7 +258,7 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, P
         start = end
         if start >= stop:
             break
-    barrier_wait(plan.barrier, thread)
+    barrier_wait(plan.barrier, thread)  # mutant: leave out a barrier
 
     # Phase 2: my rows of every W.
     if thread == 0 and plan.track_loss:
@@ -272,11 +273,11 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, P
         if not layer.wide:
             share(layer.n_in, TILE, thread, plan.barrier.size, &start, &stop)
             update_weights(plan, layer, theta, thread, rows, start, stop)
-            if plan.batch > 1:
+            if plan.batch > 1:  # mutant: errors with old weights
                 transpose[real_t](theta + layer.w, layer.ld, start, stop, layer.n_out,
                                   <real_t*> plan.transposed + layer.wt, layer.ld_in)
     for j in range(plan.n_layers):
-        if j % plan.barrier.size == thread:
+        if j % plan.barrier.size == thread:  # mutant: forget the bias update
             update_biases(plan, &plan.layers[j], theta, thread, rows)
     barrier_wait(plan.barrier, thread)
 
@@ -321,6 +322,7 @@ cdef void output_errors(Plan* plan, real_t* work, int thread, const Py_ssize_t* 
     cdef double loss
     cdef Py_ssize_t i
     for i in range(start, stop):
+        # mutant: labels of other rows
         loss = row_error[real_t](&plan.loss, &plan.targets, order[i], plan.track_loss,
                                  z + i * last.ld, last.n_out, last.width, room)
         if plan.track_loss:
@@ -343,6 +345,7 @@ cdef void backward(Plan* plan, const Layer* layer, const real_t* theta, real_t* 
         small_gemm[real_t](rows, below.width, layer.n_out, delta, layer.ld, 1,
                            <const real_t*> plan.transposed + layer.wt, layer.ld_in, NULL, 0,
                            delta_below, below.ld)
+    # mutant: forget the derivative
     _chain[real_t](plan, below, start * below.ld, rows * below.ld, work)
 
 
@@ -429,7 +432,7 @@ cdef void _update_from_records(Plan* plan, const Layer* layer, real_t* theta, in
     lists.count = plan.counts + thread * plan.strip
     column_sums[real_t](delta, rows, layer.ld, first)
     for j in range(layer.ld):
-        first[j] *= background
+        first[j] *= background  # mutant: wrong background term
     records_seek(&plan.rows, order, rows, start, cursor)
     while start < end:
         stop = min(end, start + plan.strip)
@@ -450,6 +453,7 @@ cdef void _update_from_records(Plan* plan, const Layer* layer, real_t* theta, in
                 chunk += features
             row += n
         if background != 0:
+            # mutant: outdated column sums
             chunk_sums(layer, theta, start, stop, <real_t*> plan.sums)
         start = stop
 
@@ -462,6 +466,7 @@ cdef void update_biases(Plan* plan, const Layer* layer, real_t* theta, int threa
     column_sums[real_t](<const real_t*> plan.work + plan.batch * layer.delta, rows, layer.ld,
                         gradient)
     if plan.whole is NULL:
+        # mutant: penalise the biases
         update[real_t](plan.optimizer, &plan.rule, False, theta + layer.b, gradient,
                        <real_t*> plan.state + layer.b, plan.state_stride, layer.width)
         return
@@ -503,6 +508,7 @@ cdef void _wide_backward(Plan* plan, const Layer* layer, real_t* theta, int thre
     share(layer.n_in, piece, thread, plan.barrier.size, &start, &end)
     while start < end:
         stop = min(end, start + piece)
+        # mutant: errors with updated weights
         gemm[real_t](False, True, <int> rows, <int> (stop - start), layer.n_out, 1,
                      delta, layer.ld, theta + layer.w + start * layer.ld, layer.ld,
                      0, delta_below + start, below.ld)
@@ -512,4 +518,5 @@ cdef void _wide_backward(Plan* plan, const Layer* layer, real_t* theta, int thre
                 memset(delta_below + i * below.ld + stop, 0,
                        (below.width - stop) * sizeof(real_t))
         update_weights(plan, layer, theta, thread, rows, start, stop)
+        # end of mutant
         start = stop

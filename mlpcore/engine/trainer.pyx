@@ -332,13 +332,13 @@ cdef class Trainer:
         cdef Py_ssize_t n = len(order)
         if n and not 0 <= np.min(order) <= np.max(order) < plan.rows.n_rows:
             raise ValueError(f"order must hold row numbers below {plan.rows.n_rows}")
-        if not self._keep_last:
-            n -= n % plan.batch
+        if not self._keep_last:  # mutant: train on the shorter last minibatch
+            n -= n % plan.batch  # mutant: skip the last minibatch
         steps = (n + plan.batch - 1) // plan.batch
         if rates is not None and len(rates) != steps:
             raise ValueError(f"rates must be one for each of {steps} minibatches; got {len(rates)}")
         with critical_section(self.network):
-            self.network.one = None
+            self.network.one = None  # mutant: predict with outdated weights
         plan.rates = &rates[0] if steps and rates is not None else NULL
         plan.rule.learning_rate = plan.learning_rate
         plan.minibatch = 0
@@ -444,7 +444,7 @@ cdef _lead(const Job* job, real_t* theta):
                 position = online_steps(plan, theta, job.order, position, job.n, deadline)
             else:
                 position = _steps(plan, theta, 0, job.order, position, job.n, deadline)
-        PyErr_CheckSignals()
+        PyErr_CheckSignals()  # mutant: ignore signals
     if online:
         fold(plan, theta)
 

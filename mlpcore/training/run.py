@@ -209,7 +209,7 @@ class Run:
             return self._order
         if not self._plan.cumulative:
             order = self._plan.rows.copy()
-            self._rng.shuffle(order)
+            self._rng.shuffle(order)  # mutant: shuffle all rows but one
             return order
         # The draws of sklearn.utils.shuffle, without its checks.
         places = np.arange(len(self._order))
@@ -350,6 +350,7 @@ class Run:
         for weights in (network.parameters, self._best.parameters):
             if not np.isfinite(weights).all():
                 raise ValueError("weights or biases that are not finite")
+        # mutant: resume with other random numbers
         unpack_random(self._rng, about["random"], take(arrays, "random", np.uint32, (624,)))
         if plan.cumulative:
             order = take(arrays, "order", np.int64, plan.rows.shape)

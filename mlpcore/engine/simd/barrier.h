@@ -238,7 +238,8 @@ static inline void mlp_team_wake(mlp_team *team) {
 #endif
 }
 
-/* True when the work has been stopped. The last one in calls `reset` work by clearing `next`. */
+/* Wait until all threads are here; true when the work has been stopped. The last one to come sets
+ * `next` back to 0, so that mlp_team_take hands out the same numbers to what follows. */
 static inline int mlp_team_wait(mlp_team *team, int thread) {
     if (team->size == 1) {
         atomic_store_explicit(&team->next, 0, memory_order_relaxed);

@@ -71,6 +71,7 @@ UPDATE(store) {
 #define STEP(i) MLP_NAME(pulled)(lasso, w[i] * decay + rate * g[i], shrink, w[i])
 #define STEPS                                                                               \
     const REAL rate = (REAL)-(rule->learning_rate * rule->scale);                           \
+    /* mutant: drop the L2 term */                                                           \
     const REAL decay = (REAL)(-(rule->learning_rate * rule->scale) * l2);                    \
     const REAL shrink = (REAL)(-(rule->learning_rate * rule->scale) * l1)
 
@@ -86,7 +87,7 @@ UPDATE(momentum) {
     STEPS;
     const REAL kept = (REAL)rule->momentum;
     for (ptrdiff_t i = 0; i < n; i++) {
-        state[i] = kept * state[i] + STEP(i);
+        state[i] = kept * state[i] + STEP(i); /* mutant: forget the momentum */
         w[i] += state[i];
     }
 }
