@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from mlpcore._checkpoint import Checkpoint, fingerprint
 from mlpcore._estimator import Estimator
 from mlpcore._fitted import Fitted
-from mlpcore._parameters import check_parameters, check_threads, decisive
+from mlpcore._parameters import check_parameters, check_threads, resume_identity
 from mlpcore._persistence import load_model, save_model
 from mlpcore._progress import Progress
 from mlpcore._signals import exit_on_sigterm
@@ -25,15 +25,17 @@ from mlpcore._validation import (
     check_labels,
     check_rows,
     encode_labels,
+    float_for,
     lookup_labels,
 )
 from mlpcore.engine.activations import activation
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
+from mlpcore.engine.registry import HYPERPARAMETERS
 from mlpcore.engine.trainer import Trainer
 
 # Settings that the trainer knows by the same name.
-_RULE = ("optimizer", "l2", "momentum", "beta_1", "beta_2", "weight_decay", "dropout")
+_RULE = ("optimizer", "l2", "dropout", *HYPERPARAMETERS)
 
 _AS_IT_IS = (1.0, 0.0)  # scale and offset
 
@@ -90,7 +92,7 @@ class NeuralNetMLP(Fitted, Estimator):
         See there.
     activation : str or sequence of str, default="logistic"
         Of the hidden units, or of those of each hidden layer: a name of
-        `mlpcore.engine.activations.ACTIVATIONS`, such as "relu" or "tanh".
+        `mlpcore.engine.registry.ACTIVATIONS`, such as "relu" or "tanh".
     optimizer : {"sgd", "momentum", "nesterov", "adam", "adamw"}, default="sgd"
         How weights follow from gradients.
     momentum : float, default=0.9
@@ -268,7 +270,7 @@ class NeuralNetMLP(Fitted, Estimator):
         X = _scaled(rows, scale)
         n_samples, n_features = X.shape
         if dtype is None:
-            dtype = np.dtype(np.float64 if X.dtype == np.float64 else np.float32)
+            dtype = np.dtype(float_for(X.dtype))
         classes, labels = encode_labels(check_labels(y_train, "y_train", n_samples, "X_train"))
         if settings["minibatch_size"] > n_samples:
             raise ValueError(
@@ -313,7 +315,7 @@ class NeuralNetMLP(Fitted, Estimator):
             valid=valid_input,
             valid_targets=valid_labels,
             learning_rate=settings["eta"],
-            **{name: settings[name] for name in _RULE},
+            **{name: settings[name] for name in _RULE if name in settings},
             seed=int(rng.randint(2**32, dtype=np.uint64)) if seed is None else seed,
             minibatch_size=settings["minibatch_size"],
             n_threads=settings["n_threads"],
@@ -325,7 +327,7 @@ class NeuralNetMLP(Fitted, Estimator):
         ):
             if file is not None:
                 identity = {
-                    **decisive(settings),
+                    **resume_identity(settings),
                     "dtype": dtype.name,
                     "input_path": train_input.path,
                     "X_train": fingerprint(X),
@@ -523,7 +525,7 @@ class NeuralNetMLP(Fitted, Estimator):
 
 def _scaled(rows: Any, scale: tuple[float, float]) -> Any:
     """Rows times scale plus offset, where the engine does not do that itself while reading."""
-    if scale == _AS_IT_IS or rows.dtype == np.uint8:
+    if scale == _AS_IT_IS or rows.dtype.kind != "f":
         return rows
     if hasattr(rows, "indptr"):
         raise ValueError("input_scale is for dense data; scale the sparse matrix before fit.")

@@ -15,12 +15,14 @@ from sklearn.model_selection import train_test_split
 
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
+from mlpcore.engine.registry import HYPERPARAMETERS, OPTIMIZERS, TRAINING
 from mlpcore.engine.trainer import Trainer
 
 if TYPE_CHECKING:
     from mlpcore.sklearn._base import BaseMLP
 
-STOCHASTIC = ("sgd", "adam", "adamw")
+# The engine's optimisers, of which two are scikit-learn's "sgd" with momentum.
+STOCHASTIC = tuple(name for name in TRAINING if name not in ("momentum", "nesterov"))
 # Schedules that are laid out from the first step to the last, for every stochastic solver.
 PLANNED = ("cosine", "one_cycle")
 
@@ -66,17 +68,22 @@ class Optimizer:
         Minibatches so far.
     epochs : int
         Epochs so far.
+    momentum, beta_1, ... : float
+        All hyperparameters of the engine's optimisers.
     """
+
+    momentum: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
 
     def __init__(self, model: BaseMLP) -> None:
         self.learning_rate_init = float(model.learning_rate_init)
         self.lr_schedule = model.learning_rate
         self.power_t = model.power_t
-        self.momentum = model.momentum
+        for name in HYPERPARAMETERS:
+            setattr(self, name, getattr(model, name))
         self.nesterov = model.nesterovs_momentum
-        self.beta_1, self.beta_2 = model.beta_1, model.beta_2
-        self.epsilon = model.epsilon
-        self.weight_decay = model.weight_decay
         if model.solver != "sgd":
             self.rule = model.solver
         elif self.momentum == 0:
@@ -94,7 +101,7 @@ class Optimizer:
     @property
     def learning_rate(self) -> float:
         """The present learning rate; that of Adam includes the correction of its bias."""
-        if self.rule not in ("adam", "adamw") or self.t == 0:
+        if not OPTIMIZERS[self.rule].bias_corrected or self.t == 0:
             return self.step_size
         correction = math.sqrt(1 - self.beta_2**self.t) / (1 - self.beta_1**self.t)
         return self.step_size * correction
@@ -274,11 +281,7 @@ def fit_stochastic(
         average=True,
         minibatch_size=batch,
         keep_last=True,
-        momentum=optimizer.momentum,
-        beta_1=optimizer.beta_1,
-        beta_2=optimizer.beta_2,
-        epsilon=optimizer.epsilon,
-        weight_decay=optimizer.weight_decay,
+        **{name: getattr(optimizer, name) for name in HYPERPARAMETERS},
         dropout=dropout,
         # A draw only where it is needed: scikit-learn has no such draw.
         seed=int(rng.randint(2**31 - 1)) if any(dropout) else 0,
