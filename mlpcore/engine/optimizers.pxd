@@ -13,8 +13,8 @@ cdef extern from "simd/optimizers.h" nogil:
 cdef enum:
     STORE = 0
 
-# Give a rule the hyperparameters of an optimiser, by their names; the others become NaN. Returns the
-# optimiser's number.
+# Give a rule the hyperparameters of an optimiser, by their names; the others become NaN. Returns
+# the number of the optimiser.
 cdef int set_rule(Rule* rule, optimizer, hyperparameters) except -1
 # One step of n parameters w, given their gradient g; `stride` parts this rule's state vectors.
 # Biases (not weights) are neither penalised nor do they decay.
