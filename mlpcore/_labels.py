@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlpcore._validation import pandas_na
-
 # Labels of two of these kinds are never equal, whatever their values.
 _KINDS: dict[str, tuple[type, ...]] = {
     "numbers": (numbers.Number, np.bool_),
@@ -20,6 +18,11 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "bytes": (bytes,),
     "dates": (datetime.date, np.datetime64),
 }
+
+
+def pandas_na() -> Any:
+    """pandas' mark of a missing value; where pandas is not loaded, an object that nothing is."""
+    return getattr(sys.modules.get("pandas"), "NA", object())
 
 
 def check_labels(y: ArrayLike, name: str, n_rows: int, rows_name: str) -> NDArray[Any]:

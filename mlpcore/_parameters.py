@@ -16,12 +16,9 @@ from mlpcore._validation import (
     check_seed,
     check_units,
 )
-from mlpcore.engine.activations import ACTIVATIONS
+from mlpcore.engine.registry import ACTIVATIONS, HYPERPARAMETERS, OPTIMIZERS, TRAINING
 from mlpcore.engine.team import available_threads
 from mlpcore.training.schedules import PLANNED, SCHEDULES
-
-_MOMENTUM, _ADAM = ("momentum", "nesterov"), ("adam", "adamw")
-_OPTIMIZERS = ("sgd", *_MOMENTUM, *_ADAM)
 
 _EARLY_STOPPING = {False: None, True: "valid_acc", "valid_acc": "valid_acc", "cost": "cost"}
 
@@ -87,11 +84,11 @@ def check_parameters(model: Any) -> dict[str, Any]:
         "seed": check_seed(model.seed),
         "n_threads": check_threads(model.n_threads),
         "activation": check_activation(model.activation, len(n_hidden)),
-        "optimizer": check_choice(model.optimizer, "optimizer", _OPTIMIZERS),
-        "momentum": check_fraction(model.momentum, "momentum"),
-        "beta_1": check_fraction(model.beta_1, "beta_1"),
-        "beta_2": check_fraction(model.beta_2, "beta_2"),
-        "weight_decay": check_float(model.weight_decay, "weight_decay", low=0),
+        "optimizer": check_choice(model.optimizer, "optimizer", TRAINING),
+        **{
+            name: _check_hyperparameter(getattr(model, name), name)
+            for name in HYPERPARAMETERS if hasattr(model, name)
+        },
         "dropout": _check_dropout(model.dropout, len(n_hidden)),
         "schedule": check_choice(model.schedule, "schedule", SCHEDULES),
         "power_t": check_float(model.power_t, "power_t", low=0),
@@ -113,6 +110,17 @@ def check_activation(value: Any, n_layers: int) -> tuple[str, ...]:
     return names
 
 
+def _check_hyperparameter(value: Any, name: str) -> float:
+    """A number from the lowest to below the bound that an optimiser's hyperparameter has."""
+    _, low, below = HYPERPARAMETERS[name]
+    number = check_float(value, name, low=low)
+    if number >= below:
+        raise ValueError(
+            f"{name} must be a number from {low:g} to below {below:g}; got {number:g}."
+        )
+    return number
+
+
 def _check_dropout(value: Any, n_layers: int) -> tuple[float, ...]:
     """What is left out of the inputs and of each hidden layer; empty for nothing at all."""
     if isinstance(value, (str, bytes)) or not np.iterable(value):
@@ -132,22 +140,21 @@ def _check_norm(value: Any, name: str) -> float | None:
     return None if value is None else check_float(value, name, low=0, strict=True)
 
 
-def decisive(settings: dict[str, Any]) -> dict[str, Any]:
-    """Those of the settings that decide about a run's bits, and so stay the same on its way."""
-    optimizer = settings["optimizer"]
+def resume_identity(settings: dict[str, Any]) -> dict[str, Any]:
+    """Those of the settings that decide about a run's bits, and so must be the same to resume it.
+
+    Not the hyperparameters of other optimisers, which change nothing.
+    """
     schedule = settings["schedule"]
-    counts = {
-        # A planned schedule is laid out over all of them.
-        "epochs": schedule in PLANNED,
-        "n_threads": False,
-        "power_t": schedule == "invscaling",
-        "patience": settings["early_stopping"] is not None or schedule == "adaptive",
-        "momentum": optimizer in _MOMENTUM,
-        "beta_1": optimizer in _ADAM,
-        "beta_2": optimizer in _ADAM,
-        "weight_decay": optimizer == "adamw",
-    }
-    return {name: value for name, value in settings.items() if counts.get(name, True)}
+    free = {"epochs", "n_threads", "patience", "power_t", *HYPERPARAMETERS}
+    free.difference_update(OPTIMIZERS[settings["optimizer"]].hyperparameters)
+    if schedule in PLANNED:  # laid out over all epochs
+        free.remove("epochs")
+    if schedule == "invscaling":
+        free.remove("power_t")
+    if settings["early_stopping"] is not None or schedule == "adaptive":
+        free.remove("patience")
+    return {name: value for name, value in settings.items() if name not in free}
 
 
 def check_threads(n_threads: Any) -> int:

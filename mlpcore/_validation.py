@@ -10,11 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mlpcore._labels import pandas_na
+from mlpcore.engine.registry import INPUT_KINDS
+
 # Rows that are looked at together: enough for NumPy to be quick, few enough to stay in the cache.
 _ROWS_AT_A_TIME = 1024
 
 # The engine counts units and features in C ints, as BLAS does.
 _LARGEST: int = np.iinfo(np.intc).max
+
+# The largest size of an integer that the engine reads as it is, and scales.
+_LARGEST_READ: int = max(
+    max(abs(np.iinfo(kind).min), np.iinfo(kind).max)
+    for kind in INPUT_KINDS
+    if np.dtype(kind).kind != "f"
+)
 
 
 class NotFittedError(ValueError, AttributeError):
@@ -143,7 +153,7 @@ def check_rows(
 
     Returns
     -------
-    X : ndarray of float32, float64 or uint8, native byte order, elements of a row adjacent
+    X : ndarray of one of INPUT_KINDS, native byte order, elements of a row adjacent
         The caller's own array where that is what came. Of a sparse matrix, a CSR matrix of floats
         with sorted indices and no duplicates.
     """
@@ -164,9 +174,9 @@ def check_rows(
             f"{name}.reshape(-1, 1)."
         )
     _check_shape(array.shape, name, n_features)
-    if array.dtype.name not in ("float32", "float64", "uint8"):
+    if array.dtype.name not in INPUT_KINDS:
         with np.errstate(over="ignore"):  # what overflows is found below
-            array = array.astype(dtype or _float_for(array.dtype))
+            array = array.astype(dtype or float_for(array.dtype))
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if not array.flags.aligned or (array.shape[1] > 1 and array.strides[1] != array.itemsize):
@@ -205,12 +215,7 @@ def _as_floats(X: Any, array: NDArray[Any], name: str) -> NDArray[Any]:
         ) from None
 
 
-def pandas_na() -> Any:
-    """pandas' mark of a missing value; where pandas is not loaded, an object that nothing is."""
-    return getattr(sys.modules.get("pandas"), "NA", object())
-
-
-def _float_for(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
+def float_for(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
     """float32 where it holds all numbers of a type exactly, else float64."""
     bits = 8 * dtype.itemsize
     return np.float32 if bits <= (16 if dtype.kind in "iub" else 32) else np.float64
@@ -252,7 +257,7 @@ def _check_sparse(X: Any, name: str, dtype: np.dtype[Any] | None, n_features: in
     except ValueError as error:
         raise ValueError(f"{name} is not a correct sparse matrix: {error}.") from None
     if matrix.dtype not in (np.float32, np.float64):
-        matrix = matrix.astype(dtype or _float_for(matrix.dtype))
+        matrix = matrix.astype(dtype or float_for(matrix.dtype))
     if not matrix.has_canonical_format:
         matrix = matrix.copy()
         matrix.sum_duplicates()
@@ -264,7 +269,7 @@ def _check_sparse(X: Any, name: str, dtype: np.dtype[Any] | None, n_features: in
 
 
 def check_scale(value: Any) -> tuple[float, float]:
-    """A pair of numbers, scale and offset, by which bytes stay finite; None is (1, 0)."""
+    """A pair of numbers, scale and offset, by which integers stay finite; None is (1, 0)."""
     if value is None:
         return 1.0, 0.0
     try:
@@ -274,9 +279,10 @@ def check_scale(value: Any) -> tuple[float, float]:
             f"input_scale must be None or a pair (scale, offset); got {value!r}. For bytes to "
             "[-1, 1] use (2 / 255, -1)."
         ) from None
-    if not 255 * abs(scale) + abs(offset) <= float(np.finfo(np.float32).max):
+    if not _LARGEST_READ * abs(scale) + abs(offset) <= float(np.finfo(np.float32).max):
         raise ValueError(
-            f"input_scale must be of finite numbers that take bytes to finite ones; got {value!r}."
+            f"input_scale must be of finite numbers that take integers up to {_LARGEST_READ} to "
+            f"finite ones; got {value!r}."
         )
     return scale, offset
 

@@ -10,6 +10,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from oracle import OPTIMIZERS
 from scipy import sparse
 
 from mlpcore import NeuralNetMLP, NotFittedError, load_digits
@@ -249,10 +250,6 @@ OTHER_PARAMETERS = {
     "patience": 3,
     "activation": "tanh",
     "optimizer": "momentum",
-    "momentum": 0.5,
-    "beta_1": 0.8,
-    "beta_2": 0.99,
-    "weight_decay": 0.5,
     "dropout": 0.1,
     "schedule": "cosine",
     "power_t": 0.25,
@@ -266,12 +263,15 @@ OTHER_PARAMETERS = {
 USED_WITH = {
     "early_stopping": {"early_stopping": "cost"},
     "patience": {"early_stopping": "cost"},
-    "momentum": {"optimizer": "nesterov"},
-    "beta_1": {"optimizer": "adam"},
-    "beta_2": {"optimizer": "adam"},
-    "weight_decay": {"optimizer": "adamw"},
     "power_t": {"schedule": "invscaling"},
 }
+# Every hyperparameter with every optimiser that has it.
+HYPERPARAMETERS = [
+    (optimizer, name, value)
+    for optimizer, rule in OPTIMIZERS.items()
+    for name, value in rule.hyperparameters.items()
+    if name in NeuralNetMLP().get_params()
+]
 
 
 def refused(nn, data=DATA):
@@ -308,9 +308,16 @@ def test_other_parameters_are_refused_by_name(name):
     assert "give another checkpoint" in message
 
 
+@pytest.mark.parametrize(("optimizer", "name", "value"), HYPERPARAMETERS)
+def test_another_hyperparameter_is_refused_by_name(optimizer, name, value):
+    model(3, optimizer=optimizer).fit(*DATA, checkpoint="run.ckpt")
+    assert named(refused(model(3, optimizer=optimizer, **{name: value}))) == {name}
+
+
 def test_every_parameter_is_one_that_differs_or_one_that_does_not():
     free = {"epochs", "n_threads", "progress", "callback"}
-    assert set(OTHER_PARAMETERS) | free == set(NeuralNetMLP().get_params())
+    others = set(OTHER_PARAMETERS) | {name for _, name, _ in HYPERPARAMETERS}
+    assert others | free == set(NeuralNetMLP().get_params())
     nn = model(3, callback=stop_after(1), progress=False, n_threads=2)
     nn.fit(*DATA, checkpoint="run.ckpt")
     again = model(3, callback=None, progress=True, n_threads=1)

@@ -51,6 +51,18 @@ def use(double[::1] z, double[::1] t, Network network):
 """
 )
 
+# A kernel for both real types, bound by one declaration.
+FUSED = """
+from mlpcore.engine.typedefs cimport real_t
+
+cdef extern from "simd/rows.h" nogil:
+    double penalty "MLP_FUSED(penalty)" (const real_t*, Py_ssize_t, double, double)
+    int argmax "MLP_FUSED(argmax)" (const real_t*, int)
+
+def both(const real_t[::1] a):
+    return penalty(&a[0], a.shape[0], 1, 0), argmax(&a[0], <int> a.shape[0])
+"""
+
 BUILD = """
 import sys
 from Cython.Build import cythonize
@@ -150,6 +162,27 @@ print("used")
 """,
     )
     assert out == "used\n"
+
+
+def test_one_declaration_binds_a_kernel_for_both_types(tmp_path):
+    """By the names that Cython gives functions of a fused type; see simd/each.h."""
+    build(tmp_path, FUSED, str(ENGINE))
+    out = in_that_folder(
+        tmp_path,
+        """
+import numpy as np, theirs
+for dtype in ("float32", "float64"):
+    a = np.zeros(32, dtype)
+    a[[3, 20]] = 0.1, 2
+    print(*theirs.both(a))
+""",
+    )
+    # 0.1 squared, in the precision of either type; and the place of 2.
+    values = [line.split() for line in out.splitlines()]
+    assert [place for _, place in values] == ["20", "20"]
+    for (value, _), dtype in zip(values, (np.float32, np.float64), strict=True):
+        expected = (float(dtype(0.1) * dtype(0.1)) + 4) / 2
+        assert float(value) == pytest.approx(expected, rel=1e-15)
 
 
 def test_what_is_installed_for_cimport():

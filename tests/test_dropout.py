@@ -7,11 +7,10 @@ import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpcore.engine.activations import ACTIVATIONS
 from mlpcore.engine.dropout import factors
 from mlpcore.engine.inputs import Input
-from mlpcore.engine.losses import LOSSES, MEANS
 from mlpcore.engine.network import Network
+from mlpcore.engine.registry import ACTIVATIONS, LOSSES
 from mlpcore.engine.trainer import Trainer
 
 SEED = 0x123456789ABCDEF0
@@ -92,7 +91,7 @@ def test_gradient_is_that_of_the_network_without_the_dropped_units(activation, d
         np.array([oracle.dropout_factors(SEED, 3, row, j, rate, n) for row in range(7)])
         for j, (rate, n) in enumerate(zip(rates, (6, 9, 5), strict=True))
     ]
-    value, slope = oracle.UNITS[activation]
+    value, slope = oracle.ACTIVATIONS[activation][:2]
     x, z = [X * masks[0]], []
     for i, (w, b) in enumerate(zip(network.coefs, network.intercepts, strict=True)):
         z.append(x[i] @ w + b)
@@ -116,7 +115,8 @@ def test_every_parameter_agrees_with_its_central_difference(activation, loss, dr
     """Away from the corners of relu and its like, of absolute values and of some losses, which the
     difference of a pair of steps of 1e-6 meets in none of these networks. Losses that are a mean
     over the outputs have one, since their gradient is that of the sum."""
-    network, _, rows, t = problem(activation, loss=loss, n_outputs=1 if loss in MEANS else 3)
+    n_outputs = 1 if LOSSES[loss].averaged_over_outputs else 3
+    network, _, rows, t = problem(activation, loss=loss, n_outputs=n_outputs)
 
     def run():
         trainer = Trainer(

@@ -111,7 +111,7 @@ def test_weights_squared_counts_weights_only(dtype, units):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("activation", list(oracle.UNITS))
+@pytest.mark.parametrize("activation", list(oracle.ACTIVATIONS))
 @pytest.mark.parametrize(
     "units", [(5, 3), (1, 1, 1), (5, 7, 3), (33, 65, 31, 17), (5, 533, 531, 3)]
 )

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
+from oracle import INPUT_KINDS
 
 from mlpcore.engine.activations import activation
 from mlpcore.engine.inputs import Input
@@ -161,7 +162,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("path", ["dense", "auto", "sparse"])
-@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+@pytest.mark.parametrize("dtype", INPUT_KINDS)
 @pytest.mark.parametrize("form", FORMS)
 def test_forms_of_the_same_rows(form, dtype, path, tmp_path):
     if form == "gigabytes apart":

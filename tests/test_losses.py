@@ -2,66 +2,29 @@
 
 import numpy as np
 import pytest
-from oracle import cross_entropy, logistic, softmax
+from oracle import LOSSES, OUTPUTS, targets
 
-from mlpcore.engine.activations import OUTPUTS
 from mlpcore.engine.inputs import Input
-from mlpcore.engine.losses import LOSSES, MATCHED, MEANS, row_losses
+from mlpcore.engine.losses import row_losses
 from mlpcore.engine.network import Network
+from mlpcore.engine.registry import LOSSES as ENGINE
 from mlpcore.engine.trainer import gradient
 
 DTYPES = ["float32", "float64"]
-
-
-def softmax_cross_entropy(z, t):
-    top = z.max(axis=-1, keepdims=True)
-    return t * (top + np.log(np.exp(z - top).sum(axis=-1, keepdims=True)) - z)
-
-
-def poisson(z, t):
-    return t * np.log(np.where(t > 0, t, 1)) - t * z - t + np.exp(z)
-
-
-def huber(z, t, delta=1.0):
-    size = abs(z - t)
-    return np.where(size > delta, delta * (size - delta / 2), size**2 / 2) / z.shape[-1]
-
-
-def pinball(z, t, quantile=0.5):
-    return np.maximum(quantile * (t - z), (quantile - 1) * (t - z)) / z.shape[-1]
-
-
-# From net inputs and targets: the loss of each output, the output itself, and targets to try.
-FORMULAS = {
-    "binary_cross_entropy": (cross_entropy, logistic, "share"),
-    "cross_entropy": (softmax_cross_entropy, softmax, "share"),
-    "squared_error": (lambda z, t: (z - t) ** 2 / 2 / z.shape[-1], lambda z: z, "number"),
-    "poisson": (poisson, np.exp, "count"),
-    "absolute_error": (lambda z, t: abs(z - t) / z.shape[-1], lambda z: z, "number"),
-    "huber": (huber, lambda z: z, "number"),
-    "pinball": (pinball, lambda z: z, "number"),
-}
-
-
-def targets(kind, shape, rng):
-    """Shares are between 0 and 1, often at an end."""
-    if kind == "share":
-        return np.where(rng.random(shape) < 0.5, rng.random(shape), rng.integers(2, size=shape))
-    return rng.poisson(2, shape) * 1.0 if kind == "count" else rng.normal(0, 5, shape)
-
-
-def test_every_loss_has_a_formula():
-    assert set(LOSSES) == set(FORMULAS)
+# Parameters to try, where a loss has one.
+PARAMETERS = [
+    (name, value) for name, loss in LOSSES.items() if loss.parameter for value in loss.parameter[1]
+]
 
 
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_loss_equals_its_formula(name, dtype):
     rng = np.random.default_rng(3)
-    formula, _, kind = FORMULAS[name]
+    formula = LOSSES[name].logit_terms
     for n in [*range(1, 40), 200]:
         z = rng.normal(0, 10, (5, n)).astype(dtype)
-        t = targets(kind, (5, n), rng).astype(dtype)
+        t = targets(name, (5, n), rng).astype(dtype)
         x, target = z.astype(np.longdouble), t.astype(np.longdouble)
         expected = formula(x, target).sum(axis=1)
         # Each term is made of numbers as large as these.
@@ -72,14 +35,17 @@ def test_loss_equals_its_formula(name, dtype):
         assert np.all(abs(losses - expected) <= slack)
 
 
-@pytest.mark.parametrize(("name", "parameter"), [("huber", 0.3), ("huber", 4), ("pinball", 0.9)])
+@pytest.mark.parametrize(("name", "parameter"), PARAMETERS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_losses_with_a_parameter(name, parameter, dtype):
     """The loss, and by a network whose outputs are its biases the error of each output."""
     z = np.linspace(-3, 3, 13, dtype=dtype)[None]  # next to no target and no corner
-    t = np.zeros_like(z) + dtype_of(dtype)(0.1)
-    formula = FORMULAS[name][0]
-    expected = formula(z.astype(float), t.astype(float), parameter).sum()
+    t = np.full_like(z, 0.1)
+
+    def formula(z):
+        return LOSSES[name].logit_terms(z.astype(float), t.astype(float), parameter)
+
+    expected = formula(z).sum()
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(row_losses(name, z, t, parameter=parameter), expected, rtol=9 * eps)
 
@@ -87,15 +53,12 @@ def test_losses_with_a_parameter(name, parameter, dtype):
     network.intercepts[0][:] = z[0]
     loss, flat = gradient(network, Input(np.zeros((1, 1), dtype), dtype), t)
     np.testing.assert_allclose(loss, expected, rtol=9 * eps)
-    d = (z - t)[0].astype(float)
-    slope = np.where(d > 0, 1 - parameter, -parameter)
-    if name == "huber":
-        slope = np.clip(d, -parameter, parameter)
-    np.testing.assert_allclose(network.views(flat)[1][0], slope, rtol=9 * eps)
-
-
-def dtype_of(name):
-    return np.dtype(name).type
+    h = 1e-5
+    numeric = (formula(z + np.float64(h)) - formula(z - np.float64(h)))[0] / (2 * h)
+    numeric *= 13 if LOSSES[name].averaged else 1
+    np.testing.assert_allclose(
+        network.views(flat)[1][0], numeric, rtol=9 * eps + 1e-8, atol=9 * eps
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,7 +81,7 @@ def test_loss_of_outputs_equals_that_of_net_inputs(name, dtype):
     """Clipped to between eps and 1 - eps, which changes nothing in the middle."""
     rng = np.random.default_rng(6)
     z = rng.normal(0, 2, (50, 13)).astype(dtype)
-    t = targets(FORMULAS[name][2], z.shape, rng).astype(dtype)
+    t = targets(name, z.shape, rng).astype(dtype)
     exact = row_losses(name, z, t)
     np.testing.assert_allclose(
         row_losses(name, z, t, clip=True), exact, rtol=300 * np.finfo(dtype).eps
@@ -175,9 +138,9 @@ def test_error_of_an_output_is_the_derivative_of_the_loss(name, output):
     # Where every kind of output unit gives what every loss takes, a number between 0 and 1, and off
     # the corners of those that have one.
     z = rng.uniform(0.05, 0.95, 11) * (-1 if output in ("exp", "softplus") else 1)
-    if output in (None, LOSSES[name]):
+    if output in (None, LOSSES[name].output):
         z = np.linspace(-5, 5, 11)
-    t = targets(FORMULAS[name][2], (1, 11), rng)
+    t = targets(name, (1, 11), rng)
     if name == "cross_entropy":  # the parts of a whole
         t /= t.sum()
     network = Network((1, 11), loss=name, output=output)
@@ -190,10 +153,10 @@ def test_error_of_an_output_is_the_derivative_of_the_loss(name, output):
         f = {k: row_losses(name, (z + k * step)[None], t, output=output)[0] for k in (-2, -1, 1, 2)}
         numeric.append((8 * (f[1] - f[-1]) - (f[2] - f[-2])) / (12 * h))
     # The gradient of a mean over outputs is that of the sum.
-    factor = 11 if name in MEANS else 1
+    factor = 11 if LOSSES[name].averaged else 1
     np.testing.assert_allclose(error, np.array(numeric) * factor, rtol=1e-6, atol=1e-9)
-    if output in (None, LOSSES[name]) and name in MATCHED:
-        np.testing.assert_allclose(error, FORMULAS[name][1](z) - t[0], rtol=1e-12)
+    if output in (None, LOSSES[name].output) and ENGINE[name].canonical:
+        np.testing.assert_allclose(error, OUTPUTS[LOSSES[name].output](z) - t[0], rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", LOSSES)

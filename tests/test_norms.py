@@ -5,11 +5,10 @@ import pytest
 
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
-from mlpcore.engine.optimizers import OPTIMIZERS
+from mlpcore.engine.registry import TRAINING
 from mlpcore.engine.trainer import Trainer, gradient
 
 UNITS = (131, 21, 9, 3)
-RULES = [name for name in OPTIMIZERS if name != "store"]
 
 
 def problem(dtype="float64", path="dense"):
@@ -49,7 +48,7 @@ def test_gradient_is_scaled_to_the_norm_if_it_is_larger(average, share, path):
 
 @pytest.mark.parametrize("path", ["dense", "sparse"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", TRAINING)
 def test_a_norm_that_is_never_reached_changes_nothing(name, dtype, path):
     results = []
     for limits in ({}, {"clip_norm": 1e6, "max_norm": 1e6}):

@@ -4,57 +4,15 @@ import platform
 
 import numpy as np
 import pytest
+from oracle import OPTIMIZERS
 
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
-from mlpcore.engine.optimizers import OPTIMIZERS
+from mlpcore.engine.registry import OPTIMIZERS as ENGINE
 from mlpcore.engine.trainer import Trainer, gradient
 
 DTYPES = ["float32", "float64"]
 ETA, L2 = 0.3, 0.7
-
-
-MOMENTUM, BETA_1, BETA_2, EPSILON, DECAY = 0.8, 0.7, 0.9, 1e-3, 0.2
-
-
-def sgd(w, g, state, t, rate):
-    return w - rate * g
-
-
-def momentum(w, g, state, t, rate):
-    state[0] = MOMENTUM * state[0] - rate * g
-    return w + state[0]
-
-
-def nesterov(w, g, state, t, rate):
-    state[0] = MOMENTUM * state[0] - rate * g
-    return w + MOMENTUM * state[0] - rate * g
-
-
-def adam(w, g, state, t, rate):
-    state[0] = BETA_1 * state[0] + (1 - BETA_1) * g
-    state[1] = BETA_2 * state[1] + (1 - BETA_2) * g**2
-    rate *= np.sqrt(1 - np.longdouble(BETA_2) ** t) / (1 - np.longdouble(BETA_1) ** t)
-    return w - rate * state[0] / (np.sqrt(state[1]) + EPSILON)
-
-
-def adamw(w, g, state, t, rate):
-    return adam(w, g, state, t, rate) - (rate * DECAY * w if w.ndim == 2 else 0)
-
-
-# New parameters from old ones, the gradient with its penalty, the state and the step's number.
-FORMULAS = {
-    "store": lambda w, g, state, t, rate: w,
-    "sgd": sgd,
-    "momentum": momentum,
-    "nesterov": nesterov,
-    "adam": adam,
-    "adamw": adamw,
-}
-
-
-def test_every_optimizer_has_a_formula():
-    assert set(OPTIMIZERS) == set(FORMULAS)
 
 
 def problem(dtype):
@@ -77,8 +35,7 @@ def test_steps_equal_the_formula(name, dtype, l1, l2, average):
     network, X, labels = problem(dtype)
     trainer = Trainer(
         network, X, labels, optimizer=name, learning_rate=ETA, l2=l2, average=average,
-        minibatch_size=11, momentum=MOMENTUM, beta_1=BETA_1, beta_2=BETA_2, epsilon=EPSILON,
-        weight_decay=DECAY, l1=l1,
+        minibatch_size=11, l1=l1, **OPTIMIZERS[name].hyperparameters,
     )  # fmt: skip
     arrays = network.coefs + network.intercepts
     states = [[np.zeros(a.shape, np.longdouble) for _ in range(2)] for a in arrays]
@@ -88,8 +45,16 @@ def test_steps_equal_the_formula(name, dtype, l1, l2, average):
         for t in (1, 2, 3):
             _, flat = gradient(network, X, labels, l1=l1, l2=l2, average=average)
             weights, biases = network.views(flat)
+            step, hyperparameters = OPTIMIZERS[name]
             expected = [
-                FORMULAS[name](old.astype(np.longdouble), g.astype(np.longdouble), state, t, ETA)
+                step(
+                    old.astype(np.longdouble),
+                    g.astype(np.longdouble),
+                    state,
+                    t,
+                    ETA,
+                    **hyperparameters,
+                )
                 for old, g, state in zip(arrays, weights + biases, states, strict=True)
             ]
             trainer.epoch(np.arange(11))
@@ -142,6 +107,12 @@ def test_a_rate_for_each_minibatch(name, n_threads):
     assert np.array_equal(*results)
 
 
+def test_hyperparameters_are_those_that_there_are():
+    network, X, labels = problem("float64")
+    with pytest.raises(TypeError, match=r"^minibatch is no parameter.*momentum, beta_1"):
+        Trainer(network, X, labels, minibatch=4)
+
+
 def test_rates_must_be_one_for_each_minibatch():
     network, X, labels = problem("float64")
     with Trainer(network, X, labels, minibatch_size=4) as trainer:
@@ -184,7 +155,9 @@ def test_weight_decay_does_not_drift_in_float32():
 )
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ["momentum", "nesterov", "adam", "adamw"])
+@pytest.mark.parametrize(
+    "name", [name for name, rule in ENGINE.items() if rule.n_vectors and not rule.internal]
+)
 def test_moments_die_out(name, dtype, n_threads):
     """0.7 times the smallest subnormal number is that number again, and would never become 0."""
     tiny = np.finfo(dtype).smallest_subnormal
@@ -197,10 +170,11 @@ def test_moments_die_out(name, dtype, n_threads):
         array[:] = rng.normal(size=array.shape)
     trainer = Trainer(
         network, Input(X, dtype), rng.integers(2, size=3000).astype(np.intc), optimizer=name,
-        learning_rate=0.01, minibatch_size=1, momentum=0.7, beta_1=0.7, beta_2=0.7,
-        n_threads=n_threads,
+        learning_rate=0.01, minibatch_size=1, n_threads=n_threads,
+        **dict.fromkeys(ENGINE[name].hyperparameters, 0.7),
     )  # fmt: skip
-    moments = [network.views(flat)[0][0] for flat in np.split(trainer.state, OPTIMIZERS[name])]
+    vectors = np.split(trainer.state, ENGINE[name].n_vectors)
+    moments = [network.views(flat)[0][0] for flat in vectors]
     with trainer:
         trainer.epoch(np.arange(1))
         assert all(moment.all() for moment in moments)

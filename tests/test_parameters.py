@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mlpcore import NeuralNetMLP, load_digits
+from mlpcore.engine.registry import HYPERPARAMETERS
 
 X, Y = load_digits()
 X = X[:120].astype(np.float64)
@@ -44,10 +45,7 @@ BAD_PARAMETERS = {
     "activation": ["", "cubic", "softmax", None, 1, True, b"relu", ["relu", "tanh"], [], [None],
                    [["relu"]], {"relu": 1, "tanh": 2}],
     "optimizer": ["", "store", "lbfgs", None, 1, True, b"sgd", ["sgd"]],
-    "momentum": [-0.1, 1, 1.5, None, "0.9", True, HUGE, float("nan"), [0.9]],
-    "beta_1": [-0.1, 1, 1.5, None, "0.9", True, HUGE, float("nan"), [0.9]],
     "dropout": [-0.1, 1, 1.5, None, "0.5", True, HUGE, float("nan"), [0.1] * 3, [], [1.0], ["x"]],
-    "weight_decay": [-1, float("nan"), float("inf"), "0.1", None, True, 1j, HUGE, [0.1]],
     "schedule": ["", "step", None, 1, True, b"cosine", ["cosine"]],
     "power_t": [-0.1, None, "0.5", True, HUGE, float("nan"), [0.5]],
     "clip_norm": [0, -1, "1", True, HUGE, float("nan"), float("inf"), [1]],
@@ -57,8 +55,12 @@ BAD_PARAMETERS = {
     "coefs_init": [3, True, [], [np.zeros((64, 7))], [np.zeros((64, 7)), np.zeros((7, 9))],
                    [np.full((64, 7), np.nan), np.zeros((7, 10))], ["a", "b"], [None, None]],
     "intercepts_init": [3, True, [], [np.zeros(7)], [np.zeros(7), np.full(10, np.inf)]],
-    "beta_2": [-0.1, 1, 1.5, None, "0.9", True, HUGE, float("nan"), [0.9]],
 }  # fmt: skip
+BAD_PARAMETERS |= {
+    name: [low - 0.1, below, float("nan"), None, "0.9", True, 1j, HUGE, [0.9]]
+    for name, (_, low, below) in HYPERPARAMETERS.items()
+    if name in NeuralNetMLP().get_params()
+}
 
 
 @pytest.mark.parametrize(

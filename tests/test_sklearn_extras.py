@@ -6,7 +6,8 @@ import pytest
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 import sklearn.neural_network as theirs
-from scipy.special import erf, expit, xlogy
+from oracle import ACTIVATIONS, LOSSES, OPTIMIZERS, OUTPUTS
+from scipy.special import xlogy
 from sklearn.datasets import make_classification, make_multilabel_classification, make_regression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
@@ -14,7 +15,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mlpcore.sklearn import MLPClassifier, MLPRegressor
-from mlpcore.sklearn._solvers import cosine, one_cycle
+from mlpcore.sklearn._solvers import STOCHASTIC, cosine, one_cycle
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -36,41 +37,22 @@ def start(cls=MLPClassifier, y=Y, **settings):
 
 # Losses, activations and output activations, by formula and by differences.
 
-UNITS = {
-    "identity": lambda z: z,
-    "logistic": expit,
-    "tanh": np.tanh,
-    "relu": lambda z: np.maximum(z, 0),
-    "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
-    "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
-    "gelu": lambda z: z * (1 + erf(z / np.sqrt(2))) / 2,
-    "silu": lambda z: z * expit(z),
-    "softplus": lambda z: np.logaddexp(0, z),
-    "exp": np.exp,
-}
+NUMBERS_LOSSES = [name for name, loss in LOSSES.items() if loss.targets != "probability"]
+# A value for each parameter that a loss has.
+PARAMETERS = {loss.parameter[0]: loss.parameter[1][0] for loss in LOSSES.values() if loss.parameter}
 
 
-def huber(e, delta=0.4):
-    return np.where(abs(e) < delta, e**2 / 2, delta * (abs(e) - delta / 2)).mean(axis=1)
-
-
-def pinball(e, quantile=0.3):
-    return np.where(e > 0, quantile * e, (quantile - 1) * e).mean(axis=1)
-
-
-LOSSES = {
-    "squared_error": lambda y, p: ((y - p) ** 2).mean(axis=1) / 2,
-    "poisson": lambda y, p: (xlogy(y, y / p) - y + p).sum(axis=1),
-    "absolute_error": lambda y, p: abs(y - p).mean(axis=1),
-    "huber": lambda y, p: huber(y - p),
-    "pinball": lambda y, p: pinball(y - p),
-}
+def loss_of(name, y, p):
+    """The mean over the rows."""
+    parameter = LOSSES[name].parameter
+    terms = LOSSES[name].terms(p, y, *(PARAMETERS[parameter[0]],) if parameter else ())
+    return terms.sum(axis=1).mean()
 
 
 def outputs(model, rows, units, out):
     a = rows
     for i, (w, b) in enumerate(zip(model.coefs_, model.intercepts_, strict=True)):
-        a = UNITS[[*units, out][i]](a @ w + b)
+        a = OUTPUTS[[*units, out][i]](a @ w + b)
     return a
 
 
@@ -91,29 +73,29 @@ def check_gradient(model, y, value, scale=1):
         )
 
 
-@pytest.mark.parametrize("out", [None, "logistic", "softplus", "exp", "tanh", "gelu"])
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("out", [None, *sorted(set(OUTPUTS) - {"softmax"})])
+@pytest.mark.parametrize("loss", NUMBERS_LOSSES)
 @pytest.mark.parametrize("targets", [1, 2])
 def test_losses_of_numbers(loss, out, targets):
-    if loss == "poisson" and out in ("tanh", "gelu"):
+    if loss == "poisson" and out not in (None, "exp", "softplus", "logistic"):
         pytest.skip("the Poisson deviance is of outputs above zero")
     y = abs(NUMBERS) if targets == 1 else abs(np.column_stack([NUMBERS, NUMBERS[::-1]]))
-    settings = {"delta": 0.4, "quantile": 0.3, "activation": ["tanh", "silu"], "solver": "lbfgs"}
+    settings = {**PARAMETERS, "activation": ["tanh", "silu"], "solver": "lbfgs"}
     settings |= {"alpha": 0.2, "l1": 0.1} if targets == 1 else {"alpha": 0}
     reg = MLPRegressor(loss, (5, 4), **settings, out_activation=out, max_iter=3, random_state=0)
     reg.fit(X, y)
-    default = "exp" if loss == "poisson" else "identity"
+    default = LOSSES[loss].output
     assert reg.out_activation_ == (out or default)
     p = outputs(reg, X, ["tanh", "silu"], out or default)
     np.testing.assert_allclose(reg.predict(X), p if targets > 1 else p[:, 0])
     penalty = sum(reg.alpha / 2 * (w**2).sum() + reg.l1 * abs(w).sum() for w in reg.coefs_) / N
     # As in scikit-learn the loss is the mean over the outputs, and the gradient that of their sum.
-    scale = 1 if loss == "poisson" else targets
+    scale = targets if LOSSES[loss].averaged else 1
     y = y.reshape(N, targets)
-    check_gradient(reg, y, LOSSES[loss](y, p).mean() + penalty, scale)
+    check_gradient(reg, y, loss_of(loss, y, p) + penalty, scale)
 
 
-@pytest.mark.parametrize("second", sorted(set(UNITS) - {"exp"}))
+@pytest.mark.parametrize("second", ACTIVATIONS)
 def test_an_activation_for_each_layer(second):
     reg = MLPRegressor(
         hidden_layer_sizes=(5, 4), activation=["tanh", second], solver="lbfgs", max_iter=3,
@@ -207,6 +189,39 @@ def test_adamw():
         for solver in ("adam", "adamw")
     )
     np.testing.assert_allclose(weights(longw), weights(long), rtol=1e-12)
+
+
+@pytest.mark.parametrize("solver", STOCHASTIC)
+def test_solvers_are_the_engines_optimizers(solver):
+    """A step on all rows, from the gradient that a step of plain descent shows."""
+    rule, values = OPTIMIZERS[solver]
+    begin, state = start(), [[0.0] * 2 for _ in range(6)]
+    sizes = [part.size for part in begin.coefs_ + begin.intercepts_]
+    gradients = np.split(-step(), np.cumsum(sizes)[:-1])
+    clf = MLPClassifier(**{**STEP, "solver": solver, **values}).fit(X, Y)
+    for mine, old, g, vectors in zip(
+        clf.coefs_ + clf.intercepts_, begin.coefs_ + begin.intercepts_, gradients, state,
+        strict=True,
+    ):  # fmt: skip
+        exact = rule(old, g.reshape(old.shape), vectors, 1, STEP["learning_rate_init"], **values)
+        np.testing.assert_allclose(mine, np.float64(exact), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("solver", STOCHASTIC)
+def test_only_scikit_learns_own_optimisers_hand_over_their_state(solver):
+    """Then the next steps are the same; the state of another one stays behind."""
+    settings = {**FAST, "solver": solver, "shuffle": False, "weight_decay": 0}
+    clf = MLPClassifier(**settings)
+    for _ in range(3):
+        clf.partial_fit(X, Y, classes=[0, 1, 2])
+    other = clf.to_sklearn()
+    assert hasattr(other, "_optimizer") == (solver in ("sgd", "adam", "adamw"))
+    assert other.solver == (solver if solver in ("sgd", "adam") else "adam")
+    np.testing.assert_allclose(other.predict_proba(X), clf.predict_proba(X), rtol=1e-9)
+    if hasattr(other, "_optimizer"):
+        for model in (clf, other):
+            model.partial_fit(X, Y)
+        np.testing.assert_allclose(weights(clf), weights(other), rtol=1e-6, atol=1e-9)
 
 
 # Dropout.
@@ -319,7 +334,7 @@ def test_schedules():
         assert ((rates > 0) & (rates <= 1)).all()
 
 
-@pytest.mark.parametrize("solver", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("solver", STOCHASTIC)
 @pytest.mark.parametrize(("name", "plan"), [("cosine", cosine), ("one_cycle", one_cycle)])
 def test_scheduled_fit_is_a_row_of_steps_with_those_rates(solver, name, plan):
     settings = {**FAST, "solver": solver, "batch_size": 25, "shuffle": False, "weight_decay": 0.1}
@@ -378,11 +393,11 @@ def test_validation_loss_of_labels_of_which_several_apply():
     assert clf.validation_loss_curve_[-1] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", NUMBERS_LOSSES)
 def test_validation_loss_of_numbers(loss):
     y = abs(NUMBERS)
-    reg = MLPRegressor(loss, **FAST, delta=0.4, quantile=0.3).fit(X, y, X_val=X[:20], y_val=y[:20])
-    expected = LOSSES[loss](y[:20, None], reg.predict(X[:20])[:, None]).mean()
+    reg = MLPRegressor(loss, **FAST, **PARAMETERS).fit(X, y, X_val=X[:20], y_val=y[:20])
+    expected = loss_of(loss, y[:20, None], reg.predict(X[:20])[:, None])
     assert reg.validation_loss_curve_[-1] == pytest.approx(expected)
 
 
@@ -438,7 +453,7 @@ def test_validation_set_of_another_kind():
 )
 def test_what_lbfgs_has_no_use_for(settings, validation, name):
     clf = MLPClassifier(**FAST | {"solver": "lbfgs"}, **settings)
-    with pytest.raises(ValueError, match=f"^{name} is for the solvers sgd, adam, adamw; got"):
+    with pytest.raises(ValueError, match=f"^{name} is for the solvers sgd, adam, adamw.*; got"):
         clf.fit(X, Y, **validation)
 
 

@@ -8,8 +8,10 @@ From the outside in; each module uses only those below it:
 - `network`: layers, parameters, the way forward
 - `inputs`: what the first layer reads; rows in the form that the caller has them
 - `team`: threads, barriers, and BLAS held at one thread
-- `activations`, `losses`, `optimizers`, `dropout`: names and entry points; the functions
-  themselves are the headers of the same names in `simd/`, and that is where a new one goes
+- `activations`, `losses`, `optimizers`, `dropout`: entry points; the functions themselves are the
+  headers of the same names in `simd/`
+- `registry`: the tables of activations, losses, optimisers and kinds of input, which those headers
+  define, and all that is known of each
 - `kernels`: the engine's own loops over matrices in the cache
 - `blas`: the one place that calls BLAS, row-major
 - `typedefs`: the fused type of all of them

@@ -4,7 +4,7 @@ from mlpcore.engine.typedefs cimport real_t
 
 # z := activation(z), over n elements.
 cdef void activate(int kind, real_t* z, Py_ssize_t n) noexcept nogil
-# The same, and each slope into a buffer of its own.
-cdef void activate_keeping(int kind, real_t* z, real_t* slope, Py_ssize_t n) noexcept nogil
-# delta := delta * slope, the slope written in terms of the activation a; not for NETS.
+# The same, and the derivatives into a buffer.
+cdef void activate_keeping(int kind, real_t* z, real_t* derivative, Py_ssize_t n) noexcept nogil
+# delta := delta * derivative, written in terms of the activation a; not for those that need z.
 cdef void chain(int kind, const real_t* a, real_t* delta, Py_ssize_t n) noexcept nogil

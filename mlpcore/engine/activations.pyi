@@ -1,10 +1,6 @@
-from typing import Any, Final
+from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
-ACTIVATIONS: Final[tuple[str, ...]]
-NETS: Final[tuple[str, ...]]
-OUTPUTS: Final[tuple[str, ...]]
-
 def activation(name: str, z: ArrayLike) -> NDArray[Any]: ...
-def slope(name: str, z: ArrayLike) -> NDArray[Any]: ...
+def derivative(name: str, z: ArrayLike) -> NDArray[Any]: ...

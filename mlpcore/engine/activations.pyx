@@ -2,47 +2,28 @@
 
 import numpy as np
 
+from mlpcore.engine.registry cimport index_of
 from mlpcore.engine.typedefs cimport real_t
 
-from mlpcore.engine.kernels import place_of
-
-# Same order as in simd/activations.h.
-ACTIVATIONS = ("identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu",
-               "softplus")
-# Those whose slope cannot be told from the activation alone.
-NETS = ("gelu", "silu")
-# Those of output units, which softmax units need their whole row for.
-OUTPUTS = (*ACTIVATIONS, "exp", "softmax")
+from mlpcore.engine.registry import ACTIVATIONS
 
 
 cdef extern from "simd/activations.h" nogil:
-    void activate_f32 "MLP_PICK(activate, f32)" (int, float*, Py_ssize_t)
-    void activate_f64 "MLP_PICK(activate, f64)" (int, double*, Py_ssize_t)
-    void activate_keeping_f32 "MLP_PICK(activate_keeping, f32)" (int, float*, float*, Py_ssize_t)
-    void activate_keeping_f64 "MLP_PICK(activate_keeping, f64)" (int, double*, double*, Py_ssize_t)
-    void chain_f32 "MLP_PICK(chain, f32)" (int, const float*, float*, Py_ssize_t)
-    void chain_f64 "MLP_PICK(chain, f64)" (int, const double*, double*, Py_ssize_t)
+    void _activate "MLP_FUSED(activate)" (int, real_t*, Py_ssize_t)
+    void _activate_keeping "MLP_FUSED(activate_keeping)" (int, real_t*, real_t*, Py_ssize_t)
+    void _chain "MLP_FUSED(chain)" (int, const real_t*, real_t*, Py_ssize_t)
 
 
 cdef void activate(int kind, real_t* z, Py_ssize_t n) noexcept nogil:
-    if real_t is float:
-        activate_f32(kind, z, n)
-    else:
-        activate_f64(kind, z, n)
+    _activate(kind, z, n)
 
 
-cdef void activate_keeping(int kind, real_t* z, real_t* slope, Py_ssize_t n) noexcept nogil:
-    if real_t is float:
-        activate_keeping_f32(kind, z, slope, n)
-    else:
-        activate_keeping_f64(kind, z, slope, n)
+cdef void activate_keeping(int kind, real_t* z, real_t* derivative, Py_ssize_t n) noexcept nogil:
+    _activate_keeping(kind, z, derivative, n)
 
 
 cdef void chain(int kind, const real_t* a, real_t* delta, Py_ssize_t n) noexcept nogil:
-    if real_t is float:
-        chain_f32(kind, a, delta, n)
-    else:
-        chain_f64(kind, a, delta, n)
+    _chain(kind, a, delta, n)
 
 
 cdef void _apply(int kind, real_t[::1] z) noexcept:
@@ -50,9 +31,9 @@ cdef void _apply(int kind, real_t[::1] z) noexcept:
         activate(kind, &z[0], z.shape[0])
 
 
-cdef void _keep(int kind, real_t[::1] z, real_t[::1] slope) noexcept:
+cdef void _keep(int kind, real_t[::1] z, real_t[::1] derivative) noexcept:
     if z.shape[0]:
-        activate_keeping(kind, &z[0], &slope[0], z.shape[0])
+        activate_keeping(kind, &z[0], &derivative[0], z.shape[0])
 
 
 def activation(name, z):
@@ -61,16 +42,16 @@ def activation(name, z):
     Parameters
     ----------
     name : str
-        One of `ACTIVATIONS`.
+        One of `mlpcore.engine.registry.ACTIVATIONS`.
     z : array_like of float32 or float64, any shape
-        Net inputs. The logistic function clips them to [-250, 250], as the textbook does.
+        Pre-activations. The logistic function clips them to [-250, 250], as the textbook does.
 
     Returns
     -------
     a : ndarray, shape and dtype of `z`
     """
     z = np.array(z, order="C")
-    cdef int kind = place_of(name, ACTIVATIONS, "activation")
+    cdef int kind = index_of(name, ACTIVATIONS, "activation")
     if z.dtype == np.float32:
         _apply[float](kind, z.reshape(-1))
     else:
@@ -78,23 +59,23 @@ def activation(name, z):
     return z
 
 
-def slope(name, z):
-    """Derivative of an activation by its net input, as the engine computes it.
+def derivative(name, z):
+    """Derivative of an activation by its pre-activation, as the engine computes it.
 
     Parameters
     ----------
     name : str
-        One of `ACTIVATIONS`.
+        One of `mlpcore.engine.registry.ACTIVATIONS`.
     z : array_like of float32 or float64, any shape
-        Net inputs.
+        Pre-activations.
 
     Returns
     -------
-    slope : ndarray, shape and dtype of `z`
+    derivative : ndarray, shape and dtype of `z`
     """
     z = np.array(z, order="C")
     out = np.empty_like(z)
-    cdef int kind = place_of(name, ACTIVATIONS, "activation")
+    cdef int kind = index_of(name, ACTIVATIONS, "activation")
     if z.dtype == np.float32:
         _keep[float](kind, z.reshape(-1), out.reshape(-1))
     else:

@@ -13,30 +13,20 @@ from mlpcore.engine.typedefs cimport real_t
 
 
 cdef extern from "simd/dropout.h" nogil:
-    void drop_units_f32 "MLP_PICK(drop_units, f32)" (
-        const Dropout*, int64_t, int, double, float*, float*, Py_ssize_t)
-    void drop_units_f64 "MLP_PICK(drop_units, f64)" (
-        const Dropout*, int64_t, int, double, double*, double*, Py_ssize_t)
-    void drop_entries_f32 "MLP_PICK(drop_entries, f32)" (
-        const Dropout*, int64_t, double, const Records*, float*)
-    void drop_entries_f64 "MLP_PICK(drop_entries, f64)" (
-        const Dropout*, int64_t, double, const Records*, double*)
+    void _drop_units "MLP_FUSED(drop_units)" (
+        const Dropout*, int64_t, int, double, real_t*, real_t*, Py_ssize_t)
+    void _drop_entries "MLP_FUSED(drop_entries)" (
+        const Dropout*, int64_t, double, const Records*, real_t*)
 
 
 cdef void drop_units(const Dropout* dropout, int64_t row, int layer, double rate, real_t* a,
                      real_t* slope, Py_ssize_t n) noexcept nogil:
-    if real_t is float:
-        drop_units_f32(dropout, row, layer, rate, a, slope, n)
-    else:
-        drop_units_f64(dropout, row, layer, rate, a, slope, n)
+    _drop_units(dropout, row, layer, rate, a, slope, n)
 
 
 cdef void drop_entries(const Dropout* dropout, int64_t row, double rate, const Records* records,
                        real_t* value) noexcept nogil:
-    if real_t is float:
-        drop_entries_f32(dropout, row, rate, records, value)
-    else:
-        drop_entries_f64(dropout, row, rate, records, value)
+    _drop_entries(dropout, row, rate, records, value)
 
 
 cdef _factors(const Dropout* dropout, int64_t row, int layer, double rate, real_t[::1] a):

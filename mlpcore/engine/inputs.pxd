@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint16_t
 
 from mlpcore.engine.typedefs cimport real_t
 
-cdef extern from "simd/sparse.h" nogil:
+cdef extern from "simd/records.h" nogil:
     ctypedef struct Records "mlp_records":
         const int64_t* start
         const void* index
@@ -17,11 +17,13 @@ cdef extern from "simd/sparse.h" nogil:
         int wide_index
         int coded
 
-cdef enum InputKind:
-    FLOAT32
-    FLOAT64
-    UINT8
-    RECORDS
+# Those that the engine names; all are in the header's table.
+cdef extern from "simd/inputs.h" nogil:
+    ctypedef enum InputKind "mlp_input_kind":
+        FLOAT32 "MLP_float32"
+        FLOAT64 "MLP_float64"
+        UINT8 "MLP_uint8"
+        RECORDS "MLP_packed"
 
 cdef enum:
     # Features whose gradient is made and applied at a time, and whose weights are summed up for the
@@ -42,7 +44,7 @@ cdef struct Rows:
     int n_features
     const char* data          # dense rows
     Py_ssize_t row_bytes      # from one row to the next, as in ndarray.strides
-    const void* table         # UINT8: the 256 numbers that the bytes stand for, as real_t
+    const void* table         # what integers stand for, as real_t, from the place for 0
     Records records           # RECORDS: the entries, less the background
     double background
 

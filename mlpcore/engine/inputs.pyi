@@ -1,9 +1,7 @@
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-
-KINDS: Final[dict[str, int]]
 
 class Input:
     def __init__(

@@ -12,6 +12,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy
 
 from mlpcore.engine.kernels cimport all_finite
+from mlpcore.engine.registry cimport index_of
 from mlpcore.engine.team cimport (
     Team,
     barrier_await_turn,
@@ -22,27 +23,18 @@ from mlpcore.engine.team cimport (
 )
 from mlpcore.engine.typedefs cimport real_t
 
-from mlpcore.engine.kernels import place_of
+from mlpcore.engine.registry import INPUT_KINDS
 
 
-cdef extern from "simd/rows.h" nogil:
-    void fetch_f32_f32 "MLP_PICK(fetch_f32, f32)" (const float*, Py_ssize_t, float*)
-    void fetch_f32_f64 "MLP_PICK(fetch_f32, f64)" (const float*, Py_ssize_t, double*)
-    void fetch_f64_f32 "MLP_PICK(fetch_f64, f32)" (const double*, Py_ssize_t, float*)
-    void fetch_f64_f64 "MLP_PICK(fetch_f64, f64)" (const double*, Py_ssize_t, double*)
-    void fetch_u8_f32 "MLP_PICK(fetch_u8, f32)" (
-        const uint8_t*, Py_ssize_t, const float*, float*)
-    void fetch_u8_f64 "MLP_PICK(fetch_u8, f64)" (
-        const uint8_t*, Py_ssize_t, const double*, double*)
+cdef extern from "simd/inputs.h" nogil:
+    void _fetch "MLP_FUSED(fetch)" (int, const void*, Py_ssize_t, const void*, real_t*)
+    int64_t _pack "MLP_FUSED(pack)" (
+        int, const void*, Py_ssize_t, double, const void*, uint16_t*, real_t*, uint8_t*)
 
 cdef extern from "simd/sparse.h" nogil:
-    void sparse_forward_f32 "MLP_PICK(sparse_forward, f32)" (
+    void _sparse_forward "MLP_FUSED(sparse_forward)" (
         const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, const Py_ssize_t*, Py_ssize_t,
-        Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t, float*,
-        int64_t*)
-    void sparse_forward_f64 "MLP_PICK(sparse_forward, f64)" (
-        const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, const Py_ssize_t*, Py_ssize_t,
-        Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, double*,
+        Py_ssize_t, Py_ssize_t, Py_ssize_t, const real_t*, Py_ssize_t, Py_ssize_t, real_t*,
         int64_t*)
     void sparse_seek "MLP_PICK(sparse_seek, f32)" (
         const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, Py_ssize_t, int64_t*)
@@ -52,32 +44,16 @@ cdef extern from "simd/sparse.h" nogil:
     void sparse_turn_f64 "MLP_PICK(sparse_turn, f64)" (
         const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t,
         Py_ssize_t, int64_t*, void*, int*)
-    void sparse_gradient_f32 "MLP_PICK(sparse_gradient, f32)" (
-        const void*, const int*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, Py_ssize_t,
-        Py_ssize_t, const float*, Py_ssize_t, float*)
-    void sparse_gradient_f64 "MLP_PICK(sparse_gradient, f64)" (
-        const void*, const int*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t,
-        Py_ssize_t, const double*, Py_ssize_t, double*)
-    void sparse_spread_f32 "MLP_PICK(sparse_spread, f32)" (
-        const Records*, Py_ssize_t, const float*, Py_ssize_t, float*, Py_ssize_t)
-    void sparse_spread_f64 "MLP_PICK(sparse_spread, f64)" (
-        const Records*, Py_ssize_t, const double*, Py_ssize_t, double*, Py_ssize_t)
+    void _sparse_gradient "MLP_FUSED(sparse_gradient)" (
+        const void*, const int*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const real_t*, Py_ssize_t,
+        Py_ssize_t, const real_t*, Py_ssize_t, real_t*)
+    void _sparse_spread "MLP_FUSED(sparse_spread)" (
+        const Records*, Py_ssize_t, const real_t*, Py_ssize_t, real_t*, Py_ssize_t)
     double sparse_sum_f32 "MLP_PICK(sparse_sum, f32)" (const Records*, Py_ssize_t)
     double sparse_sum_f64 "MLP_PICK(sparse_sum, f64)" (const Records*, Py_ssize_t)
-    int64_t pack_f32_f32 "MLP_PICK(pack_f32, f32)" (
-        const float*, Py_ssize_t, float, uint16_t*, float*, uint8_t*)
-    int64_t pack_f64_f32 "MLP_PICK(pack_f64, f32)" (
-        const double*, Py_ssize_t, double, uint16_t*, float*, uint8_t*)
-    int64_t pack_f32_f64 "MLP_PICK(pack_f32, f64)" (
-        const float*, Py_ssize_t, float, uint16_t*, double*, uint8_t*)
-    int64_t pack_f64_f64 "MLP_PICK(pack_f64, f64)" (
-        const double*, Py_ssize_t, double, uint16_t*, double*, uint8_t*)
     bint encode "MLP_PICK(encode, f64)" (
         const double*, int64_t, const double*, const uint8_t*, uint64_t, uint8_t*)
-    int64_t pack_u8 "MLP_PICK(pack_u8, f32)" (
-        const uint8_t*, Py_ssize_t, uint8_t, uint16_t*, float*, uint8_t*)
 
-KINDS = {"float32": FLOAT32, "float64": FLOAT64, "uint8": UINT8}
 PATHS = ("auto", "dense", "sparse")
 
 # Records take this share of entries at most: just below where both ways take equally long with 100
@@ -99,14 +75,15 @@ cdef class Input:
 
     Parameters
     ----------
-    X : ndarray of float32, float64 or uint8, shape (n_samples, n_features), or scipy.sparse CSR
+    X : ndarray of one of `mlpcore.engine.registry.INPUT_KINDS`, shape (n_samples, n_features), or
+        scipy.sparse CSR
         Elements of a dense row must be adjacent; rows may lie any distance apart. Not copied, but
         for the entries of a matrix with a background. A sparse matrix must have sorted indices
         without duplicates.
     dtype : {"float32", "float64"}
         The network's; elements are converted to it as they are read.
     scale, offset : float, default=1.0 and 0.0
-        Of uint8 data: a byte stands for ``byte * scale + offset``.
+        For data of integers, where x stands for ``x * scale + offset``.
     path : {"auto", "dense", "sparse"}, default="dense"
         The way through the first layer. "auto" counts.
     n_threads : int, default=1
@@ -134,7 +111,7 @@ cdef class Input:
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.float32, np.float64):
             raise ValueError(f"dtype must be float32 or float64; got {self.dtype}")
-        place_of(path, PATHS, "path")
+        index_of(path, PATHS, "path")
         if n_threads < 1:
             raise ValueError(f"n_threads must be >= 1; got {n_threads}")
         self.density = 1.0
@@ -143,30 +120,30 @@ cdef class Input:
             return
         if not isinstance(X, np.ndarray) or isinstance(X, np.ma.MaskedArray):
             raise ValueError(f"X must be an array or a CSR matrix; got {type(X).__name__}")
-        if X.ndim != 2 or X.dtype.name not in KINDS or not X.dtype.isnative:
+        if X.ndim != 2 or X.dtype.name not in INPUT_KINDS or not X.dtype.isnative:
             raise ValueError(
-                "X must have rows of float32, float64 or uint8 in this machine's byte order; got "
-                f"{X.dtype} of shape {X.shape}"
+                f"X must have rows of a dtype among {', '.join(INPUT_KINDS)}, in this machine's "
+                f"byte order; got {X.dtype} of shape {X.shape}"
             )
         self._set_shape(X)
         if not X.flags.aligned:
             raise ValueError("elements must lie at multiples of their size in memory")
-        table = None
-        if X.dtype == np.uint8:
-            table = np.arange(256, dtype=np.float64) * scale + offset
         if X.shape[1] > 1 and X.strides[1] != X.itemsize:
             raise ValueError("elements of a row must be adjacent")
-        self.rows.kind = KINDS[X.dtype.name]
+        self.rows.kind = <InputKind> index_of(X.dtype.name, INPUT_KINDS, "the dtype of X")
         self.rows.data = <const char*> _address(X)
         self.rows.row_bytes = X.strides[0]
         self.path = "dense"
+        # What each number stands for, from the lowest one on.
+        table, lowest = None, 0
+        if X.dtype.kind != "f":
+            lowest = np.iinfo(X.dtype).min
+            table = np.arange(lowest, np.iinfo(X.dtype).max + 1, dtype=np.float64) * scale + offset
+            converted = table.astype(dtype)
+            self.rows.table = _address(converted[-lowest:])
+        self._keep = (X, None if table is None else converted)
         if path != "dense" and X.size > 0 and self.rows.n_features <= MOST_FEATURES:
-            self._pack(X, self.dtype.name, table, path == "sparse", n_threads)
-        if self.path == "dense":
-            if table is not None:
-                table = table.astype(dtype)
-                self.rows.table = _address(table)
-            self._keep = (X, table)
+            self._pack(X, self.dtype.name, table, lowest, path == "sparse", n_threads)
 
     def _set_shape(self, X):
         if X.shape[1] > np.iinfo(np.intc).max:
@@ -194,6 +171,7 @@ cdef class Input:
         self.path = "sparse"
         self.rows.kind = RECORDS
         self.rows.data = NULL
+        self.rows.table = NULL
         self.rows.background = background
         self.rows.records.start = <const int64_t*> _address(start)
         self.rows.records.index = _address(index)
@@ -203,7 +181,7 @@ cdef class Input:
         self.rows.records.coded = table is not None
         self._keep = (start, index, value, table)
 
-    def _pack(self, X, dtype, table, bint forced, int n_threads):
+    def _pack(self, X, dtype, table, lowest, bint forced, int n_threads):
         """Find the background and keep what differs from it, if that is little enough."""
         n, d = X.shape
         # An even sample, in steps that share no pattern with the rows.
@@ -211,8 +189,9 @@ cdef class Input:
         columns = np.arange(len(rows)) * 7919 % d
         values, counts = np.unique(X[rows, columns], return_counts=True)
         background = values[counts.argmax()]
+        number = background if table is None else table[int(background) - lowest]
         with np.errstate(over="ignore"):
-            if not np.isfinite(np.asarray(background).astype(dtype)):
+            if not np.isfinite(np.asarray(number).astype(dtype)):
                 return
         if not forced and counts.max() < (0.9 - SPARSE_BELOW) * len(rows):
             return   # far from enough; the sample's error is about 0.01
@@ -220,9 +199,9 @@ cdef class Input:
         # Room for what the sample tells, and where that was too little, for the most there may be.
         likely = int(n * d * (1.03 - counts.max() / len(rows)))
         cdef Codes codes = None
-        if table is not None:
-            codes = Codes(table - table[background])
-        elif dtype == "float64" and likely >= CODED_FROM:
+        if self.rows.kind == UINT8:
+            codes = Codes(table - number)
+        elif table is None and dtype == "float64" and likely >= CODED_FROM:
             codes = _codes_of(X[rows[:: max(1, len(rows) * d // CODES_SAMPLED)]], background)
         blocks = (n + max(1, PACKED // d) - 1) // max(1, PACKED // d)
         cdef Team team = Team(min(n_threads, blocks))
@@ -249,7 +228,7 @@ cdef class Input:
         value.resize(found, refcheck=False)
         self._records(start, index, value,
                       None if codes is None else codes.table.astype(dtype, copy=False),
-                      float(background if table is None else table[background]))
+                      float(number))
 
     @property
     def n_features(self):
@@ -328,18 +307,13 @@ cdef class Input:
         """Entries of a row that differ from the background, and how many there are."""
         cdef const char* row = self.rows.data + i * self.rows.row_bytes
         cdef Py_ssize_t n = self.rows.n_features
-        if self.rows.kind == UINT8:
-            return pack_u8(<const uint8_t*> row, n, <uint8_t> background, index, NULL,
-                           <uint8_t*> value)
-        if single and self.rows.kind == FLOAT32:
-            return pack_f32_f32(<const float*> row, n, <float> background, index, <float*> value,
-                                NULL)
+        if self.rows.kind == UINT8:   # bytes are codes themselves
+            return _pack[float](UINT8, row, n, background, NULL, index, NULL, <uint8_t*> value)
         if single:
-            return pack_f64_f32(<const double*> row, n, background, index, <float*> value, NULL)
-        if self.rows.kind == FLOAT32:
-            return pack_f32_f64(<const float*> row, n, <float> background, index, <double*> value,
-                                NULL)
-        return pack_f64_f64(<const double*> row, n, background, index, <double*> value, NULL)
+            return _pack[float](self.rows.kind, row, n, background, self.rows.table, index,
+                                <float*> value, NULL)
+        return _pack[double](self.rows.kind, row, n, background, self.rows.table, index,
+                             <double*> value, NULL)
 
 
 cdef class Codes:
@@ -418,34 +392,15 @@ cdef const void* _address(array) except? NULL:
 
 
 cdef void fetch_row(const Rows* rows, Py_ssize_t i, real_t* out) noexcept nogil:
-    cdef const char* row = rows.data + i * rows.row_bytes
-    cdef Py_ssize_t n = rows.n_features
-    if real_t is float:
-        if rows.kind == FLOAT32:
-            fetch_f32_f32(<const float*> row, n, out)
-        elif rows.kind == FLOAT64:
-            fetch_f64_f32(<const double*> row, n, out)
-        else:
-            fetch_u8_f32(<const uint8_t*> row, n, <const float*> rows.table, out)
-    else:
-        if rows.kind == FLOAT32:
-            fetch_f32_f64(<const float*> row, n, out)
-        elif rows.kind == FLOAT64:
-            fetch_f64_f64(<const double*> row, n, out)
-        else:
-            fetch_u8_f64(<const uint8_t*> row, n, <const double*> rows.table, out)
+    _fetch(rows.kind, rows.data + i * rows.row_bytes, rows.n_features, rows.table, out)
 
 
 cdef void records_forward(const Rows* rows, const Py_ssize_t* order, Py_ssize_t first,
                           Py_ssize_t n, const Py_ssize_t* next, Py_ssize_t n_next,
                           Py_ssize_t start, Py_ssize_t stop, const real_t* w, Py_ssize_t ld,
                           Py_ssize_t width, real_t* z, int64_t* cursor) noexcept nogil:
-    if real_t is float:
-        sparse_forward_f32(&rows.records, order, first, n, next, n_next, start, stop,
-                           rows.n_features, w, ld, width, z, cursor)
-    else:
-        sparse_forward_f64(&rows.records, order, first, n, next, n_next, start, stop,
-                           rows.n_features, w, ld, width, z, cursor)
+    _sparse_forward(&rows.records, order, first, n, next, n_next, start, stop, rows.n_features, w,
+                    ld, width, z, cursor)
 
 
 cdef void records_seek(const Rows* rows, const Py_ssize_t* order, Py_ssize_t n, Py_ssize_t feature,
@@ -468,20 +423,13 @@ cdef void records_gradient(const Lists* lists, Py_ssize_t place, Py_ssize_t feat
                            Py_ssize_t slots, const real_t* delta, Py_ssize_t ld, Py_ssize_t width,
                            const real_t* first, Py_ssize_t first_row,
                            real_t* gradient) noexcept nogil:
-    if real_t is float:
-        sparse_gradient_f32(lists.entries, lists.count, place, features, slots, delta, ld, width,
-                            first, first_row, gradient)
-    else:
-        sparse_gradient_f64(lists.entries, lists.count, place, features, slots, delta, ld, width,
-                            first, first_row, gradient)
+    _sparse_gradient(lists.entries, lists.count, place, features, slots, delta, ld, width, first,
+                     first_row, gradient)
 
 
 cdef void records_spread(const Rows* rows, Py_ssize_t row, const real_t* delta, Py_ssize_t width,
                          real_t* w, Py_ssize_t ld) noexcept nogil:
-    if real_t is float:
-        sparse_spread_f32(&rows.records, row, delta, width, w, ld)
-    else:
-        sparse_spread_f64(&rows.records, row, delta, width, w, ld)
+    _sparse_spread(&rows.records, row, delta, width, w, ld)
 
 
 cdef double records_sum(const Rows* rows, Py_ssize_t row, real_t tag) noexcept nogil:
@@ -507,11 +455,6 @@ cdef void pack_block(const Rows* source, Py_ssize_t first, Py_ssize_t n, real_t 
             row = <const real_t*> (source.data + (first + i) * source.row_bytes)
         else:
             fetch_row(source, first + i, <real_t*> room.row)
-        if real_t is float:
-            room.start[i + 1] = room.start[i] + pack_f32_f32(
-                row, source.n_features, background, room.index + room.start[i],
-                value + room.start[i], NULL)
-        else:
-            room.start[i + 1] = room.start[i] + pack_f64_f64(
-                row, source.n_features, background, room.index + room.start[i],
-                value + room.start[i], NULL)
+        room.start[i + 1] = room.start[i] + _pack(
+            own, row, source.n_features, background, NULL, room.index + room.start[i],
+            value + room.start[i], NULL)

@@ -3,11 +3,11 @@
 from mlpcore.engine.typedefs cimport real_t
 
 cdef struct Loss:
-    int kind, output          # places in LOSSES and in activations.OUTPUTS
+    int kind, output          # indices in registry.LOSSES and registry.OUTPUTS
     bint softmax              # the output units are those
-    bint matched              # the error of a net input is output - target
-    bint exact                # the loss comes from net inputs: finite, and nothing is clipped
-    bint mean                 # over the outputs, not their sum
+    bint canonical            # the error of an output is output - target
+    bint exact                # the loss comes from logits: finite, and nothing is clipped
+    bint averaged             # over the outputs, not their sum
     double parameter
 
 # What the rows of a set are to become. labels: of each row the output that shall be one, the others
@@ -21,16 +21,15 @@ cdef class TargetRows:
     cdef Targets targets
     cdef object _keep         # what `targets` points into
 
-# The loss of that name. None for its own output units, and for the usual parameter.
+# The loss of that name. None for its canonical output units, and for the default parameter.
 cdef Loss loss_of(name, output, parameter, bint clip) except *
 
-# Net inputs z of one row (n outputs in a buffer of `width`) become outputs.
+# Pre-activations z of one row (n outputs in a buffer of `width`) become outputs.
 cdef void output(const Loss* loss, real_t* z, int n, int width) noexcept nogil
-# The loss of a row from its net inputs z, which may become outputs on the way, or other things.
-# room: `width` reals.
+# The loss of a row from its pre-activations z, which are overwritten. scratch: `width` reals.
 cdef double row_loss(const Loss* loss, const Targets* targets, Py_ssize_t row, real_t* z, int n,
-                     int width, real_t* room) noexcept nogil
-# Net inputs of a row become errors, the derivatives of its loss by them, and 0 in padding. The loss
-# where it is wanted, else 0. room: twice `width` reals.
+                     int width, real_t* scratch) noexcept nogil
+# Pre-activations of a row become errors, the derivatives of its loss by them, and 0 in padding. The
+# loss where it is wanted, else 0. scratch: twice `width` reals.
 cdef double row_error(const Loss* loss, const Targets* targets, Py_ssize_t row, bint wanted,
-                      real_t* z, int n, int width, real_t* room) noexcept nogil
+                      real_t* z, int n, int width, real_t* scratch) noexcept nogil

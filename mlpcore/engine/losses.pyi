@@ -1,13 +1,7 @@
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-LOSSES: Final[dict[str, str]]
-CLIPPED: Final[tuple[str, ...]]
-MATCHED: Final[tuple[str, ...]]
-PARAMETERS: Final[dict[str, tuple[str, float, float, float]]]
-MEANS: Final[tuple[str, ...]]
 
 def row_losses(
     name: str,

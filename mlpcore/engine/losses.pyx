@@ -1,9 +1,9 @@
 """Losses, the output units that belong to them, and targets; the loops are in simd/losses.h.
 
 Each loss has canonical output units (logistic units for the binary cross-entropy). With those, the
-error of an output's net input is output - target for the first four (Bishop, "Pattern Recognition
-and Machine Learning", section 4.3.6). With other units, and for other losses, it is the product of
-the loss's slope by the output and the output's by the net input.
+error, which is the derivative by an output's pre-activation, is output - target for the losses that
+the table calls CANONICAL. With other units, and for other losses, it is the product of the loss's
+derivative by the output and the output's by its pre-activation.
 """
 
 import numpy as np
@@ -11,59 +11,38 @@ import numpy as np
 from libc.string cimport memset
 
 from mlpcore.engine.activations cimport activate, activate_keeping
+from mlpcore.engine.registry cimport index_of
 from mlpcore.engine.typedefs cimport LINE, real_t
 
-from mlpcore.engine.activations import OUTPUTS
-from mlpcore.engine.kernels import place_of
-
-# Name: canonical output units. Same order as in simd/losses.h.
-LOSSES = {
-    "binary_cross_entropy": "logistic",
-    "cross_entropy": "softmax",
-    "squared_error": "identity",
-    "poisson": "exp",
-    "absolute_error": "identity",
-    "huber": "identity",
-    "pinball": "identity",
-}
-# Those whose outputs are probabilities and can be clipped, those that are a mean over the outputs,
-# and those whose canonical error is output - target.
-CLIPPED = ("binary_cross_entropy", "cross_entropy")
-MEANS = ("squared_error", "absolute_error", "huber", "pinball")
-MATCHED = ("binary_cross_entropy", "cross_entropy", "squared_error", "poisson")
-# Of those that have a parameter: what it is called, its usual value, and where it must lie between.
-PARAMETERS = {"huber": ("delta", 1.0, 0, np.inf), "pinball": ("quantile", 0.5, 0, 1)}
+from mlpcore.engine.registry import LOSSES, OUTPUTS
 
 
 cdef extern from "simd/losses.h" nogil:
-    double loss_f32 "MLP_PICK(loss, f32)" (
-        int, int, const float*, int, const float*, int, int, double)
-    double loss_f64 "MLP_PICK(loss, f64)" (
-        int, int, const double*, int, const double*, int, int, double)
-    void loss_slopes_f32 "MLP_PICK(loss_slopes, f32)" (int, float*, const float*, int, double)
-    void loss_slopes_f64 "MLP_PICK(loss_slopes, f64)" (int, double*, const double*, int, double)
-    void softmax_f32 "MLP_PICK(softmax, f32)" (float*, int, int)
-    void softmax_f64 "MLP_PICK(softmax, f64)" (double*, int, int)
-    void softmax_chain_f32 "MLP_PICK(softmax_chain, f32)" (const float*, float*, int)
-    void softmax_chain_f64 "MLP_PICK(softmax_chain, f64)" (const double*, double*, int)
+    double _loss "MLP_FUSED(loss)" (
+        int, int, const real_t*, int, const real_t*, int, int, double)
+    void _loss_derivatives "MLP_FUSED(loss_derivatives)" (int, real_t*, const real_t*, int, double)
+    void _softmax "MLP_FUSED(softmax)" (real_t*, int, int)
+    void _softmax_chain "MLP_FUSED(softmax_chain)" (const real_t*, real_t*, int)
 
 
 cdef Loss loss_of(name, output, parameter, bint clip) except *:
-    """The loss of that name; None for its own output units and the usual parameter."""
+    """The loss of that name; None for its canonical output units and the default parameter."""
     cdef Loss loss
-    loss.kind = place_of(name, LOSSES, "loss")
-    canonical = output is None or output == LOSSES[name]
-    loss.output = place_of(LOSSES[name] if output is None else output, OUTPUTS, "output")
-    loss.softmax = OUTPUTS[loss.output] == "softmax"
-    loss.matched = canonical and name in MATCHED
-    loss.exact = canonical and not (clip and name in CLIPPED)
-    loss.mean = name in MEANS
-    what, usual, low, high = PARAMETERS.get(name, (None, 0.0, None, None))
-    if parameter is not None and what is None:
+    loss.kind = index_of(name, LOSSES, "loss")
+    known = LOSSES[name]
+    output = known.output if output is None else output
+    loss.output = index_of(output, OUTPUTS, "output")
+    loss.softmax = output == "softmax"
+    loss.canonical = known.canonical and output == known.output
+    loss.exact = output == known.output and not (clip and known.probabilities)
+    loss.averaged = known.averaged_over_outputs
+    if parameter is not None and known.parameter is None:
         raise ValueError(f"{name} has no parameter; got {parameter}")
-    loss.parameter = usual if parameter is None else parameter
-    if what is not None and not low < loss.parameter < high:
-        raise ValueError(f"the {what} of {name} must lie between {low} and {high}; got {parameter}")
+    loss.parameter = known.default if parameter is None else parameter
+    if known.parameter is not None and not known.above < loss.parameter < known.below:
+        raise ValueError(
+            f"the {known.parameter} of {name} must lie between {known.above:g} and "
+            f"{known.below:g}; got {parameter}")
     return loss
 
 
@@ -124,38 +103,32 @@ cdef class TargetRows:
 
 
 cdef void output(const Loss* loss, real_t* z, int n, int width) noexcept nogil:
-    if not loss.softmax:
-        activate[real_t](loss.output, z, width)
-    elif real_t is float:
-        softmax_f32(z, n, width)
+    if loss.softmax:
+        _softmax(z, n, width)
     else:
-        softmax_f64(z, n, width)
+        activate[real_t](loss.output, z, width)
 
 
 cdef double _value(const Loss* loss, bint exact, const real_t* v, int v_width, const real_t* t,
                    int t_width, int n) noexcept nogil:
-    """The loss of a row without its weight, from net inputs (exact) or outputs v."""
-    cdef double value
-    if real_t is float:
-        value = loss_f32(loss.kind, exact, v, v_width, t, t_width, n, loss.parameter)
-    else:
-        value = loss_f64(loss.kind, exact, v, v_width, t, t_width, n, loss.parameter)
-    return value / n if loss.mean else value
+    """The loss of a row without its weight, from pre-activations (exact) or outputs v."""
+    cdef double value = _loss(loss.kind, exact, v, v_width, t, t_width, n, loss.parameter)
+    return value / n if loss.averaged else value
 
 
 cdef const real_t* _target(const Targets* targets, Py_ssize_t row, int n, int width,
-                           real_t* room) noexcept nogil:
-    """Targets of a row; those of a label are made in the room."""
+                           real_t* scratch) noexcept nogil:
+    """Targets of a row; those of a label are made in the scratch memory."""
     if targets.labels is NULL:
         return <const real_t*> targets.values + row * n
-    memset(room, 0, width * sizeof(real_t))
-    room[targets.labels[row]] = 1
-    return room
+    memset(scratch, 0, width * sizeof(real_t))
+    scratch[targets.labels[row]] = 1
+    return scratch
 
 
 cdef double row_loss(const Loss* loss, const Targets* targets, Py_ssize_t row, real_t* z, int n,
-                     int width, real_t* room) noexcept nogil:
-    cdef const real_t* t = _target[real_t](targets, row, n, width, room)
+                     int width, real_t* scratch) noexcept nogil:
+    cdef const real_t* t = _target[real_t](targets, row, n, width, scratch)
     cdef int t_width = n if targets.labels is NULL else width
     if not loss.exact:
         output(loss, z, n, width)
@@ -164,24 +137,24 @@ cdef double row_loss(const Loss* loss, const Targets* targets, Py_ssize_t row, r
 
 
 cdef double row_error(const Loss* loss, const Targets* targets, Py_ssize_t row, bint wanted,
-                      real_t* z, int n, int width, real_t* room) noexcept nogil:
+                      real_t* z, int n, int width, real_t* scratch) noexcept nogil:
     cdef const real_t* t = NULL
     cdef int t_width = n if targets.labels is NULL else width
     cdef double value = 0
     cdef real_t weight
     cdef int j
-    if wanted or not loss.matched or targets.labels is NULL:
-        t = _target[real_t](targets, row, n, width, room)
+    if wanted or not loss.canonical or targets.labels is NULL:
+        t = _target[real_t](targets, row, n, width, scratch)
     if wanted and loss.exact:
         value = _value[real_t](loss, True, z, width, t, t_width, n)
-    if loss.matched or loss.softmax:
+    if loss.canonical or loss.softmax:
         output(loss, z, n, width)
     else:
-        activate_keeping[real_t](loss.output, z, room + width, width)
+        activate_keeping[real_t](loss.output, z, scratch + width, width)
     if wanted and not loss.exact:
         value = _value[real_t](loss, False, z, width, t, t_width, n)
-    if not loss.matched:
-        _chain_to_error[real_t](loss, z, t, n, room + width)
+    if not loss.canonical:
+        _chain_to_error[real_t](loss, z, t, n, scratch + width)
     elif targets.labels is not NULL:
         z[targets.labels[row]] -= 1
     else:
@@ -198,24 +171,19 @@ cdef double row_error(const Loss* loss, const Targets* targets, Py_ssize_t row, 
 
 
 cdef void _chain_to_error(const Loss* loss, real_t* o, const real_t* t, int n,
-                          real_t* slope) noexcept nogil:
-    """Outputs of a row become errors by the chain rule. slope: the outputs' by their net inputs, or
-    room for softmax units, where each output depends on all net inputs."""
+                          real_t* derivative) noexcept nogil:
+    """Outputs of a row become errors by the chain rule. derivative: that of each output by its
+    pre-activation, or scratch for softmax units, whose outputs depend on all pre-activations."""
     cdef int j
     if loss.softmax:
         for j in range(n):
-            slope[j] = o[j]
-    if real_t is float:
-        loss_slopes_f32(loss.kind, o, t, n, loss.parameter)
+            derivative[j] = o[j]
+    _loss_derivatives(loss.kind, o, t, n, loss.parameter)
+    if loss.softmax:
+        _softmax_chain(derivative, o, n)
     else:
-        loss_slopes_f64(loss.kind, o, t, n, loss.parameter)
-    if not loss.softmax:
         for j in range(n):
-            o[j] *= slope[j]
-    elif real_t is float:
-        softmax_chain_f32(slope, o, n)
-    else:
-        softmax_chain_f64(slope, o, n)
+            o[j] *= derivative[j]
 
 
 cdef _row_losses(const Loss* loss, real_t[:, ::1] z, real_t[:, ::1] t, int n, double[::1] losses):
@@ -233,9 +201,9 @@ def row_losses(name, z, t, *, output=None, parameter=None, clip=False):
     Parameters
     ----------
     name : str
-        One of `LOSSES`.
+        One of `mlpcore.engine.registry.LOSSES`.
     z : ndarray of float32 or float64, shape (n_samples, n_outputs)
-        Net inputs of the output units.
+        Pre-activations of the output units.
     t : ndarray of the same dtype and shape
         Targets; for a cross-entropy between 0 and 1.
     output, parameter, clip : optional

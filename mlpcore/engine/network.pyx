@@ -35,11 +35,11 @@ from mlpcore.engine.inputs cimport (
 )
 from mlpcore.engine.kernels cimport all_finite, argmax, column_sums, small_gemm, sum_squares
 from mlpcore.engine.losses cimport loss_of, output as to_outputs
+from mlpcore.engine.registry cimport index_of
 from mlpcore.engine.team cimport Team, barrier_stop, barrier_stopped, barrier_take
 from mlpcore.engine.typedefs cimport LINE, real_t
 
-from mlpcore.engine.activations import ACTIVATIONS
-from mlpcore.engine.kernels import place_of
+from mlpcore.engine.registry import ACTIVATIONS
 from mlpcore.engine.team import single_threaded_blas
 
 # A layer goes through BLAS from here on: its weights no longer stay in a core's second-level cache,
@@ -88,15 +88,15 @@ cdef class Network:
         Units of each layer, from the inputs to the outputs; at least two.
     activation : str or sequence of str, default="logistic"
         Of the hidden units, or of those of each hidden layer; see
-        `mlpcore.engine.activations.ACTIVATIONS`.
+        `mlpcore.engine.registry.ACTIVATIONS`.
     loss : str, default="binary_cross_entropy"
-        See `mlpcore.engine.losses.LOSSES`. Losses of numbers, such as the squared error, are the
+        See `mlpcore.engine.registry.LOSSES`. Losses of numbers, such as the squared error, are the
         mean over the outputs; their gradient is that of the sum all the same, as in scikit-learn.
     output : str, optional
-        The output units, one of `mlpcore.engine.activations.OUTPUTS`; those that belong to the loss
+        The output units, one of `mlpcore.engine.registry.OUTPUTS`; those that belong to the loss
         if not given.
     loss_parameter : float, optional
-        Of losses that have one; see `mlpcore.engine.losses.PARAMETERS`.
+        Of losses that have one; see `mlpcore.engine.registry.LOSSES`.
     loss_clip : bool, default=False
         Report the cross-entropies of probabilities that are clipped to [eps, 1 - eps], as
         scikit-learn does, and not their exact values. The gradient is that of the exact one.
@@ -129,7 +129,7 @@ cdef class Network:
         self.n_layers = <int> len(self.n_units) - 1
         self.loss = loss_of(loss, output, loss_parameter, loss_clip)
         if isinstance(activation, str):
-            place_of(activation, ACTIVATIONS, "activation")
+            index_of(activation, ACTIVATIONS, "activation")
             activation = (activation,) * (self.n_layers - 1)
         if len(activation) != self.n_layers - 1:
             raise ValueError(
@@ -155,7 +155,7 @@ cdef class Network:
             layer.ld_in = ld_in
             layer.hidden = i < self.n_layers - 1
             if layer.hidden:
-                layer.activation = place_of(activation[i], ACTIVATIONS, "activation")
+                layer.activation = index_of(activation[i], ACTIVATIONS, "activation")
             layer.wide = layer.n_in * layer.ld * itemsize > WIDE_BYTES
             layer.w = place
             layer.b = layer.w + <Py_ssize_t> layer.n_in * layer.ld

@@ -1,4 +1,0 @@
-from typing import Final
-
-OPTIMIZERS: Final[dict[str, int]]
-ADAMS: Final[tuple[str, ...]]

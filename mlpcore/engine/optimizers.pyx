@@ -5,32 +5,34 @@ the whole network is never in memory. ``store`` keeps it all the same, for metho
 adds up the gradients of all its steps.
 """
 
-from libc.math cimport pow, sqrt
+from libc.math cimport NAN, pow, sqrt
 
+from mlpcore.engine.registry cimport index_of
 from mlpcore.engine.typedefs cimport real_t
 
-# Name: number of state vectors. Same order as in simd/optimizers.h.
-OPTIMIZERS = {"store": 1, "sgd": 0, "momentum": 1, "nesterov": 1, "adam": 2, "adamw": 2}
-# Those whose learning rate is corrected for the number of the step.
-ADAMS = ("adam", "adamw")
+from mlpcore.engine.registry import HYPERPARAMETERS, OPTIMIZERS, hyperparameters_of
 
 
 cdef extern from "simd/optimizers.h" nogil:
-    void update_f32 "MLP_PICK(update, f32)" (
-        int, const Rule*, int, float*, const float*, float*, Py_ssize_t, Py_ssize_t)
-    void update_f64 "MLP_PICK(update, f64)" (
-        int, const Rule*, int, double*, const double*, double*, Py_ssize_t, Py_ssize_t)
+    void _update "MLP_FUSED(update)" (
+        int, const Rule*, int, real_t*, const real_t*, real_t*, Py_ssize_t, Py_ssize_t)
+    void _set_hyperparameter "mlp_set_hyperparameter" (Rule*, int, double)
     unsigned flush_subnormals "mlp_flush_subnormals" ()
     void restore_subnormals "mlp_restore_subnormals" (unsigned)
+
+
+cdef int set_rule(Rule* rule, optimizer, hyperparameters) except -1:
+    cdef int kind = index_of(optimizer, OPTIMIZERS, "optimizer")
+    own = hyperparameters_of(optimizer, hyperparameters)
+    for number, name in enumerate(HYPERPARAMETERS):
+        _set_hyperparameter(rule, number, own.get(name, NAN))
+    return kind
 
 
 cdef void update(int kind, const Rule* rule, bint weights, real_t* w, const real_t* g,
                  real_t* state, Py_ssize_t stride, Py_ssize_t n) noexcept nogil:
     cdef unsigned before = flush_subnormals()
-    if real_t is float:
-        update_f32(kind, rule, weights, w, g, state, stride, n)
-    else:
-        update_f64(kind, rule, weights, w, g, state, stride, n)
+    _update(kind, rule, weights, w, g, state, stride, n)
     restore_subnormals(before)
 
 

@@ -25,7 +25,7 @@ cdef struct Plan:
     int n_layers
     Loss loss
     int optimizer
-    bint is_sgd, is_adam
+    bint is_sgd, bias_corrected
     Rule rule                 # what changes in it, thread 0 sets at the start of a minibatch
     Py_ssize_t state_stride   # between the optimiser's state vectors
     Rows rows                 # the training rows

@@ -99,7 +99,7 @@ cdef void start_minibatch(Plan* plan, const Py_ssize_t* order, Py_ssize_t rows) 
         plan.rule.learning_rate = plan.rates[plan.minibatch]
     plan.minibatch += 1
     plan.step_count += 1
-    if plan.is_adam:
+    if plan.bias_corrected:
         plan.rule.corrected_rate = corrected_rate(&plan.rule, <double> plan.step_count)
     plan.penalty = 0
     if plan.track_loss:

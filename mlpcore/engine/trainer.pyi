@@ -25,17 +25,13 @@ class Trainer:
         average: bool = False,
         minibatch_size: int = 1,
         keep_last: bool = False,
-        momentum: float = 0.9,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        weight_decay: float = 0.0,
         dropout: Sequence[float] = (),
         seed: int = 0,
         clip_norm: float = 0.0,
         max_norm: float = 0.0,
         track_loss: bool = False,
         n_threads: int = 1,
+        **hyperparameters: float,
     ) -> Self: ...
     @property
     def network(self) -> Network: ...

@@ -17,14 +17,13 @@ from mlpcore.engine.losses cimport TargetRows
 from mlpcore.engine.network cimport BLOCK, Layer, Network
 from mlpcore.engine.norms cimport finish
 from mlpcore.engine.online cimport fold, online_steps, suits, unfold
+from mlpcore.engine.optimizers cimport set_rule
 from mlpcore.engine.step cimport DENSE_CHUNK, LIST_BYTES, Plan, prepare, step
 from mlpcore.engine.team cimport SECONDS_BETWEEN_SIGNALS, Team, barrier_stopped, clock
 from mlpcore.engine.typedefs cimport real_t
 
-from mlpcore.engine.activations import ACTIVATIONS, NETS
-from mlpcore.engine.kernels import place_of
 from mlpcore.engine.network import aligned_zeros
-from mlpcore.engine.optimizers import ADAMS, OPTIMIZERS
+from mlpcore.engine.registry import ACTIVATIONS, OPTIMIZERS
 from mlpcore.engine.team import single_threaded_blas
 
 # A thread more must bring this many multiplications a minibatch, or the barriers cost more.
@@ -56,7 +55,7 @@ cdef class Trainer:
         What each row's loss and error are multiplied by.
     valid, valid_targets, valid_weight : the same for validation, optional
     optimizer : str, default="sgd"
-        See `mlpcore.engine.optimizers.OPTIMIZERS`.
+        See `mlpcore.engine.registry.OPTIMIZERS`.
     learning_rate : float, default=0.0
     l1, l2 : float, default=0.0
         The gradient of each weight w gains ``l2 * w + l1 * sign(w)``; biases have no penalty.
@@ -66,8 +65,9 @@ cdef class Trainer:
     minibatch_size : int, default=1
     keep_last : bool, default=False
         Train on a shorter last minibatch, too.
-    momentum, beta_1, beta_2, epsilon, weight_decay : float, defaults 0.9, 0.9, 0.999, 1e-8, 0.0
-        Of the optimizers that have them.
+    **hyperparameters : float
+        Those of the optimizer that differ from the defaults in
+        `mlpcore.engine.registry.HYPERPARAMETERS`. Those of other optimizers are ignored.
     dropout : sequence of float, default=()
         Of each hidden layer the share of units that are zero in a minibatch, while the others are
         multiplied by 1 / (1 - share); one number more, in front, for the inputs. Sparse inputs can
@@ -100,10 +100,9 @@ cdef class Trainer:
     def __cinit__(self, Network network, Input train, targets, *, sample_weight=None,
                   Input valid=None, valid_targets=None, valid_weight=None, optimizer="sgd",
                   double learning_rate=0.0, double l1=0.0, double l2=0.0, bint average=False,
-                  Py_ssize_t minibatch_size=1, bint keep_last=False, double momentum=0.9,
-                  double beta_1=0.9, double beta_2=0.999, double epsilon=1e-8,
-                  double weight_decay=0.0, dropout=(), seed=0, double clip_norm=0.0,
-                  double max_norm=0.0, bint track_loss=False, int n_threads=1):
+                  Py_ssize_t minibatch_size=1, bint keep_last=False, dropout=(), seed=0,
+                  double clip_norm=0.0, double max_norm=0.0, bint track_loss=False,
+                  int n_threads=1, **hyperparameters):
         cdef Plan* plan = &self.plan
         cdef Py_ssize_t longest = 0
         cdef int i
@@ -126,8 +125,8 @@ cdef class Trainer:
         self._evaluators = Team(n_threads) if n_threads > size else self._team
         self.network, self._train, self._valid = network, train, valid
         self._keep_last = keep_last
-        plan.optimizer = place_of(optimizer, OPTIMIZERS, "optimizer")
-        self.state = aligned_zeros(OPTIMIZERS[optimizer] * network.size, network.dtype)
+        plan.optimizer = set_rule(&plan.rule, optimizer, hyperparameters)
+        self.state = aligned_zeros(OPTIMIZERS[optimizer].n_vectors * network.size, network.dtype)
         rows = max(minibatch_size, n_threads * BLOCK)
         rates = self._rates_of_dropout(dropout)
         if train.path == "sparse":
@@ -161,8 +160,6 @@ cdef class Trainer:
         plan.layers, plan.n_layers, plan.loss = self._layers, network.n_layers, network.loss
         plan.rule.learning_rate = plan.learning_rate = learning_rate
         plan.rule.l1, plan.rule.l2, plan.rule.scale = l1, l2, 1
-        plan.rule.momentum, plan.rule.beta_1, plan.rule.beta_2 = momentum, beta_1, beta_2
-        plan.rule.epsilon, plan.rule.weight_decay = epsilon, weight_decay
         plan.average, plan.track_loss = average, track_loss
         plan.state_stride = network.size
         plan.rows, plan.targets = train.rows, self._targets.targets
@@ -191,7 +188,8 @@ cdef class Trainer:
         if rates.any():
             plan.rates_of_dropout = <double*> _address(rates)
         self._drop_inputs(train, rates)
-        plan.is_sgd, plan.is_adam = optimizer == "sgd", optimizer in ADAMS
+        plan.is_sgd = optimizer == "sgd"
+        plan.bias_corrected = OPTIMIZERS[optimizer].bias_corrected
         plan.entries = <char*> _address(self._buffers["entries"])
         plan.counts = <int*> _address(self._buffers["counts"])
 
@@ -241,6 +239,7 @@ cdef class Trainer:
         cdef Py_ssize_t width = network.full_width
         cdef Layer* layer
         cdef int i
+        activations = list(ACTIVATIONS.values())
         self._layers = <Layer*> malloc(network.n_layers * sizeof(Layer))
         if self._layers is NULL:
             raise MemoryError("no memory for the layers")
@@ -248,7 +247,7 @@ cdef class Trainer:
         for i in range(network.n_layers - 1):
             layer = &self._layers[i]
             # Activations that were dropped do not tell their slopes, either.
-            if ACTIVATIONS[layer.activation] in NETS or rates[i + 1] > 0:
+            if activations[layer.activation].needs_preactivation or rates[i + 1] > 0:
                 layer.slope = width
                 width += layer.ld
         return width

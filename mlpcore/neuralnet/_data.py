@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from mlpcore._checkpoint import fingerprint, fingerprint_classes
 from mlpcore._feature_names import check_names_match, feature_names
 from mlpcore._labels import check_labels, encode_labels, lookup_labels
-from mlpcore._validation import check_dtype, check_finite, check_rows, check_weights
+from mlpcore._validation import (
+    check_dtype,
+    check_finite,
+    check_rows,
+    check_weights,
+    float_for,
+)
 from mlpcore.engine.inputs import Input
 from mlpcore.training.class_weight import class_weights, row_weights
 
@@ -105,7 +111,7 @@ def prepare(
     scaled = scale_rows(rows, settings["input_scale"])
     n_samples, n_features = scaled.shape
     if dtype is None:
-        dtype = np.dtype(np.float64 if scaled.dtype == np.float64 else np.float32)
+        dtype = np.dtype(float_for(scaled.dtype))
     classes, labels = encode_labels(check_labels(y, "y_train", n_samples, "X_train"))
     if settings["minibatch_size"] > n_samples:
         raise ValueError(
@@ -159,7 +165,7 @@ def prepare(
 
 def scale_rows(rows: Any, scale: tuple[float, float]) -> Any:
     """Rows times scale plus offset, where the engine does not do that itself while reading."""
-    if scale == AS_IT_IS or rows.dtype == np.uint8:
+    if scale == AS_IT_IS or rows.dtype.kind != "f":
         return rows
     if hasattr(rows, "indptr"):
         raise ValueError("input_scale is for dense data; scale the sparse matrix before fit.")

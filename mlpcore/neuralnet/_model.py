@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from mlpcore._checkpoint import Checkpoint, fingerprint
-from mlpcore._parameters import check_parameters, decisive
+from mlpcore._parameters import check_parameters, resume_identity
 from mlpcore._persistence import load_model, save_model
 from mlpcore._progress import Progress
 from mlpcore._signals import exit_on_sigterm
@@ -79,7 +79,7 @@ class NeuralNetMLP(Fitted, Estimator):
         See there.
     activation : str or sequence of str, default="logistic"
         Of the hidden units, or of those of each hidden layer: a name of
-        `mlpcore.engine.activations.ACTIVATIONS`, such as "relu" or "tanh".
+        `mlpcore.engine.registry.ACTIVATIONS`, such as "relu" or "tanh".
     optimizer : {"sgd", "momentum", "nesterov", "adam", "adamw"}, default="sgd"
         How weights follow from gradients.
     momentum : float, default=0.9
@@ -299,7 +299,7 @@ class NeuralNetMLP(Fitted, Estimator):
             contextlib.nullcontext() if checkpoint is None else Checkpoint(checkpoint) as file,
         ):
             if file is not None:
-                identity = {**decisive(settings), **data.identity()}
+                identity = {**resume_identity(settings), **data.identity()}
                 for name in ("coefs_init", "intercepts_init"):
                     identity[name] = _fingerprints(getattr(self, name))
                 run.resume_or_begin(file, file.read(), identity, data.earlier_identity())

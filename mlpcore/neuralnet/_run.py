@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mlpcore.engine.network import Network
+from mlpcore.engine.registry import HYPERPARAMETERS
 from mlpcore.engine.trainer import Trainer
 from mlpcore.neuralnet._data import Data
 from mlpcore.training.run import History, Plan, Run
@@ -15,7 +16,7 @@ from mlpcore.training.schedules import Schedule
 from mlpcore.training.stopping import Stopping
 
 # Settings that the trainer knows by the same name.
-_RULE = ("optimizer", "l2", "momentum", "beta_1", "beta_2", "weight_decay", "dropout")
+_RULE = ("optimizer", "l2", "dropout", *HYPERPARAMETERS)
 
 
 def new_trainer(
@@ -32,7 +33,7 @@ def new_trainer(
         valid=None if valid is None else valid.input,
         valid_targets=None if valid is None else valid.labels,
         learning_rate=settings["eta"],
-        **{name: settings[name] for name in _RULE},
+        **{name: settings[name] for name in _RULE if name in settings},
         clip_norm=settings["clip_norm"] or 0.0,
         max_norm=settings["max_norm"] or 0.0,
         seed=int(rng.randint(2**32, dtype=np.uint64)) if seed is None else seed,

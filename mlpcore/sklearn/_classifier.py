@@ -32,8 +32,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     hidden_layer_sizes : array-like of int, default=(100,)
         Units of each hidden layer.
     activation : str or sequence of str, default="relu"
-        Of the hidden units: "identity", "logistic", "tanh" or "relu" as in scikit-learn, or
-        "leaky_relu", "elu", "gelu", "silu" or "softplus"; a sequence has one for each hidden layer.
+        Of the hidden units: "identity", "logistic", "tanh" or "relu" as in scikit-learn, or any
+        other of `mlpcore.engine.registry.ACTIVATIONS`; a sequence has one for each hidden layer.
     solver : {"adam", "sgd", "lbfgs", "adamw"}, default="adam"
         "adamw" is Adam with decoupled `weight_decay`.
     alpha : float, default=0.0001

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import sklearn.neural_network
 from sklearn.neural_network import _stochastic_optimizers as theirs
+from sklearn.utils._param_validation import StrOptions
 
 from mlpcore.engine.network import Network
 from mlpcore.sklearn._optimizer import OptimizerState
@@ -16,8 +17,11 @@ from mlpcore.training.schedules import PLANNED
 
 Model = TypeVar("Model")
 
-_ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
-_LOSSES = ("log_loss", "squared_error", "poisson")
+# Where scikit-learn's optimisers keep the engine's vectors. What is not here cannot go there.
+_VECTORS = {
+    "sgd": (), "momentum": ("velocities",), "nesterov": ("velocities",), "adam": ("ms", "vs"),
+    "adamw": ("ms", "vs"),
+}  # fmt: skip
 # Fitted attributes that both have in the same form.
 _LEARNED = (
     "classes_", "n_features_in_", "feature_names_in_", "n_outputs_", "n_layers_", "n_iter_", "t_",
@@ -47,6 +51,12 @@ def _copy_learned(source: Any, target: Any) -> None:
         setattr(target, name, [part.copy(order="C") for part in getattr(source, name)])
 
 
+def _choices(kind: Any, parameter: str) -> list[str]:
+    """The names that a parameter of one of scikit-learn's classes may have."""
+    constraints = kind._parameter_constraints.get(parameter, [])
+    return [name for one in constraints if isinstance(one, StrOptions) for name in one.options]
+
+
 def to_sklearn(model: Any) -> Any:
     """See the method of the same name."""
     kind = _corresponding(type(model))
@@ -57,8 +67,8 @@ def to_sklearn(model: Any) -> Any:
         activation = next(iter(activation))
     default = model._default_out_activation() if hasattr(model, "coefs_") else None
     for name, value, choice in (
-        ("activation", activation, _ACTIVATIONS),
-        ("loss", model.loss, _LOSSES if "loss" in known else ("log_loss", "squared_error")),
+        ("activation", activation, _choices(kind, "activation")),
+        ("loss", model.loss, _choices(kind, "loss") or ["log_loss", "squared_error"]),
         ("out_activation", model.out_activation, (None, default)),
     ):
         if value not in choice:
@@ -68,7 +78,7 @@ def to_sklearn(model: Any) -> Any:
             )
     parameters["activation"] = activation
     # These matter in training only.
-    if model.solver == "adamw":
+    if model.solver not in _choices(kind, "solver"):
         parameters["solver"] = "adam"
     if model.learning_rate in PLANNED:
         parameters["learning_rate"] = "constant"
@@ -78,7 +88,7 @@ def to_sklearn(model: Any) -> Any:
     _copy_learned(model, estimator)
     # Where no score of a further fit is better, scikit-learn ends with what these two hold.
     estimator._best_coefs, estimator._best_intercepts = estimator.coefs_, estimator.intercepts_
-    if hasattr(model, "_optimizer"):
+    if hasattr(model, "_optimizer") and model._optimizer.rule in _VECTORS:
         estimator._optimizer = _their_optimizer(model._optimizer, model._current(), estimator)
     return estimator
 
@@ -90,16 +100,14 @@ def _their_optimizer(mine: OptimizerState, network: Network, estimator: Any) -> 
         other = theirs.AdamOptimizer(
             params, mine.learning_rate_init, mine.beta_1, mine.beta_2, mine.epsilon
         )
-        vectors = ["ms", "vs"]
         other.t = mine.t
     else:
         other = theirs.SGDOptimizer(
             params, mine.learning_rate_init, mine.lr_schedule, mine.momentum, mine.nesterov,
             mine.power_t,
         )  # fmt: skip
-        vectors = [] if mine.rule == "sgd" else ["velocities"]
     other.learning_rate = mine.learning_rate
-    for i, name in enumerate(vectors):
+    for i, name in enumerate(_VECTORS[mine.rule]):
         setattr(other, name, [part.copy(order="C") for part in _vector(mine, network, i)])
     return other
 

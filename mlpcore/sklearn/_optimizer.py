@@ -7,9 +7,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from mlpcore.engine.registry import HYPERPARAMETERS, OPTIMIZERS, TRAINING
 from mlpcore.training.schedules import PLANNED, Schedule
 
-STOCHASTIC = ("sgd", "adam", "adamw")
+# The engine's optimisers, of which two are scikit-learn's "sgd" with momentum.
+STOCHASTIC = tuple(name for name in TRAINING if name not in ("momentum", "nesterov"))
 
 
 class OptimizerState(Schedule):
@@ -25,7 +27,14 @@ class OptimizerState(Schedule):
         The engine's vectors, such as velocities; None before the first epoch.
     t : int
         Minibatches so far.
+    momentum, beta_1, ... : float
+        All hyperparameters of the engine's optimisers.
     """
+
+    momentum: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
 
     def __init__(self, model: Any) -> None:
         # scikit-learn's schedules are for SGD only.
@@ -35,11 +44,9 @@ class OptimizerState(Schedule):
             float(model.learning_rate_init),
             model.power_t,
         )
-        self.momentum = model.momentum
+        for name in HYPERPARAMETERS:
+            setattr(self, name, getattr(model, name))
         self.nesterov = model.nesterovs_momentum
-        self.beta_1, self.beta_2 = model.beta_1, model.beta_2
-        self.epsilon = model.epsilon
-        self.weight_decay = model.weight_decay
         if model.solver != "sgd":
             self.rule = model.solver
         elif self.momentum == 0:
@@ -52,7 +59,7 @@ class OptimizerState(Schedule):
     @property
     def learning_rate(self) -> float:
         """The present learning rate; that of Adam includes the correction of its bias."""
-        if self.rule not in ("adam", "adamw") or self.t == 0:
+        if not OPTIMIZERS[self.rule].bias_corrected or self.t == 0:
             return self.step_size
         correction = math.sqrt(1 - self.beta_2**self.t) / (1 - self.beta_1**self.t)
         return self.step_size * correction

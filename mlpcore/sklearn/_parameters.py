@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import operator
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -10,17 +13,45 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
-from mlpcore.engine.activations import ACTIVATIONS
 from mlpcore.engine.network import Network
+from mlpcore.engine.registry import ACTIVATIONS, HYPERPARAMETERS, OUTPUTS
 from mlpcore.sklearn._optimizer import STOCHASTIC
 from mlpcore.sklearn._threads import default_threads, worthwhile
 from mlpcore.training.schedules import SCHEDULES
+
+
+def with_hyperparameters(constructor: Callable[..., None]) -> Callable[..., None]:
+    """Let a constructor take the optimisers' hyperparameters that it does not list itself.
+
+    By keyword, with the engine's defaults, and in the signature, where scikit-learn looks.
+    """
+    signature = inspect.signature(constructor)
+    more = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=float)
+        for name, (default, _, _) in HYPERPARAMETERS.items()
+        if name not in signature.parameters
+    ]
+
+    @functools.wraps(constructor)
+    def init(self: Any, *args: Any, **parameters: Any) -> None:
+        own = {one.name: parameters.pop(one.name, one.default) for one in more}
+        constructor(self, *args, **parameters)
+        vars(self).update(own)
+
+    parameters = [*signature.parameters.values(), *more]
+    init.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return init if more else constructor
 
 
 class Parameters(BaseEstimator):
     """The parameters by themselves; `MLPClassifier` describes them."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        # Some of these scikit-learn has, too, with limits of its own, which follow.
+        **{
+            name: [Interval(Real, low, below if np.isfinite(below) else None, closed="left")]
+            for name, (_, low, below) in HYPERPARAMETERS.items()
+        },
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS)), "array-like"],
         "solver": [StrOptions({"lbfgs", *STOCHASTIC})],
@@ -39,8 +70,6 @@ class Parameters(BaseEstimator):
         "nesterovs_momentum": ["boolean"],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
         "epsilon": [Interval(Real, 0, None, closed="neither")],
         "n_iter_no_change": [
             Interval(Integral, 1, None, closed="left"),
@@ -48,12 +77,11 @@ class Parameters(BaseEstimator):
         ],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
         # From here on what scikit-learn does not have.
-        "out_activation": [StrOptions({*ACTIVATIONS, "exp", "softmax"}), None],
+        "out_activation": [StrOptions(set(OUTPUTS)), None],
         "coefs_init": ["array-like", None],
         "intercepts_init": ["array-like", None],
         "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
         "l1": [Interval(Real, 0, None, closed="left")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
         "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
         "max_norm": [Interval(Real, 0, None, closed="neither"), None],
         "scoring": [str, callable, None],

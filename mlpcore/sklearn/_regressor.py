@@ -15,11 +15,14 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
-from mlpcore.engine.activations import ACTIVATIONS
+from mlpcore.engine.registry import LOSSES, OUTPUTS, POSITIVE_UNITS
 from mlpcore.sklearn._base import FLOATS, BaseMLP, fit_context
+from mlpcore.sklearn._parameters import with_hyperparameters
 
+# Losses of numbers.
+_LOSSES = {name: loss for name, loss in LOSSES.items() if not loss.probabilities}
 # Output units for which the Poisson deviance is defined: those above zero.
-_POSITIVE = ("exp", "softplus", "logistic")
+_POSITIVE = tuple(name for name in POSITIVE_UNITS if name != "softmax")
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -71,17 +74,26 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMLP._parameter_constraints,
-        "loss": [
-            StrOptions({"squared_error", "poisson", "absolute_error", "huber", "pinball"}),
-        ],
-        "out_activation": [StrOptions({*ACTIVATIONS, "exp"}), None],
-        "delta": [Interval(Real, 0, None, closed="neither")],
-        "quantile": [Interval(Real, 0, 1, closed="neither")],
+        "loss": [StrOptions(set(_LOSSES))],
+        "out_activation": [StrOptions(set(OUTPUTS) - {"softmax"}), None],
+        **{
+            loss.parameter: [
+                Interval(
+                    Real,
+                    loss.above,
+                    loss.below if np.isfinite(loss.below) else None,
+                    closed="neither",
+                )
+            ]
+            for loss in _LOSSES.values()
+            if loss.parameter is not None
+        },
     }
 
     delta: float
     quantile: float
 
+    @with_hyperparameters
     def __init__(
         self,
         loss: str = "squared_error",
@@ -181,18 +193,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return target.shape[1]
 
     def _default_out_activation(self) -> str:
-        return "exp" if self.loss == "poisson" else "identity"
+        return _LOSSES[self.loss].output
 
     def _check_out_activation(self, name: str) -> None:
-        if self.loss == "poisson" and name not in _POSITIVE:
+        if _LOSSES[self.loss].positive_outputs and name not in _POSITIVE:
             raise ValueError(
-                f"loss='poisson' needs outputs above zero: an out_activation among "
-                f"{', '.join(_POSITIVE)}, or None for exp; got {name!r}."
+                f"loss={self.loss!r} needs outputs above zero: an out_activation among "
+                f"{', '.join(_POSITIVE)}, or None for {_LOSSES[self.loss].output}; got {name!r}."
             )
 
     def _engine_loss(self) -> dict[str, Any]:
-        parameter = {"huber": self.delta, "pinball": self.quantile}.get(self.loss)
-        return {"loss": self.loss, "loss_parameter": parameter}
+        parameter = _LOSSES[self.loss].parameter
+        return {"loss": self.loss, "loss_parameter": parameter and getattr(self, parameter)}
 
     def _score_outputs(self, outputs: NDArray[Any], y: Any, sample_weight: Any) -> float:
         if not np.isfinite(outputs).all():

@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from mlpcore._progress import Progress
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
+from mlpcore.engine.registry import HYPERPARAMETERS
 from mlpcore.engine.trainer import Trainer
 from mlpcore.sklearn._callbacks import CallbackBridge
 from mlpcore.sklearn._held_out import Validation, split
@@ -153,11 +154,7 @@ def _new_trainer(model: Any, network: Network, rows: Input, table: Table, batch:
         average=True,
         minibatch_size=batch,
         keep_last=True,
-        momentum=optimizer.momentum,
-        beta_1=optimizer.beta_1,
-        beta_2=optimizer.beta_2,
-        epsilon=optimizer.epsilon,
-        weight_decay=optimizer.weight_decay,
+        **{name: getattr(optimizer, name) for name in HYPERPARAMETERS},
         dropout=dropout,
         # A draw only where it is needed: scikit-learn has no such draw.
         seed=int(rng.randint(2**31 - 1)) if any(dropout) else 0,

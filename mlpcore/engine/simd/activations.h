@@ -1,32 +1,50 @@
-/* The activations of units. To add one: a line in ACTIVATIONS, its two functions, the same
- * name in ../activations.pyx, and a case in tests/test_activations.py. */
+/* The activations of units. To add one: a line in ACTIVATIONS, its two functions below, and its formula
+ * in tests/oracle/activations.py. Everything else reads the table, through ../registry.pyx. */
 #ifndef MLP_TYPE
 
-/* Same order as ../activations.pyx. */
-#define ACTIVATIONS(X) X(identity) X(logistic) X(tanh) X(relu) X(leaky_relu) X(elu) X(gelu) X(silu) \
-    X(softplus) X(exp)
+/* The derivative of this one cannot be written in terms of the activation a alone. */
+#define NEEDS_PREACTIVATION 1
+/* Its values are above zero, as the Poisson loss needs its outputs. */
+#define POSITIVE 2
 
+/* X(name, flags), in the order in which the kernels number them: hidden units, then those that only
+ * output units can be. (Softmax units, which need their whole row, are in losses.h.) */
+#define ACTIVATIONS(X)           \
+    X(identity, 0)               \
+    X(logistic, POSITIVE)        \
+    X(tanh, 0)                   \
+    X(relu, 0)                   \
+    X(leaky_relu, 0)             \
+    X(elu, 0)                    \
+    X(gelu, NEEDS_PREACTIVATION) \
+    X(silu, NEEDS_PREACTIVATION) \
+    X(softplus, POSITIVE)
+#define OUTPUT_ACTIVATIONS(X) X(exp, POSITIVE)
+
+#ifndef MLP_TABLES_ONLY
 #define MLP_BODY "activations.h"
 #include "each.h"
 #undef MLP_BODY
+#endif
 
 #else
 #include "exponential.h"
 #include "normal.h"
 
-/* NAME_value: the activation a of a net input z. NAME_slope: da/dz, written in terms of a where
- * that can be, so that net inputs need not be kept; those that need z are NETS in ../activations.pyx. */
+/* VALUE: the activation a of a pre-activation z. DERIVATIVE: da/dz, written in terms of a where that
+ * is possible, so that pre-activations need not be kept; those that need z say so in the table, and
+ * for all others z is 0. */
 #define VALUE(name) MLP_INLINE REAL MLP_NAME(name##_value)(REAL z)
-#define SLOPE(name) MLP_INLINE REAL MLP_NAME(name##_slope)(REAL z, REAL a)
+#define DERIVATIVE(name) MLP_INLINE REAL MLP_NAME(name##_derivative)(REAL z, REAL a)
 
 VALUE(identity) { return z; }
-SLOPE(identity) {
+DERIVATIVE(identity) {
     (void)z;
     return a * 0 + 1;
 }
 
 VALUE(logistic) { return MLP_NAME(sigmoid)(z); }
-SLOPE(logistic) {
+DERIVATIVE(logistic) {
     (void)z;
     return a * (1 - a);
 }
@@ -38,39 +56,39 @@ VALUE(tanh) {
     REAL e = MLP_NAME(exponential_less_one)(2 * z);
     return e / (e + 2);
 }
-SLOPE(tanh) {
+DERIVATIVE(tanh) {
     (void)z;
     return 1 - a * a;
 }
 
 VALUE(relu) { return z < 0 ? 0 : z; }
-SLOPE(relu) {
+DERIVATIVE(relu) {
     (void)z;
     return a > 0 ? 1 : 0;
 }
 
 VALUE(leaky_relu) { return z < 0 ? (REAL)0.01 * z : z; }
-SLOPE(leaky_relu) {
+DERIVATIVE(leaky_relu) {
     (void)z;
     return a > 0 ? 1 : (REAL)0.01;
 }
 
 VALUE(elu) { return z < 0 ? MLP_NAME(exponential_less_one)(z) : z; }
-SLOPE(elu) {
+DERIVATIVE(elu) {
     (void)z;
     return a < 0 ? a + 1 : 1;
 }
 
 /* z Phi(z), by the normal distribution itself and not by one of its approximations. */
 VALUE(gelu) {
-    REAL slope;
-    return MLP_NAME(gaussian_unit)(z, &slope);
+    REAL derivative;
+    return MLP_NAME(gaussian_unit)(z, &derivative);
 }
-SLOPE(gelu) {
+DERIVATIVE(gelu) {
     (void)a;
-    REAL slope;
-    MLP_NAME(gaussian_unit)(z, &slope);
-    return slope;
+    REAL derivative;
+    MLP_NAME(gaussian_unit)(z, &derivative);
+    return derivative;
 }
 
 /* z times the logistic function, through q = e^-|z| as a square, which may go below the smallest
@@ -85,7 +103,7 @@ VALUE(silu) {
     const REAL least = z < -750 ? (REAL)-750 : z;
     return z < 0 ? least * root * root / (1 + q) : z / (1 + q);
 }
-SLOPE(silu) {
+DERIVATIVE(silu) {
     (void)a;
     const REAL root = MLP_NAME(silu_root)(z), q = root * root;
     REAL near = z < -750 ? (REAL)-750 : z;
@@ -99,65 +117,66 @@ VALUE(softplus) {
     const REAL root = MLP_NAME(silu_root)(z);
     return MLP_NAME(log_one_plus)(root * root) + (z < 0 ? 0 : z);
 }
-SLOPE(softplus) {
+DERIVATIVE(softplus) {
     (void)z;
     return -MLP_NAME(exponential_less_one)(-a);
 }
 
 VALUE(exp) { return MLP_NAME(exponential)(z); }
-SLOPE(exp) {
+DERIVATIVE(exp) {
     (void)z;
     return a;
 }
 
-#define LOOPS(name)                                                                          \
+#define LOOPS(name, ...)                                                                     \
     MLP_KERNEL void MLP_NAME(name##_apply)(REAL *z, ptrdiff_t n) {                           \
         for (ptrdiff_t i = 0; i < n; i++) z[i] = MLP_NAME(name##_value)(z[i]);               \
     }                                                                                        \
-    MLP_KERNEL void MLP_NAME(name##_keeping)(REAL *restrict z, REAL *restrict slope,         \
+    MLP_KERNEL void MLP_NAME(name##_keeping)(REAL *restrict z, REAL *restrict derivative,    \
                                              ptrdiff_t n) {                                  \
         for (ptrdiff_t i = 0; i < n; i++) {                                                  \
             const REAL a = MLP_NAME(name##_value)(z[i]);                                     \
-            slope[i] = MLP_NAME(name##_slope)(z[i], a);                                      \
+            derivative[i] = MLP_NAME(name##_derivative)(z[i], a);                            \
             z[i] = a;                                                                        \
         }                                                                                    \
     }                                                                                        \
     MLP_KERNEL void MLP_NAME(name##_chain)(const REAL *a, REAL *delta, ptrdiff_t n) {        \
-        for (ptrdiff_t i = 0; i < n; i++) delta[i] *= MLP_NAME(name##_slope)(0, a[i]);       \
+        for (ptrdiff_t i = 0; i < n; i++) delta[i] *= MLP_NAME(name##_derivative)(0, a[i]);  \
     }
 ACTIVATIONS(LOOPS)
+OUTPUT_ACTIVATIONS(LOOPS)
 
 /* z := activation(z). */
 MLP_KERNEL void MLP_NAME(activate)(int kind, REAL *z, ptrdiff_t n) {
     static void (*const table[])(REAL *, ptrdiff_t) = {
-#define ENTRY(name) MLP_NAME(name##_apply),
-        ACTIVATIONS(ENTRY)
+#define ENTRY(name, ...) MLP_NAME(name##_apply),
+        ACTIVATIONS(ENTRY) OUTPUT_ACTIVATIONS(ENTRY)
 #undef ENTRY
     };
     table[kind](z, n);
 }
 
-/* The same, and the slopes there. */
-MLP_KERNEL void MLP_NAME(activate_keeping)(int kind, REAL *z, REAL *slope, ptrdiff_t n) {
+/* The same, and the derivatives there. */
+MLP_KERNEL void MLP_NAME(activate_keeping)(int kind, REAL *z, REAL *derivative, ptrdiff_t n) {
     static void (*const table[])(REAL *restrict, REAL *restrict, ptrdiff_t) = {
-#define ENTRY(name) MLP_NAME(name##_keeping),
-        ACTIVATIONS(ENTRY)
+#define ENTRY(name, ...) MLP_NAME(name##_keeping),
+        ACTIVATIONS(ENTRY) OUTPUT_ACTIVATIONS(ENTRY)
 #undef ENTRY
     };
-    table[kind](z, slope, n);
+    table[kind](z, derivative, n);
 }
 
-/* delta := delta * slope(a), where slopes can be told from a. */
+/* delta := delta * derivative(a), for those that do not need z. */
 MLP_KERNEL void MLP_NAME(chain)(int kind, const REAL *a, REAL *delta, ptrdiff_t n) {
     static void (*const table[])(const REAL *, REAL *, ptrdiff_t) = {
-#define ENTRY(name) MLP_NAME(name##_chain),
-        ACTIVATIONS(ENTRY)
+#define ENTRY(name, ...) MLP_NAME(name##_chain),
+        ACTIVATIONS(ENTRY) OUTPUT_ACTIVATIONS(ENTRY)
 #undef ENTRY
     };
     table[kind](a, delta, n);
 }
 
 #undef VALUE
-#undef SLOPE
+#undef DERIVATIVE
 #undef LOOPS
 #endif

@@ -1,34 +1,53 @@
-/* The losses. To add one: a line in LOSSES, its functions, the same name in ../losses.pyx, and a case
- * in tests/test_losses.py. */
+/* The losses. To add one: a line in LOSSES, its functions below, and its formula in
+ * tests/oracle/losses.py. Everything else reads the table, through ../registry.pyx. */
 #ifndef MLP_TYPE
 
-/* Same order as ../losses.pyx. */
-#define LOSSES(X) X(binary_cross_entropy) X(cross_entropy) X(squared_error) X(poisson) \
-    X(absolute_error) X(huber) X(pinball)
+/* With the canonical output units, the derivative by an output's pre-activation is output - target
+ * (Bishop, "Pattern Recognition and Machine Learning", section 4.3.6). */
+#define CANONICAL 1
+/* The outputs are probabilities, which can be clipped; a loss of classes and not of numbers. */
+#define PROBABILITIES 2
+/* A row's loss is the mean over its outputs, not their sum. */
+#define AVERAGED_OVER_OUTPUTS 4
+/* The outputs must be above zero. */
+#define POSITIVE_OUTPUTS 8
 
+/* X(name, canonical output units, flags, parameter, its default, above, below), in the order in which
+ * the kernels number them. The parameter's name is "" where there is none. */
+#define LOSSES(X)                                                              \
+    X(binary_cross_entropy, logistic, CANONICAL | PROBABILITIES, "", 0, 0, 0)  \
+    X(cross_entropy, softmax, CANONICAL | PROBABILITIES, "", 0, 0, 0)          \
+    X(squared_error, identity, CANONICAL | AVERAGED_OVER_OUTPUTS, "", 0, 0, 0) \
+    X(poisson, exp, CANONICAL | POSITIVE_OUTPUTS, "", 0, 0, 0)                 \
+    X(absolute_error, identity, AVERAGED_OVER_OUTPUTS, "", 0, 0, 0)            \
+    X(huber, identity, AVERAGED_OVER_OUTPUTS, "delta", 1, 0, INFINITY)         \
+    X(pinball, identity, AVERAGED_OVER_OUTPUTS, "quantile", 0.5, 0, 1)
+
+#ifndef MLP_TABLES_ONLY
 #define MLP_BODY "losses.h"
 #include "each.h"
 #undef MLP_BODY
+#endif
 
 #else
 #include "exponential.h"
 
-/* NAME_term: the loss of one output o with its target t; a row's is the sum of its terms.
- * NAME_slope: its derivative by o.
- * NAME_net: the same term from the net input z, where the output units are those that belong to the
- * loss; written so that it is finite wherever z is.
+/* TERM: the loss of one output o with its target t; a row's is the sum of its terms.
+ * DERIVATIVE: its derivative by o.
+ * LOGIT_TERM: the same term from the pre-activation z of a canonical output unit, written so that it
+ * is finite wherever z is. Where o = z, it is the term itself.
  * p is the parameter of losses that have one. */
 #define TERM(name) MLP_INLINE REAL MLP_NAME(name##_term)(REAL o, REAL t, REAL p)
-#define SLOPE(name) MLP_INLINE REAL MLP_NAME(name##_slope)(REAL o, REAL t, REAL p)
-#define NET(name) MLP_INLINE REAL MLP_NAME(name##_net)(REAL z, REAL t, REAL p)
+#define DERIVATIVE(name) MLP_INLINE REAL MLP_NAME(name##_derivative)(REAL o, REAL t, REAL p)
+#define LOGIT_TERM(name) MLP_INLINE REAL MLP_NAME(name##_logit_term)(REAL z, REAL t, REAL p)
 
 /* A probability that has a logarithm, and whose complement has one. */
-MLP_INLINE REAL MLP_NAME(within)(REAL o) {
+MLP_INLINE REAL MLP_NAME(clip_probability)(REAL o) {
     const REAL eps = (REAL)(IS_F32 ? 1.1920928955078125e-07 : 2.220446049250313e-16);
     o = o < eps ? eps : o;
     return o > 1 - eps ? 1 - eps : o;
 }
-MLP_INLINE REAL MLP_NAME(positive)(REAL o) {
+MLP_INLINE REAL MLP_NAME(clip_positive)(REAL o) {
     const REAL least = (REAL)(IS_F32 ? 1e-37 : 1e-307);
     return o < least ? least : o;
 }
@@ -36,31 +55,31 @@ MLP_INLINE REAL MLP_NAME(positive)(REAL o) {
 /* -t log(o) - (1 - t) log(1 - o). With logistic units log(1 + e^z) - t z, without overflow. */
 TERM(binary_cross_entropy) {
     (void)p;
-    o = MLP_NAME(within)(o);
+    o = MLP_NAME(clip_probability)(o);
     return -(t * MLP_NAME(logarithm)(o) + (1 - t) * MLP_NAME(logarithm)(1 - o));
 }
-SLOPE(binary_cross_entropy) {
+DERIVATIVE(binary_cross_entropy) {
     (void)p;
-    o = MLP_NAME(within)(o);
+    o = MLP_NAME(clip_probability)(o);
     return (o - t) / (o * (1 - o));
 }
-NET(binary_cross_entropy) {
+LOGIT_TERM(binary_cross_entropy) {
     (void)p;
     REAL size = z < 0 ? -z : z;
     return MLP_NAME(log_one_plus)(MLP_NAME(exponential)(-size)) + (z < 0 ? 0 : z) - t * z;
 }
 
-/* -t log(o). With softmax units o = e^z / sum(e^z); see `loss` for z, which it lessens by the
- * logarithm of that sum. */
+/* -t log(o). With softmax units o = e^z / sum(e^z); `loss` subtracts the logarithm of that
+ * sum from z first. */
 TERM(cross_entropy) {
     (void)p;
-    return -t * MLP_NAME(logarithm)(MLP_NAME(within)(o));
+    return -t * MLP_NAME(logarithm)(MLP_NAME(clip_probability)(o));
 }
-SLOPE(cross_entropy) {
+DERIVATIVE(cross_entropy) {
     (void)p;
-    return -t / MLP_NAME(within)(o);
+    return -t / MLP_NAME(clip_probability)(o);
 }
-NET(cross_entropy) {
+LOGIT_TERM(cross_entropy) {
     (void)p;
     return -t * z;
 }
@@ -69,24 +88,24 @@ TERM(squared_error) {
     (void)p;
     return (o - t) * (o - t) / 2;
 }
-SLOPE(squared_error) {
+DERIVATIVE(squared_error) {
     (void)p;
     return o - t;
 }
-NET(squared_error) { return MLP_NAME(squared_error_term)(z, t, p); }
+LOGIT_TERM(squared_error) { return MLP_NAME(squared_error_term)(z, t, p); }
 
 /* Half the deviance: t log(t / o) - t + o, with 0 log 0 = 0. Its units have o = e^z. */
 TERM(poisson) {
     (void)p;
     REAL own = t > 0 ? t * MLP_NAME(logarithm)(t) : 0;
-    REAL shared = t > 0 ? t * MLP_NAME(logarithm)(MLP_NAME(positive)(o)) : 0;
+    REAL shared = t > 0 ? t * MLP_NAME(logarithm)(MLP_NAME(clip_positive)(o)) : 0;
     return own - shared - t + o;
 }
-SLOPE(poisson) {
+DERIVATIVE(poisson) {
     (void)p;
-    return 1 - t / MLP_NAME(positive)(o);
+    return 1 - t / MLP_NAME(clip_positive)(o);
 }
-NET(poisson) {
+LOGIT_TERM(poisson) {
     (void)p;
     REAL own = t > 0 ? t * MLP_NAME(logarithm)(t) : 0;
     return own - t * z - t + MLP_NAME(exponential)(z);
@@ -96,31 +115,31 @@ TERM(absolute_error) {
     (void)p;
     return o < t ? t - o : o - t;
 }
-SLOPE(absolute_error) {
+DERIVATIVE(absolute_error) {
     (void)p;
     return (REAL)(o > t) - (REAL)(o < t) + 0 * (o - t); /* NaN stays NaN */
 }
-NET(absolute_error) { return MLP_NAME(absolute_error_term)(z, t, p); }
+LOGIT_TERM(absolute_error) { return MLP_NAME(absolute_error_term)(z, t, p); }
 
 /* Huber 1964: squared up to p, straight from there on. */
 TERM(huber) {
     REAL size = o < t ? t - o : o - t;
     return size > p ? p * (size - p / 2) : size * size / 2;
 }
-SLOPE(huber) {
+DERIVATIVE(huber) {
     REAL d = o - t;
     d = d > p ? p : d;
     return d < -p ? -p : d;
 }
-NET(huber) { return MLP_NAME(huber_term)(z, t, p); }
+LOGIT_TERM(huber) { return MLP_NAME(huber_term)(z, t, p); }
 
-/* Koenker & Bassett 1978: least where a share p of the targets is below the output. */
+/* Koenker & Bassett 1978: least where a fraction p of the targets is below the output. */
 TERM(pinball) { return o < t ? p * (t - o) : (1 - p) * (o - t); }
-SLOPE(pinball) { return (1 - p) * (REAL)(o > t) - p * (REAL)(o < t) + 0 * (o - t); }
-NET(pinball) { return MLP_NAME(pinball_term)(z, t, p); }
+DERIVATIVE(pinball) { return (1 - p) * (REAL)(o > t) - p * (REAL)(o < t) + 0 * (o - t); }
+LOGIT_TERM(pinball) { return MLP_NAME(pinball_term)(z, t, p); }
 
 /* Numbers [from, from + LANES) of a buffer of `width`, of which only the first n count. */
-MLP_INLINE void MLP_NAME(take)(REAL *out, const REAL *in, int from, int n, int width) {
+MLP_INLINE void MLP_NAME(load_vector)(REAL *out, const REAL *in, int from, int n, int width) {
     if (from + LANES <= width)
         memcpy(out, in + from, LANES * sizeof *out);
     else
@@ -131,24 +150,24 @@ MLP_INLINE void MLP_NAME(take)(REAL *out, const REAL *in, int from, int n, int w
  * used, and beyond the width of the buffer not read. A loop of as many steps as a vector has lanes
  * must be kept from being unrolled, which comes before it can become a vector. */
 #define SUM(name, function)                                                                  \
-    MLP_KERNEL double MLP_NAME(name)(const REAL *v, int v_width, const REAL *t, int t_width,   \
-                                     int n, REAL p, REAL less) {                             \
+    MLP_KERNEL double MLP_NAME(name)(const REAL *v, int v_width, const REAL *t, int t_width, \
+                                     int n, REAL p, REAL log_sum_exp) {                      \
         double sum = 0;                                                                      \
         for (int from = 0; from < n; from += LANES) {                                        \
             REAL x[LANES], target[LANES], part[LANES];                                       \
-            MLP_NAME(take)(x, v, from, n, v_width);                                          \
-            MLP_NAME(take)(target, t, from, n, t_width);                                     \
+            MLP_NAME(load_vector)(x, v, from, n, v_width);                                   \
+            MLP_NAME(load_vector)(target, t, from, n, t_width);                              \
             _Pragma("GCC unroll 1") for (int j = 0; j < LANES; j++)                          \
-                part[j] = MLP_NAME(function)(x[j] - less, target[j], p);                     \
+                part[j] = MLP_NAME(function)(x[j] - log_sum_exp, target[j], p);              \
             for (int j = 0; j < LANES && from + j < n; j++) sum += part[j];                  \
         }                                                                                    \
         return sum;                                                                          \
     }
-#define LOOPS(name)                                                                          \
+#define LOOPS(name, ...)                                                                     \
     SUM(name##_terms, name##_term)                                                           \
-    SUM(name##_nets, name##_net)                                                             \
-    MLP_KERNEL void MLP_NAME(name##_slopes)(REAL *o, const REAL *t, int n, REAL p) {         \
-        for (int j = 0; j < n; j++) o[j] = MLP_NAME(name##_slope)(o[j], t[j], p);            \
+    SUM(name##_logit_terms, name##_logit_term)                                               \
+    MLP_KERNEL void MLP_NAME(name##_derivatives)(REAL *o, const REAL *t, int n, REAL p) {    \
+        for (int j = 0; j < n; j++) o[j] = MLP_NAME(name##_derivative)(o[j], t[j], p);       \
     }
 LOSSES(LOOPS)
 
@@ -158,29 +177,30 @@ MLP_INLINE REAL MLP_NAME(largest)(const REAL *z, int n) {
     return top;
 }
 
-/* The loss of a row of n targets: from the outputs, or (exact) from the net inputs. The buffers of
- * either may be wider. */
+/* The loss of a row of n targets: from the outputs, or (exact) from the pre-activations. The
+ * buffers of either may be wider. */
 MLP_KERNEL double MLP_NAME(loss)(int kind, int exact, const REAL *v, int v_width, const REAL *t,
                                  int t_width, int n, double parameter) {
     static double (*const table[][2])(const REAL *, int, const REAL *, int, int, REAL, REAL) = {
-#define ENTRY(name) {MLP_NAME(name##_terms), MLP_NAME(name##_nets)},
+#define ENTRY(name, ...) {MLP_NAME(name##_terms), MLP_NAME(name##_logit_terms)},
         LOSSES(ENTRY)
 #undef ENTRY
     };
-    REAL less = 0;
-    if (exact && table[kind][1] == MLP_NAME(cross_entropy_nets)) {
+    REAL log_sum_exp = 0;
+    if (exact && table[kind][1] == MLP_NAME(cross_entropy_logit_terms)) {
         const REAL top = MLP_NAME(largest)(v, n);
         double sum = 0;
         for (int j = 0; j < n; j++) sum += MLP_NAME(exponential)(v[j] - top);
-        less = top + MLP_NAME(logarithm)((REAL)sum);
+        log_sum_exp = top + MLP_NAME(logarithm)((REAL)sum);
     }
-    return table[kind][exact](v, v_width, t, t_width, n, (REAL)parameter, less);
+    return table[kind][exact](v, v_width, t, t_width, n, (REAL)parameter, log_sum_exp);
 }
 
 /* o := the derivative of the loss by each output. */
-MLP_KERNEL void MLP_NAME(loss_slopes)(int kind, REAL *o, const REAL *t, int n, double parameter) {
+MLP_KERNEL void MLP_NAME(loss_derivatives)(int kind, REAL *o, const REAL *t, int n,
+                                           double parameter) {
     static void (*const table[])(REAL *, const REAL *, int, REAL) = {
-#define ENTRY(name) MLP_NAME(name##_slopes),
+#define ENTRY(name, ...) MLP_NAME(name##_derivatives),
         LOSSES(ENTRY)
 #undef ENTRY
     };
@@ -197,7 +217,7 @@ MLP_KERNEL void MLP_NAME(softmax)(REAL *z, int n, int width) {
     for (int j = 0; j < width; j++) z[j] /= whole;
 }
 
-/* g, derivatives by the outputs o of softmax units := derivatives by their net inputs. */
+/* g, derivatives by the outputs o of softmax units := derivatives by their pre-activations. */
 MLP_KERNEL void MLP_NAME(softmax_chain)(const REAL *o, REAL *g, int n) {
     double mean = 0;
     for (int j = 0; j < n; j++) mean += (double)o[j] * g[j];
@@ -205,8 +225,8 @@ MLP_KERNEL void MLP_NAME(softmax_chain)(const REAL *o, REAL *g, int n) {
 }
 
 #undef TERM
-#undef SLOPE
-#undef NET
+#undef DERIVATIVE
+#undef LOGIT_TERM
 #undef SUM
 #undef LOOPS
 #endif

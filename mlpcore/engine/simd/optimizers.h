@@ -1,18 +1,53 @@
-/* The update rules. To add one: a line in OPTIMIZERS, its function, the same name (and the number of
- * state vectors) in ../optimizers.pyx, and a case in tests/test_optimizers.py. */
+/* The update rules. To add one: a line in OPTIMIZERS, its function below, and its formula in
+ * tests/oracle/optimizers.py. A hyperparameter that no other rule has: a line in HYPERPARAMETERS, too.
+ * Everything else reads the tables, through ../registry.pyx. */
 #ifndef MLP_TYPE
 
-/* Same order as ../optimizers.pyx. */
-#define OPTIMIZERS(X) X(store) X(sgd) X(momentum) X(nesterov) X(adam) X(adamw)
+#include <stddef.h>
+#include <string.h>
+
+/* The moments start from zero, and corrected_rate makes up for it. */
+#define BIAS_CORRECTED 1
+/* Not for training; see UPDATE(store). */
+#define INTERNAL 2
+
+/* X(name, state vectors, flags, hyperparameters), in the order in which the kernels number them. A rule
+ * finds NaN in hyperparameters that it does not list: a checkpoint would not look after those. */
+#define OPTIMIZERS(X)                                      \
+    X(store, 1, INTERNAL, "")                              \
+    X(sgd, 0, 0, "")                                       \
+    X(momentum, 1, 0, "momentum")                          \
+    X(nesterov, 1, 0, "momentum")                          \
+    X(adam, 2, BIAS_CORRECTED, "beta_1 beta_2 epsilon")    \
+    X(adamw, 2, BIAS_CORRECTED, "beta_1 beta_2 epsilon weight_decay")
+
+/* X(name, default, lowest, below): the fields of the rule that are for some optimisers only. */
+#define HYPERPARAMETERS(X)                 \
+    X(momentum, 0.9, 0, 1)                 \
+    X(beta_1, 0.9, 0, 1)                   \
+    X(beta_2, 0.999, 0, 1)                 \
+    X(epsilon, 1e-8, 0, INFINITY)          \
+    X(weight_decay, 0.01, 0, INFINITY)
 
 typedef struct {
     double learning_rate;
-    double corrected_rate; /* Adam's: the learning rate, for moments that started from zero */
+    double corrected_rate; /* the same for moments that started from zero */
     double scale;          /* the gradient with its penalty is multiplied by this */
     double l2, l1;         /* the gradient of a weight w gains l2 * w + l1 * sign(w) */
-    double weight_decay;   /* AdamW's */
-    double momentum, beta_1, beta_2, epsilon;
+#define FIELD(name, ...) double name;
+    HYPERPARAMETERS(FIELD)
+#undef FIELD
 } mlp_rule;
+
+#ifndef MLP_TABLES_ONLY
+static inline void mlp_set_hyperparameter(mlp_rule *rule, int number, double value) {
+    static const size_t place[] = {
+#define ENTRY(name, ...) offsetof(mlp_rule, name),
+        HYPERPARAMETERS(ENTRY)
+#undef ENTRY
+    };
+    memcpy((char *)rule + place[number], &value, sizeof value);
+}
 
 #define MLP_BODY "optimizers.h"
 #include "each.h"
@@ -38,6 +73,7 @@ static inline void mlp_restore_subnormals(unsigned before) {
     (void)before;
 #endif
 }
+#endif
 
 #else
 
@@ -122,13 +158,13 @@ MLP_INLINE void MLP_NAME(moments)(const mlp_rule *rule, double l2, double l1, do
     const REAL beta_1 = (REAL)rule->beta_1, beta_2 = (REAL)rule->beta_2;
     const REAL rest_1 = (REAL)(1 - rule->beta_1), rest_2 = (REAL)(1 - rule->beta_2);
     const REAL rate = (REAL)rule->corrected_rate, epsilon = (REAL)rule->epsilon;
-    const REAL lost = (REAL)(rule->learning_rate * weight_decay);
+    const REAL shrinkage = (REAL)(rule->learning_rate * weight_decay);
     for (ptrdiff_t i = 0; i < n; i++) {
         const REAL gradient =
             MLP_NAME(pulled)(lasso, scale * g[i] + decay * w[i], shrink, w[i]);
         m[i] = beta_1 * m[i] + rest_1 * gradient;
         v[i] = beta_2 * v[i] + rest_2 * (gradient * gradient);
-        w[i] -= rate * m[i] / (MLP_NAME(root)(v[i]) + epsilon) + lost * w[i];
+        w[i] -= rate * m[i] / (MLP_NAME(root)(v[i]) + epsilon) + shrinkage * w[i];
     }
 }
 UPDATE(adam) {
@@ -142,7 +178,7 @@ UPDATE(adamw) {
     MLP_NAME(moments)(rule, l2, l1, weight_decay, lasso, w, g, state, state + stride, n);
 }
 
-#define BOTH(name)                                                                             \
+#define BOTH(name, ...)                                                                        \
     MLP_KERNEL void MLP_NAME(name##_plain)(const mlp_rule *rule, double l2, double l1,         \
                                            double weight_decay, REAL *w, const REAL *g,        \
                                            REAL *state, ptrdiff_t stride, ptrdiff_t n) {       \
@@ -160,7 +196,7 @@ MLP_KERNEL void MLP_NAME(update)(int kind, const mlp_rule *rule, int weights, RE
                                  const REAL *g, REAL *state, ptrdiff_t stride, ptrdiff_t n) {
     static void (*const table[][2])(const mlp_rule *, double, double, double, REAL *,
                                     const REAL *, REAL *, ptrdiff_t, ptrdiff_t) = {
-#define ENTRY(name) {MLP_NAME(name##_plain), MLP_NAME(name##_lasso)},
+#define ENTRY(name, ...) {MLP_NAME(name##_plain), MLP_NAME(name##_lasso)},
         OPTIMIZERS(ENTRY)
 #undef ENTRY
     };

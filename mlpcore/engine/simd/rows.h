@@ -1,4 +1,4 @@
-/* Loops over rows of a padded matrix: fetching, summing, transposing, comparing. */
+/* Loops over rows of a padded matrix: summing, transposing, comparing. */
 #ifndef MLP_TYPE
 
 #define MLP_BODY "rows.h"
@@ -6,25 +6,6 @@
 #undef MLP_BODY
 
 #else
-
-/* One row of any source type as REAL, x * scale + offset. */
-MLP_KERNEL void MLP_NAME(fetch_f32)(const float *x, ptrdiff_t n, REAL *out) {
-#if IS_F32
-    memcpy(out, x, (size_t)n * sizeof *x);
-#else
-    for (ptrdiff_t i = 0; i < n; i++) out[i] = x[i];
-#endif
-}
-MLP_KERNEL void MLP_NAME(fetch_f64)(const double *x, ptrdiff_t n, REAL *out) {
-#if IS_F32
-    for (ptrdiff_t i = 0; i < n; i++) out[i] = (REAL)x[i];
-#else
-    memcpy(out, x, (size_t)n * sizeof *x);
-#endif
-}
-MLP_KERNEL void MLP_NAME(fetch_u8)(const uint8_t *x, ptrdiff_t n, const REAL *table, REAL *out) {
-    for (ptrdiff_t i = 0; i < n; i++) out[i] = table[x[i]];
-}
 
 /* out (width) = the sum of the rows, first to last. */
 MLP_KERNEL void MLP_NAME(column_sums)(const REAL *a, ptrdiff_t rows, ptrdiff_t width, REAL *out) {

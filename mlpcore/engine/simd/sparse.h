@@ -7,9 +7,6 @@
 #ifndef MLP_TYPE
 
 #include "records.h"
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 #define MLP_BODY "sparse.h"
 #include "each.h"
@@ -258,94 +255,6 @@ MLP_KERNEL double MLP_NAME(sparse_sum)(const mlp_records *s, ptrdiff_t row) {
     return sum;
 }
 
-/* The entries among `run` numbers of a row, behind those found before. */
-#define PACK_RUN(name, source)                                                                   \
-    MLP_INLINE int64_t MLP_NAME(pack_run_##name)(const source *x, ptrdiff_t from, int run,       \
-                                                 source background, int64_t found,               \
-                                                 uint16_t *index, REAL *value, uint8_t *code) {  \
-        for (int j = 0; j < run; j++) {                                                          \
-            index[found] = (uint16_t)(from + j);                                                 \
-            if (value) value[found] = (REAL)x[from + j] - (REAL)background;                      \
-            if (code) code[found] = (uint8_t)x[from + j];                                        \
-            found += x[from + j] != background;                                                  \
-        }                                                                                        \
-        return found;                                                                            \
-    }
-#if BYTES == 64 && IS_F32
-/* AVX-512 presses a vector together. */
-#define PRESSES 1
-MLP_INLINE int64_t MLP_NAME(press)(__mmask16 stays, ptrdiff_t from, int64_t found,
-                                   uint16_t *index) {
-    const __m512i places = _mm512_add_epi32(
-        _mm512_set1_epi32((int)from),
-        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
-    _mm256_storeu_si256((__m256i *)(index + found),
-                        _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(stays, places)));
-    return found + __builtin_popcount(stays);
-}
-MLP_INLINE int64_t MLP_NAME(pack_run_f32)(const float *x, ptrdiff_t from, int run,
-                                          float background, int64_t found, uint16_t *index,
-                                          float *value, uint8_t *code) {
-    const __mmask16 there = (__mmask16)((1u << run) - 1);
-    const __m512 number = _mm512_maskz_loadu_ps(there, x + from), back = _mm512_set1_ps(background);
-    const __mmask16 stays = _mm512_mask_cmp_ps_mask(there, number, back, _CMP_NEQ_UQ);
-    (void)code;
-    _mm512_storeu_ps(value + found, _mm512_maskz_compress_ps(stays, _mm512_sub_ps(number, back)));
-    return MLP_NAME(press)(stays, from, found, index);
-}
-MLP_INLINE int64_t MLP_NAME(pack_run_u8)(const uint8_t *x, ptrdiff_t from, int run,
-                                         uint8_t background, int64_t found, uint16_t *index,
-                                         float *value, uint8_t *code) {
-    const __mmask16 there = (__mmask16)((1u << run) - 1);
-    const __m512i number = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(there, x + from));
-    const __mmask16 stays =
-        _mm512_mask_cmpneq_epi32_mask(there, number, _mm512_set1_epi32(background));
-    (void)value;
-    _mm_storeu_si128((__m128i *)(code + found),
-                     _mm512_cvtepi32_epi8(_mm512_maskz_compress_epi32(stays, number)));
-    return MLP_NAME(press)(stays, from, found, index);
-}
-#else
-#define PRESSES 0
-PACK_RUN(f32, float)
-PACK_RUN(u8, uint8_t)
-#endif
-PACK_RUN(f64, double)
-#undef PACK_RUN
-
-/* Entries of one row that are not the background. Most runs of 16 are background alone, to the bit,
- * which a few vector operations tell; in the others every number is written whether it stays or
- * not, which is cheaper than guessing. Where a run is pressed together it costs no more than to ask.
- * Up to 16 places behind the last entry are written to. */
-#define PACK(name, source, presses)                                                              \
-    enum { MLP_NAME(words_##name) = 16 * sizeof(source) < BYTES ? 16 * sizeof(source) : BYTES }; \
-    typedef uint64_t MLP_NAME(words_of_##name)                                                   \
-        __attribute__((vector_size(MLP_NAME(words_##name)), aligned(1), may_alias));             \
-    MLP_KERNEL int64_t MLP_NAME(pack_##name)(const source *x, ptrdiff_t n, source background,    \
-                                             uint16_t *index, REAL *value, uint8_t *code) {      \
-        int64_t found = 0;                                                                       \
-        ptrdiff_t from = 0;                                                                      \
-        MLP_NAME(words_of_##name) pattern;                                                       \
-        for (size_t j = 0; j < sizeof pattern / sizeof background; j++)                          \
-            memcpy((char *)&pattern + j * sizeof background, &background, sizeof background);    \
-        for (; from + 16 <= n; from += 16) {                                                     \
-            const MLP_NAME(words_of_##name) *words = (const void *)(x + from);                   \
-            MLP_NAME(words_of_##name) unlike = words[0] ^ pattern;                               \
-            for (size_t j = 1; j < 16 * sizeof background / sizeof pattern; j++)                 \
-                unlike |= words[j] ^ pattern;                                                    \
-            uint64_t differs = presses;                                                          \
-            for (size_t j = 0; j < sizeof pattern / 8; j++) differs |= unlike[j];                \
-            if (differs)                                                                         \
-                found = MLP_NAME(pack_run_##name)(x, from, 16, background, found, index, value,  \
-                                                  code);                                         \
-        }                                                                                        \
-        return MLP_NAME(pack_run_##name)(x, from, (int)(n - from), background, found, index,     \
-                                         value, code);                                           \
-    }
-PACK(f32, float, PRESSES)
-PACK(f64, double, 0)
-PACK(u8, uint8_t, PRESSES)
-
 #if !IS_F32
 /* Codes of n numbers, their places in a table of 256; false if one is not in it. A number's code is in
  * the slot that its bits, times a factor, lead to. */
@@ -362,8 +271,6 @@ MLP_KERNEL int MLP_NAME(encode)(const double *value, int64_t n, const double *ta
 }
 #endif
 
-#undef PACK
-#undef PRESSES
 #undef CASES
 #undef PANEL
 #undef TILE_BYTES

@@ -1,61 +1,27 @@
-"""The textbook's algorithm in plain NumPy, to compare with.
+"""The textbook's algorithm and all that the engine offers in plain NumPy, to compare with.
 
 Raschka & Mirjalili, "Python Machine Learning", 2nd ed., chapter 12, for any number of hidden layers
 and more kinds of hidden units. Written from the formulas, computed in the precision of the arrays;
 it shares no code with the package. Layers are pairs of weights and biases; t are one-hot targets.
+
+`activations`, `losses`, `optimizers` and `inputs` each have a table with one entry for everything
+that the engine has; `test_registry.py` sees to that.
 """
 
-import math
 from itertools import pairwise
 
 import numpy as np
 
+from oracle.activations import ACTIVATIONS, OUTPUTS, logistic, softmax
+from oracle.inputs import INPUT_KINDS, rows
+from oracle.losses import LOSSES, cross_entropy, targets
+from oracle.optimizers import OPTIMIZERS
 
-def logistic(z):
-    return 1 / (1 + np.exp(-np.clip(z, -250, 250)))
-
-
-def softmax(z):
-    e = np.exp(z - z.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
-
-
-_erfc = np.vectorize(math.erfc, otypes=[np.float64])
-
-
-def normal(z):
-    """The normal distribution, erfc(-z / sqrt(2)) / 2. erfc itself takes no more than doubles, so
-    what they round off z / sqrt(2) is made up for by its derivative."""
-    x = -np.asarray(z) / np.sqrt(z.dtype.type(2))
-    near = x.astype(np.float64).astype(x.dtype)
-    return (_erfc(near) - 2 / np.sqrt(x.dtype.type(np.pi)) * np.exp(-near * near) * (x - near)) / 2
-
-
-def density(z):
-    return np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
-
-
-# What a hidden unit makes of its net input, and the derivative.
-UNITS = {
-    "identity": (lambda z: z, np.ones_like),
-    "logistic": (logistic, lambda z: logistic(z) * (1 - logistic(z))),
-    "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
-    "relu": (lambda z: np.maximum(z, 0), lambda z: np.where(z > 0, z * 0 + 1, z * 0)),
-    "leaky_relu": (
-        lambda z: np.where(z > 0, z, z * 0.01),
-        lambda z: np.where(z > 0, z * 0 + 1, z * 0 + 0.01),
-    ),
-    "elu": (
-        lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
-        lambda z: np.exp(np.minimum(z, 0)),
-    ),
-    "gelu": (lambda z: z * normal(z), lambda z: normal(z) + z * density(z)),
-    "silu": (
-        lambda z: z / (1 + np.exp(-z)),
-        lambda z: logistic(z) * (1 + z * (1 - logistic(z))),
-    ),
-    "softplus": (lambda z: np.maximum(z, 0) + np.log1p(np.exp(-abs(z))), logistic),
-}
+__all__ = [
+    "ACTIVATIONS", "INPUT_KINDS", "LOSSES", "OPTIMIZERS", "OUTPUTS", "cross_entropy",
+    "dropout_factors", "gradient", "initial", "logistic", "net_inputs", "philox", "rows", "softmax",
+    "targets", "train",
+]  # fmt: skip
 
 
 def initial(units, rng):
@@ -66,18 +32,13 @@ def net_inputs(layers, X, unit="logistic"):
     """Those of every layer."""
     z = []
     for w, b in layers:
-        z.append((UNITS[unit][0](z[-1]) if z else X) @ w + b)
+        z.append((ACTIVATIONS[unit].value(z[-1]) if z else X) @ w + b)
     return z
-
-
-def cross_entropy(z, t):
-    """-t log(a) - (1 - t) log(1 - a) with a = 1 / (1 + exp(-z)), which is log(1 + exp(z)) - t z."""
-    return np.logaddexp(0, z) - t * z
 
 
 def gradient(layers, X, t, unit="logistic", l2=0.0):
     """Of the summed cross-entropy and l2 / 2 times the sum of squared weights."""
-    value, derivative = UNITS[unit]
+    value, derivative = ACTIVATIONS[unit].value, ACTIVATIONS[unit].derivative
     z = net_inputs(layers, X, unit)
     inputs = [X, *(value(hidden) for hidden in z[:-1])]
     error, gradients = logistic(z[-1]) - t, []
@@ -119,9 +80,9 @@ def train(X, y, X_valid=None, y_valid=None, *, hidden, l2, epochs, eta, shuffle=
         if shuffle:
             rng.shuffle(order)
         for start in range(0, len(X) - minibatch_size + 1, minibatch_size):
-            rows = order[start : start + minibatch_size]
+            batch = order[start : start + minibatch_size]
             for (w, b), (grad_w, grad_b) in zip(
-                layers, gradient(layers, X[rows], t[rows], l2=l2), strict=True
+                layers, gradient(layers, X[batch], t[batch], l2=l2), strict=True
             ):
                 w -= eta * grad_w
                 b -= eta * grad_b
