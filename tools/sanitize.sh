@@ -62,7 +62,7 @@ fi
 
 # Reports go into files: pytest holds back the words of a dying process. Any report is a failure,
 # whether or not it ended its process. Without MNIST, since all this is several times slower.
-log="log_path=$work/report"
+log="log_path='$work/report'"  # the folder may have a blank in its name
 status=0
 # The C++ library as well: the sanitizer wants to find it, and extension modules bring it late.
 env -u MLPCORE_DATA \
