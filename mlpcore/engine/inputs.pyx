@@ -183,6 +183,7 @@ cdef class Input:
 
     def _pack(self, X, dtype, table, lowest, bint forced, int n_threads):
         """Find the background and keep what differs from it, if that is little enough."""
+        X = np.asarray(X)   # NumPy 1 finds no unique values in a numpy.matrix
         n, d = X.shape
         # An even sample, in steps that share no pattern with the rows.
         rows = np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.intp)
