@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlpcore._threads import available_threads
 from mlpcore._validation import (
     check_choice,
     check_float,
@@ -16,7 +17,6 @@ from mlpcore._validation import (
     check_units,
 )
 from mlpcore.engine.activations import ACTIVATIONS
-from mlpcore.engine.team import available_threads
 
 if TYPE_CHECKING:
     from mlpcore.neuralnet import NeuralNetMLP
@@ -133,5 +133,5 @@ def decisive(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_threads(n_threads: Any) -> int:
-    """How many threads there may be: a number from 1, or of None all cores."""
+    """How many threads there may be: a number from 1, or for None as many as are available."""
     return available_threads() if n_threads is None else check_int(n_threads, "n_threads", low=1)

@@ -113,6 +113,17 @@ MUTANTS = [
     Mutant("no look for signals", "engine/trainer.pyx",
            r"PyErr_CheckSignals\(\)", "pass",
            "test_interrupt.py::test_signals_are_handled_while_the_engine_computes"),
+    Mutant("threads that were not started are counted", "engine/simd/threads.h",
+           r"\bteam->size = 1;", "team->size = team->capacity;",
+           "test_threads.py::"
+           "test_a_process_that_can_start_few_threads_or_none_gives_the_same_bits"),
+    Mutant("threads take signals", "engine/simd/threads.h",
+           r"pthread_sigmask\(SIG_SETMASK, &blocked, &before\);",
+           "pthread_sigmask(SIG_SETMASK, NULL, &before);",
+           "test_threads.py::test_threads_leave_signals_to_the_callers"),
+    Mutant("a quota further out is not seen", "_threads.py",
+           r"\(inside, \*inside\.parents\)", "(inside,)",
+           "test_threads.py::test_quota_of_a_container"),
     # Files
     Mutant("objects are taken for numbers", "_files.py",
            r"return dtype\.kind in _PLAIN_KINDS and", "return True and",

@@ -99,8 +99,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Weights of the classes, which multiply `sample_weight`. They count in the loss and in the
         score of early stopping.
     n_threads : int or None, default=None
-        Threads at most. None is all cores, or fewer where ``OMP_NUM_THREADS`` says so or joblib
-        runs several fits at once. Changes no bit of any result.
+        Threads at most, or fewer where the system starts no more. None is all cores, or fewer
+        under a container's CPU quota, ``OMP_NUM_THREADS`` or ``LOKY_MAX_CPU_COUNT``, or where
+        joblib runs several fits at once. Changes no bit of any result.
 
     Attributes
     ----------
