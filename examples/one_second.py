@@ -21,16 +21,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from mlpcore import show_config
 from mlpcore.datasets import fetch_mnist, load_mnist
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
-from mlpcore.engine.team import available_threads
 from mlpcore.engine.trainer import Trainer
 
 HIDDEN = 100
 EPOCHS = 3
 MINIBATCH = 32
 LEARNING_RATE = 0.006
+THREADS = show_config("dicts")["threads"]
 
 
 def one_cycle(steps):
@@ -51,7 +52,7 @@ def read(folder, kinds):
 
 def as_input(images):
     """Bytes that the engine reads as numbers from 0, which is black and thus skipped, to 1."""
-    return Input(images, "float32", scale=1 / 255, path="auto", n_threads=available_threads())
+    return Input(images, "float32", scale=1 / 255, path="auto", n_threads=THREADS)
 
 
 def train(images, labels, seed):
@@ -69,7 +70,7 @@ def train(images, labels, seed):
         average=True,
         minibatch_size=MINIBATCH,
         keep_last=True,
-        n_threads=available_threads(),
+        n_threads=THREADS,
     )
     steps = -(-len(labels) // MINIBATCH)
     rates = LEARNING_RATE * one_cycle(EPOCHS * steps).reshape(EPOCHS, steps)
@@ -80,7 +81,7 @@ def train(images, labels, seed):
 
 
 def accuracy(network, images, labels):
-    return np.mean(network.classes(as_input(images), available_threads()) == labels)
+    return np.mean(network.classes(as_input(images), THREADS) == labels)
 
 
 def main():

@@ -4,12 +4,26 @@
 draws pictures; `mlpcore.engine` is the compiled part, open to `cimport`.
 """
 
-from mlpcore._config import show_config
-from mlpcore._files import load_npz, save_npz
-from mlpcore._validation import NotFittedError
 from mlpcore._version import __version__ as __version__
-from mlpcore.datasets import IDXError, fetch_mnist, load_digits, load_mnist, read_idx, write_idx
-from mlpcore.neuralnet import NeuralNetMLP
+
+try:
+    from mlpcore._config import show_config
+    from mlpcore._files import load_npz, save_npz
+    from mlpcore._validation import NotFittedError
+    from mlpcore.datasets import IDXError, fetch_mnist, load_digits, load_mnist, read_idx, write_idx
+    from mlpcore.neuralnet import NeuralNetMLP
+except ModuleNotFoundError as error:
+    from pathlib import Path
+
+    _folder = Path(__file__).parent
+    # An installation has no Cython files.
+    if not (_folder / "engine" / f"{error.name}.pyx".removeprefix("mlpcore.engine.")).is_file():
+        raise
+    raise ImportError(
+        f"{_folder} is mlpcore's source folder, in which {error.name} is not compiled for this "
+        "Python. Start Python in another folder to import the installed mlpcore, or compile this "
+        "one with `pip install -e .`."
+    ) from error
 
 __all__ = [
     "IDXError",

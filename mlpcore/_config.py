@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from mlpcore._threads import available_threads
 from mlpcore.engine.kernels import instruction_set
-from mlpcore.engine.team import available_threads
 
 
 def show_config(mode: str = "stdout") -> dict[str, Any] | None:
@@ -25,7 +25,8 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
         With "dicts": ``mlpcore``, ``python``, ``numpy`` and ``scipy`` (versions), ``machine``,
         ``simd`` ("v4", "v3" or "base"; see `mlpcore.engine.kernels.instruction_set`), ``blas``
         (library, version and architecture of each BLAS that the process has loaded) and
-        ``threads`` (cores that this process may use).
+        ``threads`` (that ``n_threads=None`` stands for: no more than the process's cores, the CPU
+        quota of its container, and ``OMP_NUM_THREADS`` and ``LOKY_MAX_CPU_COUNT``).
 
     Raises
     ------

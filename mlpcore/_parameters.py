@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mlpcore._threads import available_threads
 from mlpcore._validation import (
     check_choice,
     check_float,
@@ -17,7 +18,6 @@ from mlpcore._validation import (
     check_units,
 )
 from mlpcore.engine.registry import ACTIVATIONS, HYPERPARAMETERS, OPTIMIZERS, TRAINING
-from mlpcore.engine.team import available_threads
 from mlpcore.training.schedules import PLANNED, SCHEDULES
 
 _EARLY_STOPPING = {False: None, True: "valid_acc", "valid_acc": "valid_acc", "cost": "cost"}
@@ -158,5 +158,5 @@ def resume_identity(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_threads(n_threads: Any) -> int:
-    """How many threads there may be: a number from 1, or of None all cores."""
+    """How many threads there may be: a number from 1, or for None as many as are available."""
     return available_threads() if n_threads is None else check_int(n_threads, "n_threads", low=1)

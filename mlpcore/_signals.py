@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import threading
 from collections.abc import Iterator
 from types import FrameType
 
@@ -21,13 +20,10 @@ def exit_on_sigterm() -> Iterator[None]:
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    ours = (
-        threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    )
     try:
-        if ours:
-            # Not in an interpreter beside the main one.
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            # Refused outside the main thread and the main interpreter. `threading` may not know
+            # which thread that is: gevent makes one of every greenlet.
             with contextlib.suppress(ValueError):
                 signal.signal(signal.SIGTERM, leave)
         yield

@@ -10,8 +10,8 @@ import threadpoolctl
 
 import mlpcore
 from mlpcore import show_config
+from mlpcore._threads import available_threads
 from mlpcore.engine.kernels import instruction_set
-from mlpcore.engine.team import available_threads
 
 
 def test_config_as_a_dict():

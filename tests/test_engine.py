@@ -13,7 +13,7 @@ import threadpoolctl
 
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
-from mlpcore.engine.team import Team, available_threads, single_threaded_blas
+from mlpcore.engine.team import Team, single_threaded_blas
 from mlpcore.engine.trainer import Objective, Trainer, gradient
 
 DTYPES = ["float32", "float64"]
@@ -306,31 +306,16 @@ def test_the_first_of_equal_net_inputs_wins():
 # Team
 
 
-def test_available_threads_is_the_number_of_cores_for_this_process(run_python):
-    code = """
-import os
-from mlpcore.engine.team import available_threads
-if hasattr(os, "sched_setaffinity"):
-    assert available_threads() == len(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    assert available_threads() == 1
-    del os.sched_getaffinity
-assert available_threads() == os.cpu_count()
-"""
-    run_python(code)
-    assert available_threads() >= 1
-
-
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
 def test_every_thread_works_once_and_the_caller_is_the_first(n_threads):
-    before = threading.active_count()
     with Team(n_threads) as team:
+        assert team.n_threads == n_threads
         for _ in range(20):
             seen = []
-            team.run(lambda thread, seen=seen: seen.append((thread, threading.get_ident())))
+            team.run(lambda thread, seen=seen: seen.append((thread, threading.get_native_id())))
             assert [thread for thread, _ in sorted(seen)] == list(range(n_threads))
-            assert (0, threading.get_ident()) in seen
-    assert threading.active_count() == before
+            assert (0, threading.get_native_id()) in seen
+            assert len({number for _, number in seen}) == n_threads
 
 
 @pytest.mark.parametrize("failing", [0, 1, 2])
@@ -391,6 +376,8 @@ def test_a_team_works_inside_of_its_block_only():
             team.run(print)
         with team:
             team.run(lambda thread: None)
+            with pytest.raises(RuntimeError, match="one `with` block"):
+                team.__enter__()
 
 
 def blas_threads():

@@ -5,6 +5,7 @@ import importlib.metadata
 import importlib.resources
 import pkgutil
 import re
+import shutil
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -88,3 +89,33 @@ def test_public_names_are_there_and_described(module):
     for name in module.__all__:
         public = getattr(module, name)
         assert not callable(public) or public.__doc__, name
+
+
+# The source folder
+
+SOURCE = """
+import importlib
+try:
+    importlib.import_module(NAME)
+except ImportError as error:
+    print(type(error).__name__, error.name, error)
+"""
+
+
+@pytest.mark.parametrize("name", ["mlpcore", "mlpcore.sklearn", "mlpcore.engine.trainer"])
+@pytest.mark.parametrize("kind", ["source folder", "broken installation"])
+def test_what_is_said_where_a_compiled_module_is_missing(kind, name, tmp_path, run_python):
+    """A folder without what is compiled: the source, which has Cython's files, or not."""
+    package = tmp_path / "mlpcore"
+    compiled = ("*.so", "*.pyd", "*.pyx")
+    shutil.copytree(mlpcore.__path__[0], package, ignore=shutil.ignore_patterns(*compiled))
+    if kind == "source folder":
+        for module in COMPILED:
+            (tmp_path / module.replace(".", "/")).with_suffix(".pyx").touch()
+    said = run_python(SOURCE.replace("NAME", repr(name)), PYTHONPATH=str(tmp_path))
+    if kind == "source folder":
+        assert said.startswith("ImportError")
+        assert str(package) in said
+        assert "pip install -e ." in said
+    else:
+        assert re.match(r"ModuleNotFoundError mlpcore\.engine\.\w+ No module named", said)

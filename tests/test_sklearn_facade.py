@@ -21,9 +21,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
+from mlpcore._threads import available_threads
 from mlpcore.engine.network import Network
 from mlpcore.sklearn import MLPClassifier, MLPRegressor
-from mlpcore.sklearn._threads import default_threads
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -452,29 +452,19 @@ def test_predictions_in_several_threads_at_once():
 @pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
 @pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
 def test_parallel_fits_share_the_cores(backend):
-    cores = default_threads()
+    cores = available_threads()
     jobs = 2
     with joblib.parallel_config(backend, n_jobs=jobs):
-        each = joblib.Parallel()(joblib.delayed(default_threads)() for _ in range(4))
+        each = joblib.Parallel()(joblib.delayed(available_threads)() for _ in range(4))
     assert len(each) == 4
     assert all(1 <= threads <= max(1, cores // jobs) for threads in each)
-
-
-def test_number_of_threads(monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    cores = default_threads()
-    for text, expected in [("1", 1), ("1,4", 1), ("100000", cores), ("", cores), ("none", cores)]:
-        monkeypatch.setenv("OMP_NUM_THREADS", text)
-        assert default_threads() == expected
-    monkeypatch.setenv("OMP_NUM_THREADS", "0")
-    assert default_threads() == 1
 
 
 def test_small_tables_get_one_thread(monkeypatch):
     """Waking a thread would take longer than what it has to do."""
     import mlpcore.sklearn._parameters as parameters
 
-    monkeypatch.setattr(parameters, "default_threads", lambda: 8)
+    monkeypatch.setattr(parameters, "available_threads", lambda: 8)
     network = Network((30, 100, 10))
     clf = MLPClassifier()
     assert clf._threads(np.zeros((500, 30)), network) == 1

@@ -95,6 +95,17 @@ MUTANTS = [
            "test_exactness.py::test_number_of_threads_changes_no_bit"),
     Mutant("ignore signals", ALL, "pass",
            "test_interrupt.py::test_signals_are_handled_while_the_engine_computes"),
+    Mutant("threads that were not started are counted", "engine/simd/threads.h",
+           r"\bteam->size = 1;", "team->size = team->capacity;",
+           "test_threads.py::"
+           "test_a_process_that_can_start_few_threads_or_none_gives_the_same_bits"),
+    Mutant("threads take signals", "engine/simd/threads.h",
+           r"pthread_sigmask\(SIG_SETMASK, &blocked, &before\);",
+           "pthread_sigmask(SIG_SETMASK, NULL, &before);",
+           "test_threads.py::test_threads_leave_signals_to_the_callers"),
+    Mutant("a quota further out is not seen", "_threads.py",
+           r"\(inside, \*inside\.parents\)", "(inside,)",
+           "test_threads.py::test_quota_of_a_container"),
     # Files
     Mutant("read objects as numbers", "dtype.kind in _PLAIN_KINDS", "True",
            "test_npz.py::test_malformed_file_is_a_value_error_that_names_it"),

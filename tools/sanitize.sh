@@ -33,10 +33,10 @@ fi
 # that at a fifth of the speed (examples, benchmarks, figures), and what compiles.
 tests=(activations blas checkpoint concurrency dropout engine engine_arrays exactness fuzz gradients
     idx interrupt losses neuralnet norms npz optimizers parameters persistence sparse_input
-    sparse_path textbook training validation)
+    sparse_path textbook threads training validation)
 if [ "$sanitizer" = thread ]; then
     # Threads only: a race does not depend on the values, and files have none.
-    tests=(concurrency engine exactness training)
+    tests=(concurrency engine exactness threads training)
     # NumPy's BLAS hands work to threads of its own in a way that the sanitizer cannot see into, and
     # is blamed for it. It has none with this, and nothing needs a suppression.
     export OPENBLAS_NUM_THREADS=1

@@ -1,5 +1,6 @@
 """A network: its layers, its parameters in one block of memory, and the way forward."""
 
+from cpython.pythread cimport PyThread_type_lock
 from libc.stdint cimport int64_t
 
 from mlpcore.engine.inputs cimport Block, Rows
@@ -45,7 +46,7 @@ cdef class Network:
     cdef readonly object n_units
     cdef object _background
     cdef Room one                         # for one row; None after a change of the parameters
-    cdef object _lock
+    cdef PyThread_type_lock _lock
     cdef int _one_row(self, x, void* outputs) except -2
 
 cdef class Room:

@@ -1,7 +1,6 @@
 """A network: its layers, its parameters in one block of memory, and the way forward."""
 
 import contextlib
-import threading
 
 import numpy as np
 
@@ -12,6 +11,13 @@ from cpython.buffer cimport (
     PyBUF_STRIDES,
     PyBuffer_Release,
     PyObject_GetBuffer,
+)
+from cpython.pythread cimport (
+    NOWAIT_LOCK,
+    PyThread_acquire_lock,
+    PyThread_allocate_lock,
+    PyThread_free_lock,
+    PyThread_release_lock,
 )
 from libc.stdint cimport int64_t, uint16_t
 from libc.stdlib cimport calloc, free
@@ -180,10 +186,14 @@ cdef class Network:
         self.parameters = aligned_zeros(place, self.dtype)
         self.theta = <void*> <size_t> self.parameters.__array_interface__["data"][0]
         self.coefs, self.intercepts = self.views(self.parameters)
-        self._lock = threading.Lock()
+        self._lock = PyThread_allocate_lock()
+        if self._lock is NULL:
+            raise MemoryError("no memory for a lock")
 
     def __dealloc__(self):
         free(self.layers)
+        if self._lock is not NULL:
+            PyThread_free_lock(self._lock)
 
     def views(self, flat):
         """Weights and biases of each layer in any array laid out as `parameters`.
@@ -365,7 +375,7 @@ cdef class Network:
         except (BufferError, TypeError, ValueError):  # NumPy lends out no dates
             return -1
         # One caller at a time has the buffers; another one takes the long way.
-        if (self._lock.acquire(False)):
+        if PyThread_acquire_lock(self._lock, NOWAIT_LOCK):
             try:
                 # Another thread may be setting it to None.
                 with critical_section(self):
@@ -383,7 +393,7 @@ cdef class Network:
                         index = _classify[double](self, <double*> view.buf, room,
                                                   <double*> outputs)
             finally:
-                self._lock.release()
+                PyThread_release_lock(self._lock)
         PyBuffer_Release(&view)
         return index
 

@@ -42,7 +42,10 @@ cdef struct Plan:
     void* work                # the minibatch: inputs, activations, errors
     void* transposed          # W.T of the layers that errors pass back through
     void* sums                # of the first layer's weights; see network.pxd
-    const Py_ssize_t* bounds  # thread t updates the first layer's rows bounds[t] to bounds[t + 1]
+    # The first layer's weights: what CHUNKs of their rows cost, summed up, as fractions of all; and
+    # [start, stop) of the rows that each thread updates, which `prepare` makes of that.
+    const double* cost
+    Py_ssize_t* slices
     Py_ssize_t forward_width
     # Where the first layer's sums are made in two halves: the feature that parts them, and a place
     # for the second ones.

@@ -73,8 +73,10 @@ cdef void prepare(Plan* plan, const real_t* theta, int thread) noexcept nogil:
     cdef const Layer* layer = plan.layers
     cdef Py_ssize_t start, stop
     cdef int i
-    chunk_sums(layer, theta, plan.bounds[thread], plan.bounds[thread + 1], <real_t*> plan.sums)
-    _penalise(plan, layer, theta, plan.bounds[thread], plan.bounds[thread + 1])
+    start, stop = _boundary(plan, thread), _boundary(plan, thread + 1)
+    plan.slices[2 * thread], plan.slices[2 * thread + 1] = start, stop
+    chunk_sums(layer, theta, start, stop, <real_t*> plan.sums)
+    _penalise(plan, layer, theta, start, stop)
     for i in range(1, plan.n_layers):
         layer = &plan.layers[i]
         share(layer.n_in, TILE, thread, plan.barrier.size, &start, &stop)
@@ -83,6 +85,16 @@ cdef void prepare(Plan* plan, const real_t* theta, int thread) noexcept nogil:
             transpose[real_t](theta + layer.w, layer.ld, start, stop, layer.n_out,
                               <real_t*> plan.transposed + layer.wt, layer.ld_in)
     barrier_wait(plan.barrier, thread)
+
+
+cdef Py_ssize_t _boundary(const Plan* plan, int thread) noexcept nogil:
+    """The row of the first layer's weights at which a thread's slice begins."""
+    cdef Py_ssize_t n_rows = plan.layers[0].n_in, chunk = 0
+    if thread == plan.barrier.size:
+        return n_rows
+    while plan.cost[chunk] < <double> thread / plan.barrier.size:
+        chunk += 1
+    return min(chunk * CHUNK, n_rows)
 
 
 cdef void start_minibatch(Plan* plan, const Py_ssize_t* order, Py_ssize_t rows) noexcept nogil:
@@ -266,8 +278,8 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order, P
     if plan.rows.kind == RECORDS:
         _update_from_records(plan, first, theta, thread, order, rows)
     else:
-        update_weights(plan, first, theta, thread, rows, plan.bounds[thread],
-                       plan.bounds[thread + 1])
+        update_weights(plan, first, theta, thread, rows, plan.slices[2 * thread],
+                       plan.slices[2 * thread + 1])
     for j in range(1, plan.n_layers):
         layer = &plan.layers[j]
         if not layer.wide:
@@ -423,7 +435,7 @@ cdef void _update_from_records(Plan* plan, const Layer* layer, real_t* theta, in
     cdef real_t* first = <real_t*> plan.start + thread * layer.ld
     cdef int64_t* cursor = plan.cursor + thread * plan.cursor_size
     cdef real_t background = <real_t> plan.rows.background
-    cdef Py_ssize_t start = plan.bounds[thread], end = plan.bounds[thread + 1]
+    cdef Py_ssize_t start = plan.slices[2 * thread], end = plan.slices[2 * thread + 1]
     cdef Py_ssize_t stop, chunk, features, row, n, j
     # Of few rows, the gradient is applied while it is in the nearest cache.
     cdef Py_ssize_t unit = CHUNK if rows <= GROUP else plan.strip

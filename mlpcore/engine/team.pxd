@@ -5,8 +5,9 @@ ctypedef void (*Work)(void* job, int thread) noexcept nogil
 
 cdef extern from "simd/barrier.h" nogil:
     ctypedef struct Barrier "mlp_team":
-        int size
-    Barrier* barrier_new "mlp_team_new" (int size)
+        int size        # threads that there are
+        int capacity    # and that there may be at most
+    Barrier* barrier_new "mlp_team_new" (int capacity)
     void barrier_stop "mlp_team_stop" (Barrier*)
     bint barrier_stopped "mlp_team_stopped" (Barrier*)
     # True when the work was stopped; the number that `barrier_take` hands out starts anew.
@@ -17,13 +18,19 @@ cdef extern from "simd/barrier.h" nogil:
     void barrier_end_turn "mlp_team_end_turn" (Barrier*)
     double clock "mlp_clock" ()
 
+cdef extern from "simd/threads.h" nogil:
+    ctypedef struct Thread "mlp_thread":
+        pass
+
 # The calling thread looks for signals this often.
 cdef double SECONDS_BETWEEN_SIGNALS
 
 cdef class Team:
     cdef Barrier* barrier
-    cdef readonly int n_threads
-    cdef object _threads, _process
+    cdef Thread* threads
+    cdef long process    # that the threads run in; 0 for no threads
+    cdef void _start(self) noexcept
+    cdef void _end(self) noexcept
     # Let the other threads do `work`, and this one `lead()`, which is the part of thread 0. A
     # thread that has not begun when `lead` is done does not begin any more; all have ended
     # afterwards. An exception in `lead` stops the others at their next barrier.

@@ -2,7 +2,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Self
 
-def available_threads() -> int: ...
 def single_threaded_blas() -> AbstractContextManager[None]: ...
 
 class Team:

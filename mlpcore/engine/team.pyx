@@ -1,40 +1,75 @@
 """A few threads that work on one thing and meet at barriers.
 
-They are Python threads that call code without the GIL: as fast as OpenMP's, nothing to ship, and
-nothing that breaks in a child after a fork, since they live for one call of the user's only.
-Between the parts that they are given, they wait without the GIL.
+They are the system's own threads, whatever was made of Python's `threading`, and live for one call
+of the user's only, so that nothing breaks in a child after a fork. Where the system starts fewer
+than were asked for, a team is smaller: the number of threads changes no bit of any result. Between
+the parts that they are given, they wait without the GIL; work of Python's makes them known to the
+interpreter for its own time.
 """
 
 import contextlib
 import os
-import threading
 
-from libc.stdlib cimport free
+from cpython.pythread cimport (
+    WAIT_LOCK,
+    PyThread_acquire_lock,
+    PyThread_allocate_lock,
+    PyThread_free_lock,
+    PyThread_get_thread_ident,
+    PyThread_release_lock,
+    PyThread_type_lock,
+)
+from libc.stdlib cimport calloc, free
 
 cdef extern from "simd/barrier.h" nogil:
-    void team_reset "mlp_team_reset" (Barrier*)
-    void team_serve "mlp_team_serve" (Barrier*, int thread)
-    void team_dismiss "mlp_team_dismiss" (Barrier*)
     void team_open "mlp_team_open" (Barrier*, Work, void* job)
     void team_gather "mlp_team_gather" (Barrier*)
     void team_close "mlp_team_close" (Barrier*)
 
+cdef extern from "simd/threads.h" nogil:
+    long this_process "mlp_process" ()
+    void threads_start "mlp_threads_start" (Thread*, Barrier*)
+    void threads_end "mlp_threads_end" (Thread*, Barrier*)
+
 SECONDS_BETWEEN_SIGNALS = 0.05
 
-# Reentrant, since a signal's handler may fork in whatever its thread is doing.
-_blas_lock = threading.RLock()
-_blas_users = 0
 _blas_controller = None
 _blas_limit = None
-_of_this_thread = threading.local()  # how many of the users it is
+_blas_users = {}   # how many there are, by the system thread that they are in
 
 
-def available_threads():
-    """Number of cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS
-        return os.cpu_count() or 1
+cdef class _Lock:
+    """A reentrant lock between the system's threads, which `threading.RLock` need not be."""
+    cdef PyThread_type_lock lock
+    cdef long owner
+    cdef int depth
+
+    def __cinit__(self):
+        self.lock = PyThread_allocate_lock()
+        if self.lock is NULL:
+            raise MemoryError("no memory for a lock")
+
+    def __dealloc__(self):
+        if self.lock is not NULL:
+            PyThread_free_lock(self.lock)
+
+    def __enter__(self):
+        cdef long thread = PyThread_get_thread_ident()
+        if self.owner != thread:
+            with nogil:
+                PyThread_acquire_lock(self.lock, WAIT_LOCK)
+            self.owner = thread
+        self.depth += 1
+
+    def __exit__(self, *_):
+        self.depth -= 1
+        if self.depth == 0:
+            self.owner = 0
+            PyThread_release_lock(self.lock)
+
+
+# Reentrant, since a signal's handler may fork in whatever its thread is doing.
+_blas_lock = _Lock()
 
 
 @contextlib.contextmanager
@@ -44,24 +79,26 @@ def single_threaded_blas():
     The setting is global to the process and must not change while somebody computes, so it is
     counted: the first one in sets it, the last one out sets it back.
     """
-    global _blas_users, _blas_controller, _blas_limit
-    with _blas_lock:
-        if _blas_users == 0:
-            import threadpoolctl
+    global _blas_controller, _blas_limit
+    if _blas_controller is None:
+        # Not with the lock held: Python may switch greenlets while it imports.
+        import threadpoolctl
 
-            if _blas_controller is None:
-                _blas_controller = threadpoolctl.ThreadpoolController()
+        _blas_controller = threadpoolctl.ThreadpoolController()
+    thread = PyThread_get_thread_ident()
+    with _blas_lock:
+        if not _blas_users:
             _take_control()
             _blas_limit = _blas_controller.limit(limits=1, user_api="blas")
-        _blas_users += 1
-        _of_this_thread.users = getattr(_of_this_thread, "users", 0) + 1
+        _blas_users[thread] = _blas_users.get(thread, 0) + 1
     try:
         yield
     finally:
         with _blas_lock:
-            _blas_users -= 1
-            _of_this_thread.users -= 1
-            if _blas_users == 0:
+            _blas_users[thread] -= 1
+            if _blas_users[thread] == 0:
+                del _blas_users[thread]
+            if not _blas_users:
                 _take_control()
                 _blas_limit.restore_original_limits()
                 _take_control()
@@ -70,18 +107,19 @@ def single_threaded_blas():
 def _before_fork():
     """Let no thread be where BLAS takes its locks to count its threads: the child would find them
     taken, by nobody, and wait for ever. For products `blas.pyx` sees to that."""
-    _blas_lock.acquire()
+    _blas_lock.__enter__()
 
 
 def _after_fork_in_parent():
-    _blas_lock.release()
+    _blas_lock.__exit__()
 
 
 def _after_fork_in_child():
     """Forget all threads but the one that forked. BLAS keeps the limit that it had."""
     global _blas_lock, _blas_users
-    _blas_lock = threading.RLock()
-    _blas_users = getattr(_of_this_thread, "users", 0)
+    _blas_lock = _Lock()
+    thread = PyThread_get_thread_ident()
+    _blas_users = {key: users for key, users in _blas_users.items() if key == thread}
 
 
 os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent,
@@ -105,53 +143,56 @@ cdef class Team:
     Parameters
     ----------
     n_threads : int
-        Threads in all, from 1.
+        Threads in all, from 1. The system may start fewer, which is no error.
+
+    Attributes
+    ----------
+    n_threads : int
+        Inside the block the threads that there are.
     """
 
     def __cinit__(self, int n_threads):
         if n_threads < 1:
             raise ValueError(f"n_threads must be >= 1; got {n_threads}")
-        self.n_threads = n_threads
         self.barrier = barrier_new(n_threads)
-        if self.barrier is NULL:
+        self.threads = <Thread*> calloc(n_threads, sizeof(Thread))
+        if self.barrier is NULL or self.threads is NULL:
             raise MemoryError("no memory for a barrier")
 
     def __dealloc__(self):
+        self._end()   # the block may never have been left
         free(self.barrier)
+        free(self.threads)
+
+    @property
+    def n_threads(self):
+        return self.barrier.size
 
     def __enter__(self):
+        if self.process:
+            raise RuntimeError("a team has one `with` block at a time")
         self._start()
         return self
 
-    def _start(self):
-        self._process = os.getpid()
-        self._threads = []
-        team_reset(self.barrier)
-        try:
-            for number in range(1, self.n_threads):
-                thread = threading.Thread(
-                    target=self._serve, args=(number,), name=f"mlpcore_{number}", daemon=True)
-                self._threads.append(thread)
-                thread.start()
-        except BaseException:
-            self.__exit__()
-            raise
-
-    def _serve(self, int thread):
+    cdef void _start(self) noexcept:
+        self.process = this_process()
         with nogil:
-            team_serve(self.barrier, thread)
+            threads_start(self.threads, self.barrier)
 
     def __exit__(self, *_):
-        team_dismiss(self.barrier)
-        for thread in self._threads:
-            if thread.ident is not None:   # else an exception came before its start
-                thread.join()
-        self._threads = None
+        self._end()
+
+    cdef void _end(self) noexcept:
+        # In a child after a fork there are no threads to wait for.
+        if self.process == this_process():
+            with nogil:
+                threads_end(self.threads, self.barrier)
+        self.process = 0
 
     cdef share_out(self, Work work, void* job, lead):
-        if self._threads is None:
+        if self.process == 0:
             raise RuntimeError("a team works inside of its `with` block only")
-        if self._process != os.getpid():
+        if self.process != this_process():
             self._start()   # forked in a callback: the threads stayed with the parent
         team_open(self.barrier, work, job)
         try:

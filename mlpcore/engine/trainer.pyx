@@ -82,7 +82,8 @@ cdef class Trainer:
     track_loss : bool, default=False
         Let `epoch` return the loss.
     n_threads : int, default=1
-        At most; a small network gets fewer. Changes the time and not one bit of the result.
+        At most; a small network gets fewer, and so does a process that may start no more. Changes
+        the time and not one bit of the result.
 
     Attributes
     ----------
@@ -95,6 +96,8 @@ cdef class Trainer:
         Epochs so far, which dropout depends on.
     seed : int
     learning_rate : float
+    n_threads : int
+        That an epoch is done by; inside the block as many as the system has started.
     """
 
     def __cinit__(self, Network network, Input train, targets, *, sample_weight=None,
@@ -145,7 +148,8 @@ cdef class Trainer:
             "work": aligned_zeros(rows * self._lay_out(rates), network.dtype),
             "transposed": aligned_zeros(network.transposed_size, network.dtype),
             "sums": aligned_zeros(chunks * network.layers[0].ld, network.dtype),
-            "bounds": _bounds(train, chunks, minibatch_size, size),
+            "cost": _costs(train, chunks, minibatch_size),
+            "slices": np.zeros(2 * size, np.intp),
             "gradient": aligned_zeros(n_threads * plan.gradient_size, network.dtype),
             "start": aligned_zeros(n_threads * network.layers[0].ld, network.dtype),
             "cursor": np.empty(n_threads * max(minibatch_size, BLOCK), np.int64),
@@ -173,7 +177,8 @@ cdef class Trainer:
         plan.work = _address(self._buffers["work"])
         plan.transposed = _address(self._buffers["transposed"])
         plan.sums = _address(self._buffers["sums"])
-        plan.bounds = <Py_ssize_t*> _address(self._buffers["bounds"])
+        plan.cost = <double*> _address(self._buffers["cost"])
+        plan.slices = <Py_ssize_t*> _address(self._buffers["slices"])
         plan.gradient = _address(self._buffers["gradient"])
         plan.start = _address(self._buffers["start"])
         plan.cursor = <int64_t*> _address(self._buffers["cursor"])
@@ -214,7 +219,8 @@ cdef class Trainer:
         cdef const Layer* first = network.layers
         chunks = (first.n_in + CHUNK - 1) // CHUNK
         size = first.n_in * first.ld * network.dtype.itemsize
-        self.plan.middle = _bounds(train, chunks, minibatch_size, 2)[1]
+        middle = np.searchsorted(_costs(train, chunks, minibatch_size), 0.5) * CHUNK
+        self.plan.middle = min(middle, train.n_features)
         self.plan.halves = (size >= WORTH_HALVES and 1 < minibatch_size <= MOST_HALVED
                             and 0 < self.plan.middle < first.n_in and rates[0] == 0)
 
@@ -273,6 +279,10 @@ cdef class Trainer:
 
     def __exit__(self, *_):
         self._exits.close()
+
+    @property
+    def n_threads(self):
+        return self._team.n_threads
 
     @property
     def learning_rate(self):
@@ -389,8 +399,8 @@ cdef void* _address(buffer) except? NULL:
     return <void*> <size_t> buffer.__array_interface__["data"][0]
 
 
-def _bounds(Input train, chunks, minibatch_size, size):
-    """Features at which the threads' shares of the first layer's weights begin and end.
+def _costs(Input train, chunks, minibatch_size):
+    """What chunks of the first layer's weights cost, summed up from 0 to 1.
 
     A chunk costs its entries and its weights. Of the entries a sample tells: pixels in the middle
     of an image are seldom background, those at its edges always.
@@ -398,9 +408,7 @@ def _bounds(Input train, chunks, minibatch_size, size):
     cost = np.full(chunks, 1.0)
     if train.path == "sparse":
         cost += train.entries_per_chunk(chunks) * minibatch_size * COST_OF_ENTRY
-    done = np.concatenate([[0.0], np.cumsum(cost)]) / cost.sum()
-    bounds = np.searchsorted(done, np.arange(1, size) / size)
-    return np.minimum(np.array([0, *bounds, chunks], np.intp) * CHUNK, train.n_features)
+    return np.concatenate([[0.0], np.cumsum(cost)]) / cost.sum()
 
 
 def _target_rows(Network network, Input rows, targets, weight, name):

@@ -53,7 +53,9 @@ class NeuralNetMLP(Fitted, Estimator):
         What the network computes in. None is float32 for float32, float16 and 8- or 16-bit integer
         data, and float64 for any other.
     n_threads : int or None, default=None
-        Threads at most; None is all cores that the process may use. Changes no bit of any result.
+        Threads at most, or fewer where the system starts no more. None is all cores that the
+        process may use: fewer under a container's CPU quota, ``OMP_NUM_THREADS`` or
+        ``LOKY_MAX_CPU_COUNT``, and one in most workers of joblib. Changes no bit of any result.
     progress : {"auto", True, False}, default="auto"
         "auto" shows a bar on a terminal or in a notebook (with tqdm installed), nothing elsewhere
         or when joblib runs the fit, as in `cross_val_score`. True shows the bar, and one line an

@@ -107,8 +107,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         that training rows of their class get. They count in the loss and in the accuracy that early
         stopping goes by, but not in `scoring`.
     n_threads : int or None, default=None
-        Threads at most. None is all cores, or fewer where ``OMP_NUM_THREADS`` says so or joblib
-        runs several fits at once. Changes no bit of any result.
+        Threads at most, or fewer where the system starts no more. None is all cores, or fewer
+        under a container's CPU quota, ``OMP_NUM_THREADS`` or ``LOKY_MAX_CPU_COUNT``, or where
+        joblib runs several fits at once. Changes no bit of any result.
 
     Attributes
     ----------

@@ -13,10 +13,11 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
+from mlpcore._threads import available_threads
 from mlpcore.engine.network import Network
 from mlpcore.engine.registry import ACTIVATIONS, HYPERPARAMETERS, OUTPUTS
 from mlpcore.sklearn._optimizer import STOCHASTIC
-from mlpcore.sklearn._threads import default_threads, worthwhile
+from mlpcore.sklearn._threads import worthwhile
 from mlpcore.training.schedules import SCHEDULES
 
 
@@ -174,7 +175,7 @@ class Parameters(BaseEstimator):
         """Threads at most; for passes over X that train, as many as are worth waking for each."""
         if self.n_threads is not None:
             return self.n_threads
-        threads = default_threads()
+        threads = available_threads()
         return threads if network is None else min(threads, worthwhile(X, network, asleep=asleep))
 
     def _check_solver(self) -> bool:

@@ -38,7 +38,7 @@ typedef struct {
     atomic_int ended;
     mlp_work work;
     void *job;
-    int size;
+    int size, capacity;     /* threads in all, with the caller: those there are, and at most */
     atomic_int processor[]; /* of each thread, when it last began something */
 } mlp_team;
 
@@ -56,13 +56,14 @@ static inline void mlp_team_reset(mlp_team *team) {
     atomic_init(&team->begun, 0);
     atomic_init(&team->asleep, 0);
     atomic_init(&team->ended, 0);
-    for (int thread = 0; thread < team->size; thread++) atomic_init(&team->processor[thread], -1);
+    for (int thread = 0; thread < team->capacity; thread++)
+        atomic_init(&team->processor[thread], -1);
 }
-static inline mlp_team *mlp_team_new(int size) {
-    const size_t bytes = sizeof(mlp_team) + (size_t)size * sizeof(atomic_int);
+static inline mlp_team *mlp_team_new(int capacity) {
+    const size_t bytes = sizeof(mlp_team) + (size_t)capacity * sizeof(atomic_int);
     mlp_team *team = aligned_alloc(64, (bytes + 63) / 64 * 64);
     if (team) {
-        team->size = size;
+        team->size = team->capacity = capacity;
         mlp_team_reset(team);
     }
     return team;
