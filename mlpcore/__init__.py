@@ -5,11 +5,11 @@ draws pictures; `mlpcore.engine` is the compiled part, open to `cimport`.
 """
 
 from mlpcore._version import __version__ as __version__
+from mlpcore.exceptions import NotFittedError
 
 try:
     from mlpcore._config import show_config
     from mlpcore._files import load_npz, save_npz
-    from mlpcore._validation import NotFittedError
     from mlpcore.datasets import IDXError, fetch_mnist, load_digits, load_mnist, read_idx, write_idx
     from mlpcore.neuralnet import NeuralNetMLP
 except ModuleNotFoundError as error:

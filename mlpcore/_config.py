@@ -38,10 +38,10 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
     import scipy
     import threadpoolctl
 
-    import mlpcore
+    from mlpcore._version import __version__
 
     config = {
-        "mlpcore": mlpcore.__version__,
+        "mlpcore": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scipy": scipy.__version__,

@@ -2,8 +2,8 @@
 
 import sklearn.exceptions
 
-from mlpcore import _validation
+from mlpcore import exceptions
 
 
-class NotFittedError(_validation.NotFittedError, sklearn.exceptions.NotFittedError):  # type: ignore[misc]
+class NotFittedError(exceptions.NotFittedError, sklearn.exceptions.NotFittedError):  # type: ignore[misc]
     """A model was asked for what it learns in `fit`, before `fit`."""

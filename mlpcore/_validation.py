@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -25,24 +24,6 @@ _LARGEST_READ: int = max(
     for kind in INPUT_KINDS
     if np.dtype(kind).kind != "f"
 )
-
-
-class NotFittedError(ValueError, AttributeError):
-    """A model was asked for what it learns in `fit`, before `fit`.
-
-    Where scikit-learn is loaded, the error that is raised derives from its class of the same name,
-    too.
-    """
-
-
-def not_fitted(model: object) -> NotFittedError:
-    """The error for a model that has not been fitted."""
-    text = f"this {type(model).__name__} is not fitted yet; call fit first."
-    if "sklearn.exceptions" in sys.modules:
-        from mlpcore import _sklearn_errors
-
-        return _sklearn_errors.NotFittedError(text)
-    return NotFittedError(text)
 
 
 def check_int(value: Any, name: str, *, low: int, high: int = _LARGEST, hint: str = "") -> int:

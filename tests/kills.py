@@ -15,9 +15,10 @@ import warnings
 
 import numpy as np
 
-from mlpcore import NeuralNetMLP, _checkpoint, _files, load_digits
-from mlpcore._checkpoint import read_checkpoint
+from mlpcore import NeuralNetMLP, _files, load_digits
 from mlpcore.sklearn import MLPClassifier, MLPRegressor, _solvers
+from mlpcore.training import checkpoint
+from mlpcore.training.checkpoint import read_checkpoint
 
 X, Y = load_digits()
 DATA = (X[:200], Y[:200], X[200:260], Y[200:260])
@@ -143,7 +144,7 @@ def at_random(count, which):
 
 def at_every_line():
     """Kill a child before each line that Python executes for a write, one after the other."""
-    files = {_checkpoint.__file__, _files.__file__}
+    files = {checkpoint.__file__, _files.__file__}
     kills, line, alive = [], 0, False
     model(1).fit(*DATA, checkpoint="run.ckpt")
     while not alive:
@@ -181,7 +182,7 @@ def at_every_line():
 
 def in_half_a_write():
     """Kill children after any part of a file's bytes."""
-    write = _checkpoint._write
+    write = checkpoint._write
     model(1).fit(*DATA, checkpoint="run.ckpt")
     length = os.path.getsize("run.ckpt")
     kills = []
@@ -196,7 +197,7 @@ def in_half_a_write():
                 die()
 
             def start(epoch, history):
-                _checkpoint._write = write_some
+                checkpoint._write = write_some
 
             model(NEVER, callback=start).fit(*DATA, checkpoint="run.ckpt")
 

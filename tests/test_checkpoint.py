@@ -15,7 +15,8 @@ from scipy import sparse
 
 from mlpcore import NeuralNetMLP, NotFittedError, load_digits
 from mlpcore import _files as files
-from mlpcore._checkpoint import Checkpoint, fingerprint, read_checkpoint
+from mlpcore.training.checkpoint import Checkpoint, read_checkpoint
+from mlpcore.training.snapshot import fingerprint
 
 X, Y = load_digits()
 DATA = (X[:300], Y[:300], X[300:400], Y[300:400])

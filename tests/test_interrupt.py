@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from cases import await_no_engine_threads
 
-from mlpcore import NeuralNetMLP, NotFittedError, _checkpoint, load_digits
-from mlpcore._checkpoint import read_checkpoint
+from mlpcore import NeuralNetMLP, NotFittedError, load_digits
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.trainer import Trainer
 from mlpcore.neuralnet import _run
-from mlpcore.training import run
+from mlpcore.training import checkpoint, run
+from mlpcore.training.checkpoint import read_checkpoint
 
 X, Y = load_digits()
 
@@ -208,9 +208,8 @@ def state(nn):
     return [nn.n_features_in_, json.dumps(nn.eval_), *(array.tolist() for array in arrays)]
 
 
-FILES = {
-    module.__file__ for module in (sys.modules[NeuralNetMLP.__module__], _run, run, _checkpoint)
-}
+MODEL = sys.modules[NeuralNetMLP.__module__]
+FILES = {module.__file__ for module in (MODEL, _run, run, checkpoint)}
 
 
 def interrupted_at(line, nn, **keywords):

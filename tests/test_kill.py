@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from mlpcore import NeuralNetMLP, load_digits
-from mlpcore._checkpoint import read_checkpoint
+from mlpcore.training.checkpoint import read_checkpoint
 
 X, Y = load_digits()
 DATA = (X[:200], Y[:200], X[200:260], Y[200:260])

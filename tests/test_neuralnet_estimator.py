@@ -70,7 +70,7 @@ try:
 except NotFittedError as error:
     print(type(error).__module__, "sklearn" in sys.modules)
 """
-    assert run_python(code) == "mlpcore._validation False\n"
+    assert run_python(code) == "mlpcore.exceptions False\n"
 
 
 # Columns with names
@@ -351,8 +351,8 @@ def test_a_model_of_a_newer_version_warns(how, tmp_path, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert np.array_equal(load(saved).w_h, nn.w_h)
-    for module in ("mlpcore._version", "mlpcore._persistence", "mlpcore.neuralnet._fitted"):
-        monkeypatch.setattr(f"{module}.__version__", "99.1")
+    for module in ("_version", "neuralnet._persistence", "neuralnet._fitted"):
+        monkeypatch.setattr(f"mlpcore.{module}.__version__", "99.1")
     saved = save()
     monkeypatch.setattr(version_module, "__version__", mlpcore.__version__)
     with pytest.warns(UserWarning, match=r"was saved by mlpcore 99\.1, and this is"):

@@ -10,8 +10,8 @@ import pytest
 
 from mlpcore import NeuralNetMLP, load_digits, load_npz, read_idx, save_npz, write_idx
 from mlpcore import _files as files
-from mlpcore._checkpoint import Checkpoint
 from mlpcore._paths import companion, in_words, to_path
+from mlpcore.training.checkpoint import Checkpoint
 
 
 class Named:

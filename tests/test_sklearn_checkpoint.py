@@ -6,8 +6,8 @@ import pytest
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from mlpcore import load_digits
-from mlpcore._checkpoint import Checkpoint, read_checkpoint
 from mlpcore.sklearn import MLPClassifier, MLPRegressor, _solvers
+from mlpcore.training.checkpoint import Checkpoint, read_checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer", "ignore:lbfgs failed")
 

@@ -10,9 +10,9 @@ import pytest
 from cases import await_no_engine_threads, engine_threads
 
 from mlpcore import NeuralNetMLP, _threads, load_digits
-from mlpcore._parameters import check_threads
 from mlpcore._threads import available_threads
 from mlpcore.engine.team import Team
+from mlpcore.neuralnet._parameters import check_threads
 
 X, Y = load_digits()
 

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcore._checkpoint import fingerprint, fingerprint_classes
 from mlpcore._feature_names import check_names_match, feature_names
 from mlpcore._labels import check_labels, encode_labels, lookup_labels
 from mlpcore._validation import (
@@ -19,6 +18,7 @@ from mlpcore._validation import (
 )
 from mlpcore.engine.inputs import Input
 from mlpcore.training.class_weight import class_weights, row_weights
+from mlpcore.training.snapshot import fingerprint, fingerprint_classes
 
 AS_IT_IS = (1.0, 0.0)  # scale and offset
 
@@ -127,7 +127,7 @@ def prepare(
         weights = check_weights(weights, "class_weight", n_samples, "X_train")
     if (X_valid is None) != (y_valid is None):
         raise ValueError("X_valid and y_valid belong together; got only one of them.")
-    valid_rows = None
+    valid_rows, valid_labels = None, classes[:0]
     if X_valid is not None:
         valid_rows = check_rows(
             X_valid, "X_valid", dtype=dtype, n_features=n_features, finite=False
@@ -140,7 +140,27 @@ def prepare(
             "early_stopping needs X_valid and y_valid; got none. Give them, or use "
             'early_stopping="cost".'
         )
+    train = _first_layer_rows(model, settings, rows, scaled, labels, dtype)
+    valid = None
+    if valid_rows is not None:
+        scaled = scale_rows(valid_rows, settings["input_scale"])
+        valid_input = make_input(
+            scaled, dtype, settings["input_scale"], train.input.path, settings["n_threads"]
+        )
+        valid = Rows(valid_rows, scaled, valid_input, valid_labels)
+        _check_rows_are_finite(valid, "X_valid", dtype)
+    return Data(dtype, classes, names, train, weights, valid)
 
+
+def _first_layer_rows(
+    model: Any,
+    settings: dict[str, Any],
+    rows: Any,
+    scaled: Any,
+    labels: NDArray[np.intc],
+    dtype: np.dtype[Any],
+) -> Rows:
+    """The rows to train on, on the path through the first layer that the parameters ask for."""
     drops_inputs = settings["dropout"][:1] > (0,)
     # Dropped inputs are 0, which is not the background, as a rule.
     path = "dense" if drops_inputs and model.input_path == "auto" else model.input_path
@@ -152,15 +172,7 @@ def prepare(
             "dropout of inputs on the sparse path is for data that are mostly 0; these are "
             f'mostly {train_input.background:g}. Use input_path="dense".'
         )
-    valid = None
-    if valid_rows is not None:
-        scaled = scale_rows(valid_rows, settings["input_scale"])
-        valid_input = make_input(
-            scaled, dtype, settings["input_scale"], train_input.path, settings["n_threads"]
-        )
-        valid = Rows(valid_rows, scaled, valid_input, valid_labels)
-        _check_rows_are_finite(valid, "X_valid", dtype)
-    return Data(dtype, classes, names, train, weights, valid)
+    return train
 
 
 def scale_rows(rows: Any, scale: tuple[float, float]) -> Any:

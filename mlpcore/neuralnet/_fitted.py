@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -10,13 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from mlpcore._feature_names import check_names_match, feature_names
 from mlpcore._labels import check_labels, check_same_kind
-from mlpcore._parameters import check_threads
-from mlpcore._validation import check_finite, check_rows, check_weights, not_fitted
+from mlpcore._validation import check_finite, check_rows, check_weights
 from mlpcore._version import __version__, warn_if_newer
 from mlpcore.engine.activations import activation
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
+from mlpcore.exceptions import NotFittedError
 from mlpcore.neuralnet._data import AS_IT_IS, make_input, scale_rows
+from mlpcore.neuralnet._parameters import check_threads
 
 
 class Fitted:
@@ -197,7 +199,12 @@ class Fitted:
         try:
             return cast("Network", self.__dict__["_network"])
         except KeyError:
-            raise not_fitted(self) from None
+            text = f"this {type(self).__name__} is not fitted yet; call fit first."
+            if "sklearn.exceptions" in sys.modules:
+                from mlpcore import _sklearn_errors
+
+                raise _sklearn_errors.NotFittedError(text) from None
+            raise NotFittedError(text) from None
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**self.__dict__, "_mlpcore_version": __version__}

@@ -10,11 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from mlpcore._checkpoint import Checkpoint, fingerprint
-from mlpcore._parameters import check_parameters, resume_identity
-from mlpcore._persistence import load_model, save_model
-from mlpcore._progress import Progress
-from mlpcore._signals import exit_on_sigterm
 from mlpcore._validation import check_int, check_start
 from mlpcore.engine.network import Network
 from mlpcore.engine.trainer import Trainer
@@ -22,8 +17,14 @@ from mlpcore.neuralnet._convert import to_sklearn
 from mlpcore.neuralnet._data import Data, prepare
 from mlpcore.neuralnet._estimator import Estimator, explain_unknown
 from mlpcore.neuralnet._fitted import Fitted
+from mlpcore.neuralnet._parameters import check_parameters, resume_identity
+from mlpcore.neuralnet._persistence import load_model, save_model
 from mlpcore.neuralnet._run import new_run, new_trainer
+from mlpcore.training.checkpoint import Checkpoint
+from mlpcore.training.interrupts import exit_on_sigterm
+from mlpcore.training.progress import Progress
 from mlpcore.training.run import History, Run
+from mlpcore.training.snapshot import fingerprint
 
 
 class NeuralNetMLP(Fitted, Estimator):
@@ -203,36 +204,18 @@ class NeuralNetMLP(Fitted, Estimator):
         max_norm: float | None = None,
         class_weight: Mapping[Any, float] | str | None = None,
     ) -> None:
-        self.n_hidden = n_hidden
-        self.l2 = l2
-        self.epochs = epochs
-        self.eta = eta
-        self.shuffle = shuffle
-        self.minibatch_size = minibatch_size
-        self.seed = seed
-        self.dtype = dtype
-        self.n_threads = n_threads
-        self.progress = progress
-        self.input_path = input_path
-        self.input_scale = input_scale
-        self.eval_every = eval_every
-        self.callback = callback
-        self.early_stopping = early_stopping
-        self.patience = patience
-        self.activation = activation
-        self.optimizer = optimizer
-        self.momentum = momentum
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.weight_decay = weight_decay
+        self.n_hidden, self.l2, self.epochs, self.eta = n_hidden, l2, epochs, eta
+        self.shuffle, self.minibatch_size, self.seed = shuffle, minibatch_size, seed
+        self.dtype, self.n_threads, self.progress = dtype, n_threads, progress
+        self.input_path, self.input_scale = input_path, input_scale
+        self.eval_every, self.callback = eval_every, callback
+        self.early_stopping, self.patience = early_stopping, patience
+        self.activation, self.optimizer, self.momentum = activation, optimizer, momentum
+        self.beta_1, self.beta_2, self.weight_decay = beta_1, beta_2, weight_decay
         self.dropout = dropout
-        self.coefs_init = coefs_init
-        self.intercepts_init = intercepts_init
-        self.schedule = schedule
-        self.power_t = power_t
-        self.clip_norm = clip_norm
-        self.max_norm = max_norm
-        self.class_weight = class_weight
+        self.coefs_init, self.intercepts_init = coefs_init, intercepts_init
+        self.schedule, self.power_t = schedule, power_t
+        self.clip_norm, self.max_norm, self.class_weight = clip_norm, max_norm, class_weight
 
     def fit(
         self,

@@ -7,12 +7,15 @@ same ``random_state``, the same networks. What is on top is off by default and g
 It needs scikit-learn 1.6 or newer: ``pip install "mlpcore[sklearn]"``.
 
 - `_classifier`, `_regressor`: the two classes, and how they read y
-- `_parameters`, `_base`: what they share: parameters; `fit`, the network, prediction
-- `_table`, `_class_weight`: rows, targets and weights as training needs them; weights of classes
-- `_solvers`, `_lbfgs`: epochs, schedules, stopping and callbacks; L-BFGS
-- `_held_out`: validation rows, their score, and the best weights by it
+- `_base`: what they share: `fit`, starting weights, pickles
+- `_parameters`, `_network`: the parameters; the network, its weights as attributes, its outputs
+- `_table`: rows, targets and weights as training needs them
+- `_solvers`, `_lbfgs`: a fit as a run of `mlpcore.training`; L-BFGS
+- `_optimizer`: what a stochastic solver keeps from one fit to the next
+- `_held_out`: validation rows and their score
+- `_resume`, `_callbacks`: checkpoints; scikit-learn's callbacks
 - `_convert`: to and from scikit-learn's own classes
-- `_threads`: how many threads are there for a fit
+- `_threads`: how many threads are worth their start
 """
 
 from mlpcore.sklearn._classifier import MLPClassifier

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import operator
 import os
-from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from mlpcore._signals import exit_on_sigterm
 from mlpcore._validation import check_start
 from mlpcore._version import __version__, warn_if_newer
-from mlpcore.engine.inputs import Input
-from mlpcore.engine.network import Network
 from mlpcore.sklearn._callbacks import CallbackBridge
 from mlpcore.sklearn._convert import from_sklearn, to_sklearn
 from mlpcore.sklearn._held_out import check_enough, check_pairs
 from mlpcore.sklearn._lbfgs import PackedObjective, check_lbfgs, fit_lbfgs
+from mlpcore.sklearn._network import FLOATS, NetworkOwner
 from mlpcore.sklearn._optimizer import OptimizerState
-from mlpcore.sklearn._parameters import Parameters
 from mlpcore.sklearn._resume import Resume
 from mlpcore.sklearn._solvers import fit_stochastic
 from mlpcore.sklearn._table import Table, check_weight, readable, weighed
+from mlpcore.training.interrupts import exit_on_sigterm
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -36,27 +31,19 @@ except ImportError:  # scikit-learn before 1.9
         """Callbacks are there from scikit-learn 1.9 on."""
 
 
-# What `fit` reads as it is; anything else becomes float64, as in scikit-learn.
-FLOATS = (np.float64, np.float32)
-
-
 def fit_context(method: Any) -> Any:
     """Check the parameters before a method fits, as scikit-learn does."""
     return _fit_context(prefer_skip_nested_validation=True)(method)
 
 
-class BaseMLP(CallbackSupportMixin, Parameters):
+class BaseMLP(CallbackSupportMixin, NetworkOwner):
     """A multi-layer perceptron with scikit-learn's parameters; see the two that derive from it."""
 
     # What fit learns.
-    coefs_: list[NDArray[Any]]
-    intercepts_: list[NDArray[Any]]
     n_features_in_: int
     n_outputs_: int
-    n_layers_: int
     n_iter_: int
     t_: int
-    out_activation_: str
     loss_: float
     loss_curve_: list[float]
     best_loss_: Any
@@ -66,9 +53,6 @@ class BaseMLP(CallbackSupportMixin, Parameters):
     _random_state: np.random.RandomState
     _optimizer: OptimizerState
     _no_improvement_count: int
-    _network: Network
-    _built: tuple[Any, ...]
-    _background: float | None = None  # what prediction skips
 
     # Whether early stopping holds out rows of each class in proportion.
     _stratify = False
@@ -92,10 +76,6 @@ class BaseMLP(CallbackSupportMixin, Parameters):
 
     def _check_out_activation(self, name: str) -> None:
         """Raise ValueError unless the loss goes with these output units."""
-        raise NotImplementedError
-
-    def _engine_loss(self) -> dict[str, Any]:
-        """The network's loss in the engine's words."""
         raise NotImplementedError
 
     def _class_weights(
@@ -278,126 +258,6 @@ class BaseMLP(CallbackSupportMixin, Parameters):
                 for part, array in zip(parts, arrays, strict=True):
                     part[:] = array
         self._install(network)
-
-    def _settings(self) -> tuple[Any, ...]:
-        """What a network is built from besides its sizes."""
-        names = self._activations(self.n_layers_ - 2)
-        return names, self.out_activation_, self._engine_loss()
-
-    def _new_network(self, units: Sequence[int], dtype: np.dtype[Any]) -> Network:
-        names, output, loss = self._built = self._settings()
-        return Network(units, activation=names, output=output, dtype=dtype.name, **loss)
-
-    def _install(self, network: Network) -> None:
-        """Make this the network, and its weights the attributes.
-
-        `coefs_` and `intercepts_` are views: writing to them changes the network. Where somebody
-        has put other arrays into the lists, that shows by their identity.
-        """
-        self._network = network
-        self.coefs_ = list(network.coefs)
-        self.intercepts_ = list(network.intercepts)
-
-    def _from_arrays(self) -> Network:
-        """A new network with the weights that `coefs_` and `intercepts_` hold."""
-        coefs = [np.asarray(part) for part in self.coefs_]
-        intercepts = [np.asarray(part) for part in self.intercepts_]
-        units = [len(coefs[0]), *(part.shape[1] for part in coefs)]
-        single = all(part.dtype == np.float32 for part in coefs + intercepts)
-        network = self._new_network(units, np.dtype(np.float32 if single else np.float64))
-        for mine, part in zip(network.coefs + network.intercepts, coefs + intercepts, strict=True):
-            if part.shape != mine.shape:
-                raise ValueError(
-                    f"coefs_ and intercepts_ must fit together; got shapes "
-                    f"{[part.shape for part in coefs]} and {[part.shape for part in intercepts]}."
-                )
-            mine[:] = part
-        network.background = self._background
-        return network
-
-    def _is_current(self, network: Network) -> bool:
-        """Whether `coefs_` and `intercepts_` are still this network's memory."""
-        return all(
-            len(given) == len(mine) and all(map(operator.is_, given, mine))
-            for given, mine in (
-                (self.coefs_, network.coefs),
-                (self.intercepts_, network.intercepts),
-            )
-        )
-
-    def _current(self) -> Network:
-        """The network to predict with."""
-        network = self.__dict__.get("_network")
-        if network is None:  # unpickled, or weights of one's own on a new estimator
-            self._install(self._from_arrays())
-            return self._network
-        if self._is_current(network):
-            return network
-        # The caller's arrays stay where they are, and may change again.
-        return self._from_arrays()
-
-    def _trainable(self) -> Network:
-        """The network to train: with the present parameters, weights, and its own memory."""
-        network = self.__dict__.get("_network")
-        single = network is not None and network.single
-        if (
-            network is None
-            or not self._is_current(network)
-            or self._built != self._settings()
-            or (single and self.solver == "lbfgs")
-        ):
-            network = self._from_arrays()
-            if network.single and self.solver == "lbfgs":
-                self.coefs_ = [part.astype(np.float64) for part in network.coefs]
-                network = self._from_arrays()
-            self._install(network)
-        return network
-
-    # Prediction.
-
-    def _outputs(self, X: Any) -> NDArray[Any]:
-        """Outputs of the network, shape (n_samples, n_outputs)."""
-        quick = self._quick(X)
-        if quick is not None:
-            outputs = quick.row_outputs(X)
-            if outputs is not None:
-                return outputs
-        if "coefs_" not in self.__dict__:
-            check_is_fitted(self)
-        network = self._current()
-        n_threads = self._threads()
-        if self._is_plain(X, network):
-            try:
-                return network.outputs(Input(readable(X), network.dtype), n_threads)
-            except ValueError:  # not finite, which the long way says in scikit-learn's words
-                pass
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=FLOATS, reset=False)
-        return network.outputs(Input(readable(X), network.dtype), n_threads)
-
-    def _quick(self, X: Any) -> Network | None:
-        """The network, if it may be asked about X by itself: one row, as far as this can tell."""
-        network = self.__dict__.get("_network")
-        if (
-            network is not None
-            and type(X) is np.ndarray
-            and X.ndim == 2
-            and len(X) == 1
-            and "feature_names_in_" not in self.__dict__
-            and self._is_current(network)
-        ):
-            return network
-        return None
-
-    def _is_plain(self, X: Any, network: Network) -> bool:
-        """Whether validate_data would return X as it is, unless some of it is not finite."""
-        return (
-            type(X) is np.ndarray
-            and X.dtype == network.dtype
-            and X.ndim == 2
-            and len(X) > 0
-            and X.shape[1] == network.n_units[0]
-            and "feature_names_in_" not in self.__dict__
-        )
 
     def _loss_grad_lbfgs(
         self, packed: NDArray[Any], X: Any, y: Any, *_: Any

@@ -16,7 +16,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
 
-from mlpcore.sklearn._base import FLOATS, BaseMLP, fit_context
+from mlpcore.sklearn._base import BaseMLP, fit_context
+from mlpcore.sklearn._network import FLOATS
 from mlpcore.training.class_weight import class_weights
 
 

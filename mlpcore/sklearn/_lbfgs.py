@@ -9,7 +9,6 @@ import scipy.optimize
 from numpy.typing import NDArray
 from sklearn.utils.optimize import _check_optimize_result
 
-from mlpcore._progress import Progress
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.team import single_threaded_blas
@@ -19,6 +18,7 @@ from mlpcore.sklearn._optimizer import STOCHASTIC
 from mlpcore.sklearn._resume import Resume
 from mlpcore.sklearn._solvers import prints, skip_in_prediction
 from mlpcore.sklearn._table import Table, as_target
+from mlpcore.training.progress import Progress
 
 
 def check_lbfgs(model: Any, held_out: Table | None) -> None:
@@ -84,6 +84,52 @@ class PackedObjective:
         return loss, np.concatenate([part.ravel() for part in coefs + intercepts])
 
 
+class Iterations:
+    """What happens after each iteration: the callback that SciPy calls.
+
+    Attributes
+    ----------
+    count : int
+        Iterations so far, with those before a checkpoint.
+    theta : ndarray
+        The last iterate.
+    stopped : bool
+        Whether a callback has asked to stop.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        objective: PackedObjective,
+        progress: Progress,
+        bridge: CallbackBridge | None,
+        resume: Resume | None,
+    ) -> None:
+        self._model, self._objective, self._progress = model, objective, progress
+        self._bridge, self._resume = bridge, resume
+        self.count, self.theta, self.stopped = 0, objective.packed(), False
+
+    def __call__(self, intermediate_result: Any) -> None:
+        self.theta = intermediate_result.x
+        self.count += 1
+        self._progress.update(self.count, {"loss": intermediate_result.fun})
+        if prints(self._model):
+            print(f"Iteration {self.count}, loss = {intermediate_result.fun:.8f}")
+        if self._resume is not None and self.count % self._resume.every == 0:
+            self.save()
+        if self._bridge is not None:
+            self._objective.load(self.theta)
+            self.stopped = self._bridge.end()
+            if self.stopped:
+                raise StopIteration
+            self._bridge.begin()
+
+    def save(self) -> None:
+        """Write the checkpoint, where there is one."""
+        if self._resume is not None:
+            self._resume.save_iterate(type(self._model).__name__, self.count, self.theta)
+
+
 def fit_lbfgs(
     model: Any,
     network: Network,
@@ -98,65 +144,38 @@ def fit_lbfgs(
     """
     network.background = None
     objective = PackedObjective(model, network, table)
-    theta, before = objective.packed(), 0
+    progress = Progress(model.verbose == "bar", model.max_iter)
+    after = Iterations(model, objective, progress, bridge, resume)
     if resume is not None:
-        known = resume.last_iterate(model, table, theta.size)
+        known = resume.last_iterate(model, table, after.theta.size)
         if known is not None:
-            before, theta = known
-            objective.load(theta)
-    iterations, stopped, kind = before, False, type(model).__name__
-    progress = Progress(model.verbose == "bar", model.max_iter, before)
-
-    def after_iteration(intermediate_result: Any) -> None:
-        nonlocal iterations, stopped, theta
-        # In this order: an interrupt in between leaves an iteration more than is counted.
-        theta = intermediate_result.x
-        iterations += 1
-        progress.update(iterations, {"loss": intermediate_result.fun})
-        if prints(model):
-            print(f"Iteration {iterations}, loss = {intermediate_result.fun:.8f}")
-        if resume is not None and iterations % resume.every == 0:
-            resume.save_iterate(kind, iterations, theta)
-        if bridge is not None:
-            objective.load(theta)
-            stopped = bridge.end()
-            if stopped:
-                raise StopIteration
-            bridge.begin()
-
+            after.count, after.theta = known
+    left = model.max_iter - after.count
     if bridge is not None:
         bridge.begin()
-    # SciPy multiplies short vectors, which BLAS's threads make many times slower where the cores
-    # are not idle.
     try:
+        # SciPy multiplies short vectors, which BLAS's threads make many times slower where the
+        # cores are not idle.
         with objective, single_threaded_blas(), progress:
-            options = {
-                "maxfun": model.max_fun,
-                "maxiter": model.max_iter - before,
-                "gtol": model.tol,
-            }
             result = scipy.optimize.minimize(
                 objective,
-                theta,
+                after.theta,
                 method="L-BFGS-B",
                 jac=True,
-                callback=after_iteration,
-                options=options,
+                callback=after,
+                options={"maxfun": model.max_fun, "maxiter": left, "gtol": model.tol},
             )
     except BaseException:
         # The objective may have been evaluated on the way to the next iterate.
-        objective.load(theta)
-        model.n_iter_ = iterations
-        if resume is not None:
-            resume.save_iterate(kind, iterations, theta)
+        objective.load(after.theta)
+        model.n_iter_ = after.count
+        after.save()
         raise
-    if stopped:
-        model.n_iter_ = iterations
-    else:
-        made = int(_check_optimize_result("lbfgs", result, model.max_iter - before))
-        model.n_iter_ = before + made
-    model.loss_ = float(result.fun)
-    objective.load(result.x)
+    if not after.stopped:
+        done = model.max_iter - left
+        after.count = done + int(_check_optimize_result("lbfgs", result, left))
+    model.n_iter_, model.loss_ = after.count, float(result.fun)
+    after.theta = result.x
+    objective.load(after.theta)
     skip_in_prediction(model, network, objective.rows)
-    if resume is not None:
-        resume.save_iterate(kind, model.n_iter_, result.x)
+    after.save()

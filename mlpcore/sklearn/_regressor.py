@@ -16,7 +16,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from mlpcore.engine.registry import LOSSES, OUTPUTS, POSITIVE_UNITS
-from mlpcore.sklearn._base import FLOATS, BaseMLP, fit_context
+from mlpcore.sklearn._base import BaseMLP, fit_context
+from mlpcore.sklearn._network import FLOATS
 from mlpcore.sklearn._parameters import with_hyperparameters
 
 # Losses of numbers.

@@ -9,19 +9,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcore._checkpoint import (
-    Checkpoint,
-    check_same,
-    fingerprint,
-    fingerprint_classes,
-    pack_random,
-    take,
-    unpack_random,
-)
 from mlpcore._validation import check_int
 from mlpcore.sklearn._table import Table
+from mlpcore.training.checkpoint import Checkpoint, check_same, take
 from mlpcore.training.run import Run, check_kind
 from mlpcore.training.schedules import PLANNED
+from mlpcore.training.snapshot import fingerprint, fingerprint_classes, pack_random, unpack_random
 
 # Parameters that may differ when a fit goes on: none of them changes a bit before its end.
 _FREE = ("max_iter", "max_fun", "verbose", "n_threads", "warm_start", "class_weight", "scoring")

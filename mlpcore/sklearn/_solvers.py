@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from mlpcore._progress import Progress
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.registry import HYPERPARAMETERS
@@ -20,6 +19,7 @@ from mlpcore.sklearn._held_out import Validation, split
 from mlpcore.sklearn._optimizer import OptimizerState
 from mlpcore.sklearn._resume import Resume
 from mlpcore.sklearn._table import Table, as_target
+from mlpcore.training.progress import Progress
 from mlpcore.training.run import History, Plan, Run
 from mlpcore.training.schedules import PLANNED
 from mlpcore.training.stopping import Best, Stopping
@@ -206,17 +206,6 @@ def _new_run(
                 f"values and need to be preprocessed. The model is that of epoch {epoch - 1}."
             )
 
-    def report(rate: float | None) -> None:
-        if not prints(model):
-            return
-        what = "Validation score" if early_stopping else "Training loss"
-        small = " Learning rate too small." if model._optimizer.lr_schedule == "adaptive" else ""
-        end = f"{small} Stopping." if rate is None else f" Setting learning rate to {rate:f}"
-        print(
-            f"{what} did not improve more than tol={model.tol:f} for {model.n_iter_no_change} "
-            f"consecutive epochs.{end}"
-        )
-
     plan = Plan(
         kind=type(model).__name__,
         epochs=epochs,
@@ -228,26 +217,48 @@ def _new_run(
         metrics=tuple(history),
         evaluate=evaluate,
         check=check,
-        stopping=Stopping(
-            "validation_score" if early_stopping else "loss",
-            higher_is_better=early_stopping,
-            # scikit-learn stops when its count is above n_iter_no_change.
-            patience=model.n_iter_no_change + 1,
-            tol=model.tol,
-            keep_best=early_stopping,
-        ),
+        stopping=_stopping(model),
         begin=None if bridge is None else bridge.begin,
-        report=report,
+        report=lambda rate: _print_no_progress(model, rate),
         start=None if resume is None else resume.start,
         keep_state=True,
     )
-    if early_stopping:  # the weights that a fit begins with, should no score be finite
-        best = Best(None, 0, network.parameters.copy())
-    else:
-        value = model.best_loss_ if np.isfinite(model.best_loss_) else None
-        best = Best(value, model._no_improvement_count, network.parameters[:0].copy())
+    best = _best_so_far(model, network)
     rng, optimizer = model._random_state, model._optimizer
     return Run(plan, trainer, rng, optimizer, history, rows_seen=model.t_, best=best)
+
+
+def _print_no_progress(model: Any, rate: float | None) -> None:
+    """Say that training stops (None), or goes on with a lower rate."""
+    if not prints(model):
+        return
+    what = "Validation score" if model.early_stopping else "Training loss"
+    small = " Learning rate too small." if model._optimizer.lr_schedule == "adaptive" else ""
+    end = f"{small} Stopping." if rate is None else f" Setting learning rate to {rate:f}"
+    print(
+        f"{what} did not improve more than tol={model.tol:f} for {model.n_iter_no_change} "
+        f"consecutive epochs.{end}"
+    )
+
+
+def _stopping(model: Any) -> Stopping:
+    early_stopping = bool(model.early_stopping)
+    return Stopping(
+        "validation_score" if early_stopping else "loss",
+        higher_is_better=early_stopping,
+        # scikit-learn stops when its count is above n_iter_no_change.
+        patience=model.n_iter_no_change + 1,
+        tol=model.tol,
+        keep_best=early_stopping,
+    )
+
+
+def _best_so_far(model: Any, network: Network) -> Best:
+    """What stopping remembers when a fit begins."""
+    if model.early_stopping:  # the weights that the fit begins with, should no score be finite
+        return Best(None, 0, network.parameters.copy())
+    value = model.best_loss_ if np.isfinite(model.best_loss_) else None
+    return Best(value, model._no_improvement_count, network.parameters[:0].copy())
 
 
 def prints(model: Any) -> bool:

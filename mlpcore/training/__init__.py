@@ -4,4 +4,6 @@
 - `schedules`: learning rates from epoch to epoch and from step to step
 - `stopping`: the best metric so far, and how long ago it was
 - `class_weight`: weights of rows by their class
+- `checkpoint`, `snapshot`: the file of a run, and the forms of what is in it
+- `progress`, `interrupts`: the bar, and SIGTERM
 """

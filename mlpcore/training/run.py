@@ -9,18 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcore._checkpoint import (
-    Checkpoint,
-    check_same,
-    pack,
-    pack_random,
-    take,
-    unpack,
-    unpack_random,
-)
 from mlpcore._validation import check_float, check_int
 from mlpcore.engine.trainer import Trainer
+from mlpcore.training.checkpoint import Checkpoint, check_same, take
 from mlpcore.training.schedules import Schedule
+from mlpcore.training.snapshot import pack, pack_random, unpack, unpack_random
 from mlpcore.training.stopping import Best, Stopping
 
 History = dict[str, list[float]]

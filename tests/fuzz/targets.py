@@ -24,8 +24,8 @@ from unittest import mock
 import numpy as np
 
 from mlpcore import IDXError, NeuralNetMLP, load_npz, read_idx, save_npz, write_idx
-from mlpcore._checkpoint import Checkpoint, read_checkpoint
 from mlpcore.datasets import _idx
+from mlpcore.training.checkpoint import Checkpoint, read_checkpoint
 
 # The first byte of an input says how the rest becomes a file.
 AS_IT_IS, PACKED, WITH_TEXT, PACKED_BY_XZ = 0, 1, 2, 3

@@ -26,17 +26,14 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mlpcore._files import PIECE, atomic_write, fill, open_regular
 from mlpcore._paths import StrPath, companion, in_words, to_path
-from mlpcore._validation import check_float, check_int
-
-if TYPE_CHECKING:
-    from mlpcore.engine.network import Network
+from mlpcore._validation import check_int
 
 _MAGIC = b"mlpckpt"
 _VERSION = b"1"
@@ -44,8 +41,6 @@ _HEAD = 16
 _CHECKSUM = 32
 
 _DTYPES = ("float32", "float64", "int64", "uint32", "uint8")
-
-_PLAIN_LABELS = (str, bytes, int, float, np.generic, type(None))
 
 About = dict[str, Any]
 Arrays = dict[str, NDArray[Any]]
@@ -347,46 +342,6 @@ def _shorten(value: Any) -> str:
     return text if len(text) <= 100 else f"{text[:100]}..."
 
 
-def pack(network: Network, flat: NDArray[Any]) -> NDArray[Any]:
-    """What is laid out as a network's parameters, without the padding.
-
-    Parameters
-    ----------
-    network : Network
-    flat : ndarray, shape (n_vectors * network.size,)
-        Such as its parameters, or an optimiser's state.
-
-    Returns
-    -------
-    packed : ndarray, shape (n_vectors, n)
-        Of each vector all weights and then all biases.
-    """
-    vectors = flat.reshape(-1, network.size)
-    n = sum(view.size for views in network.views(network.parameters) for view in views)
-    packed = np.empty((len(vectors), n), flat.dtype)
-    for vector, row in zip(vectors, packed, strict=True):
-        np.concatenate([view.ravel() for views in network.views(vector) for view in views], out=row)
-    return packed
-
-
-def unpack(network: Network, packed: NDArray[Any], flat: NDArray[Any]) -> None:
-    """Put back what `pack` took out.
-
-    Parameters
-    ----------
-    network : Network
-    packed : ndarray, shape (n_vectors, n)
-    flat : ndarray, shape (n_vectors * network.size,)
-        Written to, but for its padding.
-    """
-    for row, vector in zip(packed, flat.reshape(-1, network.size), strict=True):
-        place = 0
-        for views in network.views(vector):
-            for view in views:
-                view[:] = row[place : place + view.size].reshape(view.shape)
-                place += view.size
-
-
 def take(
     arrays: Arrays, name: str, dtype: DTypeLike, shape: tuple[int | None, ...]
 ) -> NDArray[Any]:
@@ -419,97 +374,3 @@ def take(
     if array is None or not fits:
         raise ValueError(f"no array {name!r} of {np.dtype(dtype)} with shape {shape}")
     return array
-
-
-def pack_random(rng: np.random.RandomState) -> tuple[dict[str, Any], NDArray[np.uint32]]:
-    """The state of a generator: what JSON can say, and an array.
-
-    Parameters
-    ----------
-    rng : RandomState
-
-    Returns
-    -------
-    about : dict
-    key : ndarray of uint32, shape (624,)
-    """
-    state: Any = rng.get_state(legacy=False)
-    key = state["state"].pop("key")
-    return state, key
-
-
-def unpack_random(rng: np.random.RandomState, about: Any, key: NDArray[np.uint32]) -> None:
-    """Set the state of a generator.
-
-    Parameters
-    ----------
-    rng : RandomState
-    about : dict
-        As `pack_random` made it.
-    key : ndarray of uint32, shape (624,)
-
-    Raises
-    ------
-    ValueError, TypeError, KeyError
-        If this is no state. (NumPy itself would read beyond its memory for some.)
-    """
-    place = check_int(about["state"]["pos"], "the random state's place", low=0)
-    if place > len(key) or about["bit_generator"] != "MT19937":
-        raise ValueError(f"the random state stands at {place} of {len(key)}")
-    gauss = check_float(about["gauss"], "the random state's number", low=-math.inf)
-    rng.set_state(("MT19937", key, place, check_int(about["has_gauss"], "has_gauss", low=0), gauss))
-
-
-def fingerprint(data: Any) -> str | None:
-    """Dtype, shape and hash of an array, so that other data are told apart by it.
-
-    Parameters
-    ----------
-    data : ndarray, scipy.sparse CSR matrix, or None
-
-    Returns
-    -------
-    text : str or None
-        Without spaces in the hash; None for None.
-    """
-    if data is None:
-        return None
-    import hashlib
-
-    digest = hashlib.sha256()
-    if hasattr(data, "indptr"):
-        parts = [np.asarray(data.indptr, np.int64), np.asarray(data.indices, np.int64), data.data]
-    elif data.dtype == object:
-        # Of things whose text may be another in each process, only the type can be told.
-        names = [repr(x) if isinstance(x, _PLAIN_LABELS) else type(x).__name__ for x in data]
-        parts = [np.frombuffer("\n".join(names).encode("utf-8", "surrogatepass"), np.uint8)]
-    else:
-        parts = [data]
-    for part in parts:
-        rows = max(1, 4 * PIECE // max(1, part[:1].nbytes))
-        for start in range(0, len(part), rows):
-            block = np.ascontiguousarray(part[start : start + rows])
-            digest.update(memoryview(block.reshape(-1).view(np.uint8)))
-    return f"{data.dtype.name} {'x'.join(map(str, data.shape))} {digest.hexdigest()[:32]}"
-
-
-def fingerprint_classes(classes: NDArray[Any]) -> str:
-    """The fingerprint of class labels, the same for equal labels in any dtype.
-
-    Parameters
-    ----------
-    classes : ndarray, shape (n_classes,)
-
-    Returns
-    -------
-    text : str
-        That of int64 for whole numbers, and that of objects for text, whatever their dtype.
-    """
-    plain = classes.tolist()
-    if all(isinstance(label, (int, float)) and label % 1 == 0 for label in plain):
-        whole = np.array([int(label) for label in plain], object)
-        fits = all(abs(label) < 2**63 for label in whole)
-        return str(fingerprint(whole.astype(np.int64) if fits else whole))
-    if all(isinstance(label, str) for label in plain):
-        return str(fingerprint(np.array(plain, object)))
-    return str(fingerprint(classes))

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from mlpcore._files import load_npz, save_npz
 from mlpcore._labels import check_labels
-from mlpcore._parameters import check_activation, check_parameters
 from mlpcore._paths import to_path
 from mlpcore._validation import check_dtype, check_float, check_int, check_scale
 from mlpcore._version import __version__, warn_if_newer
+from mlpcore.neuralnet._parameters import check_activation, check_parameters
 
 Model = TypeVar("Model")
 
