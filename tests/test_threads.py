@@ -50,8 +50,9 @@ from mlpcore.engine.trainer import gradient
 from mlpcore.engine.team import Team
 import threadpoolctl
 
+X, y = load_digits()   # here, where files may be read
+
 def work(n_threads):
-    X, y = load_digits()
     model = NeuralNetMLP((600, 500), epochs=1, minibatch_size=50, seed=1, n_threads=n_threads)
     model.fit(X[:400], y[:400])
     rows = np.concatenate([X, X])
@@ -78,7 +79,7 @@ assert work(2) == work(1)
 def end(epoch, history):
     os.kill(os.getpid(), signal.SIGTERM)
 
-NeuralNetMLP(20, epochs=2, n_threads=2, callback=end).fit(*load_digits())
+NeuralNetMLP(20, epochs=2, n_threads=2, callback=end).fit(X, y)
 """
     # SIGTERM ends with the status that shells show, by an exception and not at once.
     run_python("\n".join([*order, check]), expect=128 + signal.SIGTERM)
@@ -160,7 +161,6 @@ def test_a_forked_child_goes_on_with_the_threads_that_it_gets(more, path, run_py
 import warnings
 from mlpcore.engine.trainer import Trainer
 warnings.filterwarnings("ignore", ".*fork.*", DeprecationWarning)
-X, y = load_digits()
 rows = np.tile(X, (1, 5))
 
 def epochs(n_threads, between):
