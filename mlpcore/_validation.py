@@ -328,7 +328,7 @@ def check_weights(weights: ArrayLike, name: str, n_rows: int, rows_name: str) ->
         raise ValueError(f"{name} must be finite; got {array[row]} in row {row}.")
     if not array.sum() > 0:
         raise ValueError(
-            f"{name} must have a sum above 0; got {array.sum():g}. Give some rows a weight."
+            f"{name} must sum to more than zero; got {array.sum():g}. Give some rows a weight."
         )
     return np.ascontiguousarray(array)
 

@@ -94,7 +94,7 @@ REFUSED = {
     "targets in Fortran order": lambda: trainer(np.zeros((3, 40)).T),
     "targets in three dimensions": lambda: trainer(np.zeros((40, 3, 1))),
     "no targets": lambda: trainer(None),
-    "negative weights": lambda: trainer(sample_weight=np.full(40, -1.0)),
+    "infinite weights": lambda: trainer(sample_weight=np.full(40, -np.inf)),
     "weights that are NaN": lambda: trainer(sample_weight=np.full(40, np.nan)),
     "too few weights": lambda: trainer(sample_weight=np.ones(39)),
     "weights as float32": lambda: trainer(sample_weight=np.ones(40, np.float32)),

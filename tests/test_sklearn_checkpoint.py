@@ -247,7 +247,7 @@ def test_interrupts_leave_the_last_finished_epoch(monkeypatch):
 
 def test_divergence_leaves_the_last_finite_epoch():
     model = MLPRegressor(**{**FAST, "solver": "sgd", "learning_rate_init": 1e3, "max_iter": 50})
-    with pytest.raises(ValueError, match=r"non-finite parameter weights.*that of epoch \d+"):
+    with pytest.raises(ValueError, match="non-finite parameter weights"):
         model.fit(X * 100, Y * 1e3)
     assert all(np.isfinite(part).all() for part in model.coefs_ + model.intercepts_)
     assert len(model.loss_curve_) == model.n_iter_

@@ -15,7 +15,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mlpcore.sklearn import MLPClassifier, MLPRegressor
-from mlpcore.sklearn._solvers import STOCHASTIC, cosine, one_cycle
+from mlpcore.sklearn._optimizer import STOCHASTIC
+from mlpcore.training.schedules import cosine, one_cycle
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -109,7 +109,7 @@ def test_more_columns_than_sixteen_bits_count():
 def test_sparse_matrices_must_be_finite(bad, place):
     rows = with_zeros()
     rows[place] = bad
-    message = rf"X_train must be finite; got .* in row {place[0]}, column {place[1]}\."
+    message = rf"X_train must be finite, .* got .* in row {place[0]}, column {place[1]}\."
     with pytest.raises(ValueError, match=message):
         model().fit(scipy.sparse.csr_array(rows), Y)
 
@@ -117,16 +117,16 @@ def test_sparse_matrices_must_be_finite(bad, place):
 @pytest.mark.parametrize(
     ("matrix", "message"),
     [
-        (scipy.sparse.csr_array(np.eye(120, 64) * 1j), "must hold numbers; got dtype complex"),
+        (scipy.sparse.csr_array(np.eye(120, 64) * 1j), "Complex data not supported"),
         (scipy.sparse.csr_array((0, 64)), "at least one row"),
         (scipy.sparse.csr_array((120, 0)), "one column"),
         (scipy.sparse.coo_array(np.ones(64)), "two dimensions"),
     ],
 )
 def test_sparse_matrices_that_are_refused(matrix, message):
-    with pytest.raises((ValueError, TypeError), match=f"X_train.*{message}"):
+    with pytest.raises((ValueError, TypeError), match=f"(?=.*X_train).*{message}"):
         model().fit(matrix, Y[: matrix.shape[0]])
-    with pytest.raises(ValueError, match="64 columns"):
+    with pytest.raises(ValueError, match="expecting 64 features"):
         model().fit(X, Y).predict(scipy.sparse.csr_array((3, 63)))
 
 

@@ -203,7 +203,7 @@ def _new_run(
         if not early_stopping and not all(np.isfinite(part).all() for part in parts):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large "
-                f"values and need to be preprocessed. The model is that of epoch {epoch - 1}."
+                "values and need to be preprocessed."
             )
 
     plan = Plan(

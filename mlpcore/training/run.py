@@ -368,11 +368,12 @@ class Run:
     def _restore_stopping(self, about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Best:
         network, stopping = self._network, self._plan.stopping
         known = about["figure"] is not None
-        parameters = self._best.parameters
-        if known and (stopping is None or stopping.keep_best):
-            parameters = np.zeros(network.size, network.dtype)
-            shape = pack(network, parameters).shape
-            unpack(network, take(arrays, "best", network.dtype, shape), parameters)
+        kept = known and (stopping is None or stopping.keep_best)
+        parameters = np.zeros(network.size if kept else 0, network.dtype)
+        shape = pack(network, parameters).shape
+        unpack(network, take(arrays, "best", network.dtype, shape), parameters)
+        if not kept:
+            parameters = self._best.parameters
         return Best(
             check_float(about["figure"], "the best metric", low=-math.inf) if known else None,
             check_int(about["waited"], "the evaluations since", low=0),

@@ -275,7 +275,7 @@ def model_seeds():
     fits = [
         ({"n_hidden": 2}, np.arange(8) % 2),
         ({"n_hidden": (3, 2), "dtype": "float32", "l2": 0.1}, np.array(["a", "b", "ü", ""] * 2)),
-        ({"n_hidden": 1, "input_path": "sparse"}, np.array([None, 1, "x", 2.5] * 2)),
+        ({"n_hidden": 1, "input_path": "sparse"}, np.array([2j, 1, "x", 2.5] * 2)),
         ({"n_hidden": 2, "input_scale": (0.5, -1), "activation": "relu"}, np.arange(8) % 3 == 0),
     ]  # fmt: skip
     for parameters, labels in fits:
