@@ -31,10 +31,6 @@ cdef enum:
     # bytes of the largest such entry.
     GROUP = 128
     ENTRY = 16
-    # Places behind the last entry that packing may write to.
-    SLACK = 16
-    # Features that 16 bits can number.
-    MOST_FEATURES = 65536
 
 cdef struct Rows:
     InputKind kind
@@ -53,8 +49,6 @@ cdef class Input:
     cdef readonly double density
     cdef readonly bint seen_finite
     cdef object _keep         # what `rows` points into
-    cdef int64_t _pack_row(self, Py_ssize_t i, double background, bint single, uint16_t* index,
-                           char* value) noexcept nogil
 
 # One dense row as real_t, into the first n_features elements of out.
 cdef void fetch_row(const Rows* rows, Py_ssize_t i, real_t* out) noexcept nogil

@@ -23,9 +23,7 @@ from mlpcore.engine.inputs cimport (
     CHUNK,
     FLOAT32,
     FLOAT64,
-    MOST_FEATURES,
     RECORDS,
-    SLACK,
     UINT8,
     Input,
     Rows,
@@ -35,6 +33,7 @@ from mlpcore.engine.inputs cimport (
 )
 from mlpcore.engine.kernels cimport all_finite, argmax, column_sums, small_gemm, sum_squares
 from mlpcore.engine.losses cimport loss_of, output as to_outputs
+from mlpcore.engine.packing cimport MOST_FEATURES, PACK_PADDING
 from mlpcore.engine.team cimport Team, barrier_stop, barrier_stopped, barrier_take
 from mlpcore.engine.typedefs cimport LINE, real_t
 
@@ -404,7 +403,7 @@ cdef class Room:
         self.capacity = rows
         self.skips = network.background is not None and first.n_in <= MOST_FEATURES
         self.background = network.background if self.skips else 0.0
-        entries = rows * first.n_in + SLACK if self.skips else 0
+        entries = rows * first.n_in + PACK_PADDING if self.skips else 0
         chunks = (first.n_in + CHUNK - 1) // CHUNK
         self._arrays = (
             aligned_zeros(rows * network.forward_width, dtype),
