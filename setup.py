@@ -57,13 +57,15 @@ setup(
     ext_modules=cythonize(
         [
             Extension(
-                f"mlpcore.engine.{source.stem}",
+                ".".join(source.with_suffix("").parts),
                 [str(source)],
+                # What layers/ includes from simd/ is beside its folder.
+                include_dirs=[str(ENGINE)],
                 depends=[str(header) for header in sorted(ENGINE.glob("simd/*.h"))],
                 extra_compile_args=COMPILE,
                 extra_link_args=LINK,
             )
-            for source in sorted(ENGINE.glob("*.pyx"))
+            for source in sorted(ENGINE.rglob("*.pyx"))
         ],
         compiler_directives=DIRECTIVES,
         build_dir="build/cython",

@@ -8,7 +8,7 @@ from mlpcore.engine.activations import OUTPUTS
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.losses import LOSSES, MATCHED, MEANS, row_losses
 from mlpcore.engine.network import Network
-from mlpcore.engine.trainer import gradient
+from mlpcore.engine.objective import gradient
 
 DTYPES = ["float32", "float64"]
 

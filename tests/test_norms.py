@@ -5,8 +5,9 @@ import pytest
 
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
+from mlpcore.engine.objective import gradient
 from mlpcore.engine.optimizers import OPTIMIZERS
-from mlpcore.engine.trainer import Trainer, gradient
+from mlpcore.engine.trainer import Trainer
 
 UNITS = (131, 21, 9, 3)
 RULES = [name for name in OPTIMIZERS if name != "store"]

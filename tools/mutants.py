@@ -37,67 +37,70 @@ class Mutant(NamedTuple):
 
 
 STEP, ONLINE = "engine/step.pyx", "engine/online.pyx"
+DENSE, SPARSE = "engine/layers/dense.pyx", "engine/layers/sparse.pyx"
 
 MUTANTS = [
     # The textbook's update
     Mutant("drop the L2 term", "engine/simd/optimizers.h",
            r"(#define STEPS .*? decay = \(REAL\)\S+ \* rule->scale\)) \* l2\)", r"\1 * 0)",
            "test_textbook.py::test_handwritten_digits"),
-    Mutant("penalise the biases, too", STEP,
-           r"(void update_biases\(.*?&plan\.rule, )False(, theta \+ layer\.b)", r"\1True\2",
+    Mutant("penalise the biases, too", "engine/layers/updates.pyx",
+           r"(void update_biases\(.*?&plan\.progress\.update, )False(, theta \+ layer\.b)",
+           r"\1True\2",
            "test_textbook.py::test_handwritten_digits"),
     Mutant("forget the bias update", STEP,
            r"if j % plan\.barrier\.size == thread:", "if False:",
            "test_engine.py::test_one_step_worked_by_hand"),
-    Mutant("forget the slope of the hidden units", STEP,
-           r"(delta_below, below\.ld\))\s+_chain\[real_t\]\(plan, below, start \* below\.ld.*?\)\n",
+    Mutant("forget the slope of the hidden units", DENSE,
+           r"(delta_below, below\.ld\))\s+multiply_by_derivatives\(below, work, batch, .*?\)\n",
            "\\1\n", "test_engine.py::test_one_step_worked_by_hand"),
     Mutant("errors with yesterday's w_out", STEP,
-           r"if plan\.batch > 1:(\s+transpose)", r"if False:\1",
+           r"if plan\.rule\.minibatch_size > 1:(\s+_transpose)", r"if False:\1",
            "test_textbook.py::test_handwritten_digits"),
-    Mutant("use the updated w_out in the backward pass", STEP,
+    Mutant("use the updated w_out in the backward pass", "engine/layers/blas.pyx",
            r"(share\(layer\.n_in, piece, .*?while start < end:\n +stop = [^\n]*\n)"
-           r"(.*?)( +)(update_weights\([^)]*\)\n)", r"\1\3\4\2",
+           r"(.*?)( +)(dense\.update\([^)]*\)\n)", r"\1\3\4\2",
            "test_textbook.py::test_layers_that_go_through_blas"),
     Mutant("use the updated w_out in online learning", ONLINE,
-           r"(    for i in range\(plan\.n_layers - 1, 0, -1\):\n +backward\([^\n]*\n)"
-           r"(    for i in range\(1, plan\.n_layers\):\n +update_weights\([^\n]*\n)", r"\2\1",
+           r"(    for i in range\(\S+ - 1, 0, -1\):\n +dense\.backward\([^\n]*\n)"
+           r"(    for i in range\(1, \S+\):\n +dense\.update\([^\n]*\n)", r"\2\1",
            "test_sparse_path.py::test_history_is_the_oracles"),
     Mutant("transpose a gemm", "engine/blas.pyx",
            r'op_a = b"T" if trans_a else b"N"', 'op_a = b"N" if trans_a else b"T"',
            "test_blas.py"),
     # Which rows, in which order
     Mutant("skip the last minibatch", "engine/trainer.pyx",
-           r"n -= n % plan\.batch", "n -= n % plan.batch + plan.batch",
+           r"n -= n % batch", "n -= n % batch + batch",
            "test_textbook.py::test_handwritten_digits"),
     Mutant("train on the shorter last slice", "engine/trainer.pyx",
            r"if not self\._keep_last:", "if False:",
            "test_engine.py::test_a_shorter_last_slice_is_left_out"),
     Mutant("the labels of other rows", STEP,
-           r"(&plan\.targets, )order\[i\]", r"\1i",
+           r"(&plan\.targets, )batch\.order\[i\]", r"\1i",
            "test_engine.py::test_rows_are_visited_in_the_order_given"),
     Mutant("off by one in the shuffle", "_training.py",
            r"shuffle\(order\)", "shuffle(order[1:])",
            "test_textbook.py::test_handwritten_digits"),
-    Mutant("evaluate all rows but the last block", "engine/evaluation.pyx",
-           r"if start >= source\.n_rows", "if start + BLOCK >= source.n_rows",
+    Mutant("evaluate all rows but the last block", "engine/blocks.pyx",
+           r"if first >= job\.rows\.n_rows",
+           "if first + EVALUATION_ROW_BLOCK >= job.rows.n_rows",
            "test_engine.py::test_evaluation_counts_every_row_once"),
     # The way that skips the background
-    Mutant("wrong background share in the gradient", STEP,
+    Mutant("wrong background share in the gradient", SPARSE,
            r"first\[j\] \*= background", "first[j] *= 1",
            "test_sparse_path.py::test_history_is_the_oracles"),
     Mutant("wrong background share in online learning", ONLINE,
-           r"share = <real_t> \(-plan\.rule\.learning_rate \* plan\.rows\.background\)",
-           "share = <real_t> (-plan.rule.learning_rate)",
+           r"background = <real_t> \(-learning_rate \* plan\.rows\.background\)",
+           "background = <real_t> (-learning_rate)",
            "test_sparse_path.py::test_history_is_the_oracles"),
-    Mutant("sums of the weights as they were before", STEP,
-           r"(if background != 0:\s+)chunk_sums\(layer, theta, start, stop, [^\n]*", r"\1pass",
+    Mutant("sums of the weights as they were before", SPARSE,
+           r"(if background != 0:\s+)sum_blocks\(layer, theta, start, stop, [^\n]*", r"\1pass",
            "test_sparse_path.py::test_history_is_the_oracles"),
-    Mutant("a half of the sums lost", STEP,
+    Mutant("a half of the sums lost", SPARSE,
            r"    add\(work [^\n]*\n", "",
            "test_sparse_path.py::test_history_is_the_oracles"),
     Mutant("one row predicted with the weights of the epoch before", "engine/trainer.pyx",
-           r"self\.network\.one = None", "pass",
+           r"self\.network\.parameters_changed\(\)", "pass",
            "test_engine.py::test_training_renews_what_one_row_is_predicted_with"),
     # Other rules
     Mutant("Adam without its correction for the start", "engine/optimizers.pyx",
@@ -200,7 +203,7 @@ def modules(tree, file):
         return [source]
     if source.suffix == ".h":
         header = f'extern from "simd/{source.name}"'
-        return [path for path in (tree / ENGINE).glob("*.pyx") if header in path.read_text()]
+        return [path for path in (tree / ENGINE).rglob("*.pyx") if header in path.read_text()]
     return []
 
 
@@ -212,8 +215,8 @@ def attempt(tree, mutant):
     if source.suffix == ".h":
         files |= {tree / "build" / "cython" / ENGINE / "simd" / source.name}
     for path in touched:
-        files |= {tree / "build" / "cython" / ENGINE / f"{path.stem}.c"}
-        files |= set((tree / ENGINE).glob(f"{path.stem}.*.so"))
+        files |= {tree / "build" / "cython" / path.relative_to(tree).with_suffix(".c")}
+        files |= set(path.parent.glob(f"{path.stem}.*.so"))
     kept = tree.with_suffix(".kept")
     kept.mkdir()
     for path in files:

@@ -10,6 +10,7 @@ import numpy as np
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t
 
+from mlpcore.engine.blocking cimport SPARSE_FEATURE_BLOCK
 from mlpcore.engine.packing cimport MOST_FEATURES, PackedRows, pack
 from mlpcore.engine.typedefs cimport real_t
 
@@ -200,10 +201,10 @@ cdef class Input:
         return self.rows.background if self.path == "sparse" else None
 
     def entries_per_chunk(self, chunks):
-        """Mean number of entries of a row in each CHUNK of features, from a sample of records."""
+        """Mean number of nonzeros of a row in each SPARSE_FEATURE_BLOCK, from a sample of rows."""
         start, index = self._keep[:2]
         sampled = min(len(start) - 1, SAMPLED_ROWS)
-        places = index[: start[sampled]] // CHUNK
+        places = index[: start[sampled]] // SPARSE_FEATURE_BLOCK
         return np.bincount(places, minlength=chunks) / max(1, sampled)
 
 
@@ -324,26 +325,27 @@ cdef double records_sum(const Rows* rows, Py_ssize_t row, real_t tag) noexcept n
 
 
 cdef void pack_block(const Rows* source, Py_ssize_t first, Py_ssize_t n, real_t background,
-                     const Block* room, Rows* out) noexcept nogil:
+                     const PackBuffers* buffers, Rows* out) noexcept nogil:
     cdef Py_ssize_t i
     cdef InputKind own = FLOAT32 if real_t is float else FLOAT64
-    cdef const real_t* row = <const real_t*> room.row
-    cdef real_t* value = <real_t*> room.value
+    cdef const real_t* row = <const real_t*> buffers.row
+    cdef real_t* value = <real_t*> buffers.value
     out.kind, out.n_rows, out.n_features = RECORDS, n, source.n_features
     out.background = background
-    out.records.start, out.records.index, out.records.value = room.start, room.index, room.value
+    out.records.start, out.records.index = buffers.start, buffers.index
+    out.records.value = buffers.value
     out.records.wide_index = out.records.coded = 0
-    room.start[0] = 0
+    buffers.start[0] = 0
     for i in range(n):
         if source.kind == own:   # there is nothing to convert
             row = <const real_t*> (source.data + (first + i) * source.row_bytes)
         else:
-            fetch_row(source, first + i, <real_t*> room.row)
+            fetch_row(source, first + i, <real_t*> buffers.row)
         if real_t is float:
-            room.start[i + 1] = room.start[i] + pack_f32_f32(
-                row, source.n_features, background, room.index + room.start[i],
-                value + room.start[i], NULL)
+            buffers.start[i + 1] = buffers.start[i] + pack_f32_f32(
+                row, source.n_features, background, buffers.index + buffers.start[i],
+                value + buffers.start[i], NULL)
         else:
-            room.start[i + 1] = room.start[i] + pack_f64_f64(
-                row, source.n_features, background, room.index + room.start[i],
-                value + room.start[i], NULL)
+            buffers.start[i + 1] = buffers.start[i] + pack_f64_f64(
+                row, source.n_features, background, buffers.index + buffers.start[i],
+                value + buffers.start[i], NULL)

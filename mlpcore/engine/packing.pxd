@@ -3,8 +3,6 @@
 from libc.stdint cimport int64_t, uint16_t
 
 cdef enum:
-    # Places behind the last nonzero that packing may write to.
-    PACK_PADDING = 16
     # Features that 16 bits can number.
     MOST_FEATURES = 65536
 

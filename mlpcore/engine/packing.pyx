@@ -10,7 +10,9 @@ import numpy as np
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy
 
+from mlpcore.engine.blocking cimport PACK_BLOCK, PACK_PADDING
 from mlpcore.engine.kernels cimport all_finite
+from mlpcore.engine.memory cimport address
 from mlpcore.engine.status cimport NO_CODE, NO_ROOM, NON_FINITE, OK, Status
 from mlpcore.engine.team cimport (
     Team,
@@ -35,8 +37,6 @@ SAMPLE = 4096
 # it.
 ENCODED_FROM = 1 << 17
 ENCODING_SAMPLE = 50_000
-# Numbers that are packed at a time: their nonzeros stay in the cache.
-cdef Py_ssize_t PACK_BLOCK = 1 << 15
 
 
 cdef class PackedRows:
@@ -149,11 +149,11 @@ cdef class Packing:
         own_indices = np.empty(most + PACK_PADDING, np.uint16)
         own_values = np.empty(most + PACK_PADDING, self.dtype)
         own_codes = np.empty(most if encodes else 0, np.uint8)
-        cdef uint16_t* indices = <uint16_t*> _address(self.index)
-        cdef char* values = <char*> _address(self.value)
-        cdef uint16_t* own_index = <uint16_t*> _address(own_indices)
-        cdef char* own_value = <char*> _address(own_values)
-        cdef uint8_t* own_code = <uint8_t*> _address(own_codes)
+        cdef uint16_t* indices = <uint16_t*> address(self.index)
+        cdef char* values = <char*> address(self.value)
+        cdef uint16_t* own_index = <uint16_t*> address(own_indices)
+        cdef char* own_value = <char*> address(own_values)
+        cdef uint8_t* own_code = <uint8_t*> address(own_codes)
         cdef Status status
         cdef Py_ssize_t first, i, stop
         cdef long block
@@ -213,7 +213,7 @@ cdef class Encoding:
 
     def __init__(self, table):
         self.table = table
-        self.numbers = <const double*> _address(table)
+        self.numbers = <const double*> address(table)
 
     def find_slots(self, Py_ssize_t n):
         """Look for a factor that leads each of the first n numbers to another slot."""
@@ -253,7 +253,3 @@ cdef Encoding _encoding_of(sample, background):
     table[: len(numbers)] = numbers
     encoding = Encoding(table)
     return encoding if encoding.find_slots(len(numbers)) else None
-
-
-cdef const void* _address(array) except? NULL:
-    return <const void*> <size_t> array.__array_interface__["data"][0]
