@@ -58,13 +58,13 @@ static inline void mlp_threads_start(mlp_thread *threads, mlp_team *team) {
     sigset_t blocked, before;
     size_t stack;
     mlp_team_reset(team);
-    team->size = 1;
+    team->size = 1; /* mutant: count threads that did not start */
     if (team->capacity == 1 || pthread_attr_init(&attributes)) return;
     if (pthread_attr_getstacksize(&attributes, &stack) || stack < MLP_STACK)
         pthread_attr_setstacksize(&attributes, MLP_STACK);
     sigfillset(&blocked);
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&blocked, faults[i]);
-    pthread_sigmask(SIG_SETMASK, &blocked, &before);
+    pthread_sigmask(SIG_SETMASK, &blocked, &before); /* mutant: let threads take signals */
     for (int number = 1; number < team->capacity; number++) {
         mlp_thread *thread = &threads[number - 1];
         thread->team = team;
