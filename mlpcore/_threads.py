@@ -97,7 +97,7 @@ def _cgroup_folders(groups: str, mounts: str) -> Iterator[Path]:
         # In a container the path may be that of the host, of which only the mount is visible.
         visible = path.is_relative_to(root) and ".." not in path.parts
         inside = path.relative_to(root) if visible else PurePosixPath()
-        # mutant: read the innermost quota only
+        # mutant: overlook an outer quota
         yield from (Path(mounted, folder) for folder in (inside, *inside.parents))
 
 

@@ -44,13 +44,13 @@ def test_block_size_is_that_of_the_code(name, value, file):
 def test_every_block_size_is_on_the_page():
     listed = {(file, name) for name, _, file in block_sizes()}
     names = set()
-    for path in sorted(ENGINE.glob("*.px[dy]")):
+    for path in sorted(ENGINE.rglob("*.px[dy]")):
         for name in re.findall(
             r"^(?:    |cdef (?:int|double|Py_ssize_t) |)([A-Z][A-Z_]+) = [\d(]",
             path.read_text("utf-8"),
             re.MULTILINE,
         ):
-            names.add((path.name, name))
+            names.add((path.relative_to(ENGINE).as_posix(), name))
     assert len(names) > 5
     assert names - listed <= {("network.pyx", "MOST_UNITS"), ("optimizers.pxd", "STORE")}
 

@@ -30,24 +30,28 @@ def product(const real_t[:, ::1] a, const real_t[:, ::1] b, real_t[:, ::1] c, in
 # Everything that the .pxd files declare, and some of it used.
 EVERYTHING = (
     "".join(
-        f"cimport mlpcore.engine.{source.stem}\n" for source in sorted(ENGINE.glob("[!_]*.pxd"))
+        f"cimport mlpcore.engine.{'.'.join(source.relative_to(ENGINE).with_suffix('').parts)}\n"
+        for source in sorted(ENGINE.rglob("[!_]*.pxd"))
     )
     + """
 from mlpcore.engine.activations cimport activate
 from mlpcore.engine.losses cimport Targets, row_loss
+from mlpcore.engine.layout cimport Layer
 from mlpcore.engine.network cimport Network
 from mlpcore.engine.team cimport Team
 
 def use(double[::1] z, double[::1] t, Network network):
     cdef double total
     cdef double room[8]
+    cdef Layer last
     cdef Targets targets
     cdef Team team = Team(2)
     targets.labels, targets.values, targets.weights = NULL, &t[0], NULL
     with nogil:
-        total = row_loss(&network.loss, &targets, 0, &z[0], <int> z.shape[0], 1, room)
+        total = row_loss(&network.layout.loss, &targets, 0, &z[0], <int> z.shape[0], 1, room)
         activate(1, &z[0], z.shape[0])
-    return total, network.layers[0].n_in, network.layers[network.n_layers - 1].n_out, team.n_threads
+    last = network.layout.layers[network.layout.n_layers - 1]
+    return total, network.layout.layers[0].n_in, last.n_out, team.n_threads
 """
 )
 

@@ -71,7 +71,7 @@ def test_one_model_for_many_threads(case):
     ones = [model.predict(rows[i : i + 1])[0] for i in range(300)]
     parts = np.sort(np.random.default_rng(0).choice(301, (40, 2), replace=False), axis=1).tolist()
     expected = [(model.predict(rows[a:b]), model.predict_proba(rows[a:b])) for a, b in parts]
-    model._network.background = model._network.background  # forgets the one-row buffers
+    model._network.parameters_changed()  # forgets the one-row buffers
 
     def work(number):
         rng = np.random.default_rng(number)
@@ -95,7 +95,7 @@ def test_predicting_while_others_learn_and_forget():
     def work(number):
         for i in range(300):
             if number == 0:
-                model._network.background = model._network.background
+                model._network.parameters_changed()
             else:
                 assert model.predict(rows[i : i + 1])[0] == predicted[i]
         return True

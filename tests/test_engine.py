@@ -13,8 +13,9 @@ import threadpoolctl
 
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
+from mlpcore.engine.objective import Objective, gradient
 from mlpcore.engine.team import Team, single_threaded_blas
-from mlpcore.engine.trainer import Objective, Trainer, gradient
+from mlpcore.engine.trainer import Trainer
 
 DTYPES = ["float32", "float64"]
 
@@ -220,7 +221,8 @@ import numpy as np
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.losses import row_losses
 from mlpcore.engine.network import Network
-from mlpcore.engine.trainer import Objective, Trainer, gradient
+from mlpcore.engine.objective import Objective, gradient
+from mlpcore.engine.trainer import Trainer
 
 network = Network((5, 7, 3))
 X = Input(np.ones((23, 5)), "float64")
@@ -488,7 +490,7 @@ def test_one_row_the_quick_way(dtype, loss, background):
             # Only what has a background keeps anything of the parameters.
             array[:] = rng.normal(size=array.shape)
         if background:
-            network.background = background
+            network.parameters_changed()
         table = network.outputs(Input(X, dtype))
         rows = np.concatenate([network.row_outputs(row[None]) for row in X])
         np.testing.assert_allclose(rows, table, rtol=1e-5 if dtype == "float32" else 1e-12)
@@ -504,6 +506,81 @@ def test_rows_that_have_no_quick_way(dtype):
     for x in (X[:2], X[0], X[:1, :4], X[:1].astype(other), np.repeat(X[:1], 2, 1)[:, ::2], bad):
         assert network.row_outputs(x) is None
         assert network.classify(x) == -1
+
+
+# Weights in and out
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_packed_parameters_are_all_weights_and_then_all_biases(dtype):
+    network = Network((5, 3, 2), dtype=dtype)
+    numbers = np.arange(5 * 3 + 3 * 2 + 3 + 2, dtype=dtype)
+    assert network.n_parameters == len(numbers)
+    network.unpack(numbers)
+    assert np.array_equal(network.coefs[0], numbers[:15].reshape(5, 3))
+    assert np.array_equal(network.coefs[1], numbers[15:21].reshape(3, 2))
+    assert np.array_equal(network.intercepts[0], numbers[21:24])
+    assert np.array_equal(network.intercepts[1], numbers[24:])
+    assert np.array_equal(network.pack(), numbers)
+    assert network.parameters.sum() == numbers.sum()  # nothing in the padding
+    gradient = np.zeros(network.size, dtype)
+    network.unpack(-numbers, gradient)
+    assert np.array_equal(network.pack(gradient), -numbers)
+    assert np.array_equal(network.pack(), numbers)
+    for wrong in (numbers[1:], numbers[None], np.append(numbers, 0)):
+        with pytest.raises(ValueError, match=r"packed must have shape \(26,\)"):
+            network.unpack(wrong)
+
+
+def test_weights_are_set_as_they_were_got():
+    network, _, _ = small()
+    coefs, intercepts = network.get_weights()
+    before = network.pack()
+    network.parameters[:] = 0
+    assert coefs[0].any()  # a copy
+    network.set_weights(coefs, [array.tolist() for array in intercepts])
+    assert np.array_equal(network.pack(), before)
+    for wrong in (
+        (coefs[:1], intercepts),
+        (coefs, [*intercepts, intercepts[0]]),
+        (coefs[::-1], intercepts),
+        ([*coefs, intercepts[0]], intercepts[1:]),
+        (coefs, intercepts[::-1]),
+    ):
+        with pytest.raises(ValueError, match="coefs and intercepts must have shapes"):
+            network.set_weights(*wrong)
+    assert np.array_equal(network.pack(), before)
+
+
+@pytest.mark.parametrize("way", ["unpack", "set_weights", "parameters_changed"])
+def test_one_row_is_predicted_with_the_weights_that_were_set(way):
+    network = Network((3, 2))
+    network.background = -1.0
+    row = np.array([[-1.0, 0.5, -1.0]])
+    network.row_outputs(row)
+    W, b = np.array([[1.0, 2.0], [0.5, -1.0], [3.0, 0.25]]), np.array([0.125, -0.5])
+    if way == "unpack":
+        network.unpack(np.concatenate([W.ravel(), b]))
+    elif way == "set_weights":
+        network.set_weights([W], [b])
+    else:
+        network.coefs[0][:], network.intercepts[0][:] = W, b
+        network.parameters_changed()
+    np.testing.assert_allclose(network.row_outputs(row), 1 / (1 + np.exp(-(row @ W + b))))
+
+
+def test_packed_rows_are_read_by_their_own_background():
+    """Not by the one that prediction would pack dense rows with."""
+    rng = np.random.default_rng(2)
+    X = np.where(rng.random((40, 30)) < 0.2, rng.normal(size=(40, 30)), 0.0)
+    network = Network((30, 5, 3))
+    for weights in network.coefs:
+        weights[:] = rng.normal(size=weights.shape)
+    expected = network.net_inputs(Input(X, "float64"))
+    network.background = -1.0
+    packed = Input(X, "float64", path="sparse")
+    assert packed.background == 0
+    np.testing.assert_allclose(network.net_inputs(packed), expected, rtol=1e-10)
 
 
 # Loss and gradient, again and again

@@ -13,7 +13,7 @@ from cases import CASES, arrays, data, digest, fit, threads_at_work, training_ro
 
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
-from mlpcore.engine.trainer import gradient
+from mlpcore.engine.objective import gradient
 
 DTYPES = ["float32", "float64"]
 

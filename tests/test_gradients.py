@@ -9,7 +9,8 @@ from oracle import ACTIVATIONS, INPUT_KINDS
 
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
-from mlpcore.engine.trainer import Trainer, gradient
+from mlpcore.engine.objective import gradient
+from mlpcore.engine.trainer import Trainer
 
 # Through BLAS, since their weights take more than a megabyte: the first layer, a middle one, the
 # last one, and two in a row. No size is a whole number of vectors.

@@ -108,13 +108,20 @@ def test_ctrl_c_in_the_first_epoch_leaves_the_starting_weights(job):
 
 
 def long_trainer(n_threads):
-    """Seconds of work in an epoch, and a second or two in an evaluation."""
+    """Seconds of work in an epoch, and a second or two in an evaluation or a prediction; and the
+    calls that do the work."""
     n = 1_000_000
     rows = np.broadcast_to(np.linspace(-1, 1, 784), (n, 784))
     network = Network((784, 100, 10))
     network.coefs[0][:] = 0.01
-    return Trainer(network, Input(rows, "float64"), np.zeros(n, np.intc), minibatch_size=8,
-                   learning_rate=1e-6, n_threads=n_threads)  # fmt: skip
+    source = Input(rows, "float64")
+    trainer = Trainer(network, source, np.zeros(n, np.intc), minibatch_size=8,
+                      learning_rate=1e-6, n_threads=n_threads)  # fmt: skip
+    return trainer, {
+        "epoch": lambda: trainer.epoch(np.arange(n)),
+        "evaluate": trainer.evaluate,
+        "predict": lambda: network.classes(source, n_threads),
+    }
 
 
 class Enough(Exception):
@@ -122,7 +129,7 @@ class Enough(Exception):
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
-@pytest.mark.parametrize("part", ["epoch", "evaluate"])
+@pytest.mark.parametrize("part", ["epoch", "evaluate", "predict"])
 def test_signals_are_handled_while_the_engine_computes(part, n_threads):
     """A timer ticks all the time. Python keeps one tick at most until it looks, so that a second
     tick handled within one call shows that the call looked, and did not only return."""
@@ -136,19 +143,18 @@ def test_signals_are_handled_while_the_engine_computes(part, n_threads):
 
     before = signal.signal(signal.SIGALRM, tick)
     try:
-        with long_trainer(n_threads) as trainer:
-            call = getattr(trainer, part)
-            arguments = [np.arange(1_000_000)] if part == "epoch" else []
+        trainer, calls = long_trainer(n_threads)
+        with trainer:
             signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
             with pytest.raises(Enough):
-                call(*arguments)
+                calls[part]()
             signal.setitimer(signal.ITIMER_REAL, 0)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 
-@pytest.mark.parametrize("part", ["epoch", "evaluate"])
+@pytest.mark.parametrize("part", ["epoch", "evaluate", "predict"])
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_a_handler_that_raises_ends_the_call_and_all_threads(part, n_threads):
     def tick(*_):
@@ -156,12 +162,11 @@ def test_a_handler_that_raises_ends_the_call_and_all_threads(part, n_threads):
 
     before = signal.signal(signal.SIGALRM, tick)
     try:
-        with long_trainer(n_threads) as trainer:
-            call = getattr(trainer, part)
-            arguments = [np.arange(1_000_000)] if part == "epoch" else []
+        trainer, calls = long_trainer(n_threads)
+        with trainer:
             signal.setitimer(signal.ITIMER_REAL, 0.05)
             with pytest.raises(Enough):
-                call(*arguments)
+                calls[part]()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

@@ -7,8 +7,8 @@ from oracle import LOSSES, OUTPUTS, targets
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.losses import row_losses
 from mlpcore.engine.network import Network
+from mlpcore.engine.objective import gradient
 from mlpcore.engine.registry import LOSSES as ENGINE
-from mlpcore.engine.trainer import gradient
 
 DTYPES = ["float32", "float64"]
 # Parameters to try, where a loss has one.

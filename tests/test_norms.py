@@ -5,8 +5,9 @@ import pytest
 
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
+from mlpcore.engine.objective import gradient
 from mlpcore.engine.registry import TRAINING
-from mlpcore.engine.trainer import Trainer, gradient
+from mlpcore.engine.trainer import Trainer
 
 UNITS = (131, 21, 9, 3)
 

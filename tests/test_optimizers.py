@@ -8,8 +8,9 @@ from oracle import OPTIMIZERS
 
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
+from mlpcore.engine.objective import gradient
 from mlpcore.engine.registry import OPTIMIZERS as ENGINE
-from mlpcore.engine.trainer import Trainer, gradient
+from mlpcore.engine.trainer import Trainer
 
 DTYPES = ["float32", "float64"]
 ETA, L2 = 0.3, 0.7

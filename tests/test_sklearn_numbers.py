@@ -7,7 +7,8 @@ import pytest
 
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
-from mlpcore.engine.trainer import Trainer, gradient
+from mlpcore.engine.objective import gradient
+from mlpcore.engine.trainer import Trainer
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 from sklearn.neural_network import MLPClassifier, MLPRegressor

@@ -10,7 +10,8 @@ import scipy.sparse
 from mlpcore import NeuralNetMLP, load_digits
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
-from mlpcore.engine.trainer import Trainer, gradient
+from mlpcore.engine.objective import gradient
+from mlpcore.engine.trainer import Trainer
 
 SETTINGS = {"l2": 0.05, "epochs": 3, "eta": 0.01, "seed": 4, "progress": False}
 

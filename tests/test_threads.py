@@ -46,7 +46,7 @@ import numpy as np
 from mlpcore import NeuralNetMLP, load_digits
 from mlpcore.engine.network import Network
 from mlpcore.engine.inputs import Input
-from mlpcore.engine.trainer import gradient
+from mlpcore.engine.objective import gradient
 from mlpcore.engine.team import Team
 import threadpoolctl
 

@@ -5,7 +5,8 @@ import pytest
 
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
-from mlpcore.engine.trainer import Trainer, gradient
+from mlpcore.engine.objective import gradient
+from mlpcore.engine.trainer import Trainer
 
 # Units, rows of a minibatch and share of zeros: dense rows, sparse rows, layers through BLAS with
 # either, several of those, and a wide last layer. All have enough to do for five threads.

@@ -1,19 +1,32 @@
 """The compiled part: the only folder with arithmetic in it. Its `.pxd` files are public.
 
-From the outside in; each module uses only those below it:
+From the outside in; each module uses only those that come after it:
 
-- `trainer`: epochs of minibatches, and the gradient of all rows
-- `evaluation`, `online`, `norms`, `step`: loss and hits of many rows; minibatches of one row; what
-  needs a whole gradient or a whole unit; a step over a minibatch in two phases
-- `network`: layers, parameters, the way forward
-- `inputs`: what the first layer reads; rows in the form that the caller has them
-- `team`: threads, barriers, and BLAS held at one thread
-- `activations`, `losses`, `optimizers`, `dropout`: entry points; the functions themselves are the
+- `objective`: loss and gradient of all rows
+- `trainer`: epochs of minibatches
+- `evaluation`: loss and correct predictions of many rows
+- `online`, `clipping`: minibatches of one row; what needs a full gradient or a whole unit
+- `step`: forward pass, backward pass and update of a minibatch, in two phases
+- `network`: sizes and parameters, weights in and out
+- `prediction`: of many rows, and of one row
+- `blocks`: the forward pass of many rows, block by block
+- `layers/blas`, `layers/dense`, `layers/sparse`: one layer of each kind
+- `layers/updates`, `layers/units`: what becomes of a gradient; activations and derivatives
+- `plan`: all that the threads need to know to train: rule, layout, workspace, progress
+- `layout`: the layers of a network, and where everything of them lies in memory
+- `dropout`, `losses`, `optimizers`, `activations`: entry points; the functions themselves are the
   headers of the same names in `simd/`
-- `registry`: the tables of activations, losses, optimisers and kinds of input, which those headers
-  define, and all that is known of each
+- `inputs`: what the first layer reads; rows in the form that the caller has them
+- `packing`: dense rows to packed sparse rows
+- `registry`: the tables of activations, losses, optimisers and kinds of input, which headers in
+  `simd/` define, and all that is known of each
+- `status`: why the threads stopped early
+- `team`: threads, barriers, and BLAS held at one thread
 - `kernels`: the engine's own loops over matrices in the cache
 - `blas`: the one place that calls BLAS, row-major
+- `memory`: arrays on cache lines, and an arena that reserves them by name
+- `blocking`: every block size, with its unit and its reason
 - `typedefs`: the fused type of all of them
-- `simd/`: C headers, compiled once for each instruction set and real type; `each.h` says how
+
+`simd/` has C headers, compiled once for each instruction set and real type; `each.h` says how.
 """

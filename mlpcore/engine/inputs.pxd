@@ -25,19 +25,6 @@ cdef extern from "simd/inputs.h" nogil:
         UINT8 "MLP_uint8"
         RECORDS "MLP_packed"
 
-cdef enum:
-    # Features whose gradient is made and applied at a time, and whose weights are summed up for the
-    # background's share: 32 of 112 floats are 14 KB, half a first-level cache.
-    CHUNK = 32
-    # Rows whose entries are turned about at a time, so that their errors stay in the cache, and the
-    # bytes of the largest such entry.
-    GROUP = 128
-    ENTRY = 16
-    # Places behind the last entry that packing may write to.
-    SLACK = 16
-    # Features that 16 bits can number.
-    MOST_FEATURES = 65536
-
 cdef struct Rows:
     InputKind kind
     Py_ssize_t n_rows
@@ -55,8 +42,6 @@ cdef class Input:
     cdef readonly double density
     cdef readonly bint seen_finite
     cdef object _keep         # what `rows` points into
-    cdef int64_t _pack_row(self, Py_ssize_t i, double background, bint single, uint16_t* index,
-                           char* value) noexcept nogil
 
 # One dense row as real_t, into the first n_features elements of out.
 cdef void fetch_row(const Rows* rows, Py_ssize_t i, real_t* out) noexcept nogil
@@ -92,12 +77,12 @@ cdef void records_spread(const Rows* rows, Py_ssize_t row, const real_t* delta, 
                          real_t* w, Py_ssize_t ld) noexcept nogil
 cdef double records_sum(const Rows* rows, Py_ssize_t row, real_t tag) noexcept nogil
 
-# Room for the records of a few rows, which `pack_block` makes from dense ones on the way forward.
-cdef struct Block:
+# Buffers for a few packed rows, which `pack_block` makes from dense ones in a forward pass.
+cdef struct PackBuffers:
     int64_t* start
     uint16_t* index
     void* value
     void* row                 # one row as real_t
 
 cdef void pack_block(const Rows* source, Py_ssize_t first, Py_ssize_t n, real_t background,
-                     const Block* room, Rows* out) noexcept nogil
+                     const PackBuffers* buffers, Rows* out) noexcept nogil

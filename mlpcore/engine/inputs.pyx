@@ -8,19 +8,11 @@ fewer operations than any dense product could.
 
 import numpy as np
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
-from libc.string cimport memcpy
+from libc.stdint cimport int64_t, uint8_t, uint16_t
 
-from mlpcore.engine.kernels cimport all_finite
+from mlpcore.engine.blocking cimport SPARSE_FEATURE_BLOCK
+from mlpcore.engine.packing cimport MOST_FEATURES, PackedRows, pack
 from mlpcore.engine.registry cimport index_of
-from mlpcore.engine.team cimport (
-    Team,
-    barrier_await_turn,
-    barrier_end_turn,
-    barrier_stop,
-    barrier_stopped,
-    barrier_take,
-)
 from mlpcore.engine.typedefs cimport real_t
 
 from mlpcore.engine.registry import INPUT_KINDS
@@ -51,23 +43,11 @@ cdef extern from "simd/sparse.h" nogil:
         const Records*, Py_ssize_t, const real_t*, Py_ssize_t, real_t*, Py_ssize_t)
     double sparse_sum_f32 "MLP_PICK(sparse_sum, f32)" (const Records*, Py_ssize_t)
     double sparse_sum_f64 "MLP_PICK(sparse_sum, f64)" (const Records*, Py_ssize_t)
-    bint encode "MLP_PICK(encode, f64)" (
-        const double*, int64_t, const double*, const uint8_t*, uint64_t, uint8_t*)
 
 PATHS = ("auto", "dense", "sparse")
 
-# Records take this share of entries at most: just below where both ways take equally long with 100
-# hidden units, by the contest `density` of the benchmarks.
-SPARSE_BELOW = 0.36
-# Entries that are looked at to find the background, and rows to find where entries are.
-SAMPLE = 4096
+# Rows that are looked at to find where nonzeros are.
 SAMPLED_ROWS = 512
-# Entries from which it pays to keep codes in the place of doubles, where there are few numbers, and
-# numbers that are looked at to find them. To look a float up takes longer than to read it.
-CODED_FROM = 1 << 17
-CODES_SAMPLED = 50_000
-# Numbers that are packed at a time: what is packed of them stays in the cache.
-cdef Py_ssize_t PACKED = 1 << 15
 
 
 cdef class Input:
@@ -182,54 +162,14 @@ cdef class Input:
         self._keep = (start, index, value, table)
 
     def _pack(self, X, dtype, table, lowest, bint forced, int n_threads):
-        """Find the background and keep what differs from it, if that is little enough."""
-        X = np.asarray(X)   # NumPy 1 finds no unique values in a numpy.matrix
-        n, d = X.shape
-        # An even sample, in steps that share no pattern with the rows.
-        rows = np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.intp)
-        columns = np.arange(len(rows)) * 7919 % d
-        values, counts = np.unique(X[rows, columns], return_counts=True)
-        background = values[counts.argmax()]
-        number = background if table is None else table[int(background) - lowest]
-        with np.errstate(over="ignore"):
-            if not np.isfinite(np.asarray(number).astype(dtype)):
-                return
-        if not forced and counts.max() < (0.9 - SPARSE_BELOW) * len(rows):
-            return   # far from enough; the sample's error is about 0.01
-        most = n * d if forced else int(n * d * SPARSE_BELOW)
-        # Room for what the sample tells, and where that was too little, for the most there may be.
-        likely = int(n * d * (1.03 - counts.max() / len(rows)))
-        cdef Codes codes = None
-        if self.rows.kind == UINT8:
-            codes = Codes(table - number)
-        elif table is None and dtype == "float64" and likely >= CODED_FROM:
-            codes = _codes_of(X[rows[:: max(1, len(rows) * d // CODES_SAMPLED)]], background)
-        blocks = (n + max(1, PACKED // d) - 1) // max(1, PACKED // d)
-        cdef Team team = Team(min(n_threads, blocks))
-        capacity = min(likely, most)
-        with team:
-            while True:
-                start = np.zeros(n + 1, np.int64)
-                index = np.empty(capacity, np.uint16)
-                value = np.empty(capacity, dtype if codes is None else np.uint8)
-                team.run(lambda thread: self._pack_blocks(team, dtype, background, start, index,
-                                                          value, codes))
-                if not barrier_stopped(team.barrier):
-                    break
-                if codes is not None and codes.missing:   # a number that the sample had not
-                    codes = None
-                elif capacity < most:
-                    capacity = most
-                else:
-                    return
+        """Keep packed rows in the place of X, if it has a background."""
+        cdef PackedRows packed = pack(
+            X, dtype, table, lowest, forced, n_threads, _pack_row, &self.rows)
+        if packed is None:
+            return
         self.seen_finite = True
-        found = start[n]
-        self.density = found / (n * d)
-        index.resize(found, refcheck=False)
-        value.resize(found, refcheck=False)
-        self._records(start, index, value,
-                      None if codes is None else codes.table.astype(dtype, copy=False),
-                      float(number))
+        self.density = packed.density
+        self._records(packed.start, packed.index, packed.value, packed.table, packed.background)
 
     @property
     def n_features(self):
@@ -240,134 +180,24 @@ cdef class Input:
         return self.rows.background if self.path == "sparse" else None
 
     def entries_per_chunk(self, chunks):
-        """Mean number of entries of a row in each CHUNK of features, from a sample of records."""
+        """Mean number of nonzeros of a row in each SPARSE_FEATURE_BLOCK, from a sample of rows."""
         start, index = self._keep[:2]
         sampled = min(len(start) - 1, SAMPLED_ROWS)
-        places = index[: start[sampled]] // CHUNK
+        places = index[: start[sampled]] // SPARSE_FEATURE_BLOCK
         return np.bincount(places, minlength=chunks) / max(1, sampled)
 
-    def _pack_blocks(self, Team team, dtype, background, int64_t[::1] start, index, value,
-                     Codes codes):
-        """Pack blocks of rows until none is left, each into memory of this thread's own first: the
-        place of a block is known when those before it have been counted. If they do not fit, are
-        not finite or have no codes, all are stopped."""
-        cdef Py_ssize_t n = self.rows.n_rows, d = self.rows.n_features
-        cdef bint single = dtype == "float32", bytes_ = self.rows.kind == UINT8
-        cdef bint encodes = codes is not None and not bytes_
-        packed = np.dtype(np.uint8 if bytes_ else dtype)
-        cdef Py_ssize_t size = max(1, PACKED // d), size_of = packed.itemsize
-        cdef int64_t capacity = len(index), at, found
-        cdef Py_ssize_t first, i, stop
-        cdef long block
-        cdef uint16_t* indices = <uint16_t*> _address(index)
-        cdef char* values = <char*> _address(value)
-        own_indices, own_values = np.empty(size * d + SLACK, np.uint16), \
-            np.empty(size * d + SLACK, packed)
-        own_codes = np.empty(size * d if encodes else 0, np.uint8)
-        cdef uint16_t* own_index = <uint16_t*> _address(own_indices)
-        cdef char* own_value = <char*> _address(own_values)
-        cdef uint8_t* own_code = <uint8_t*> _address(own_codes)
-        cdef double number = background
-        cdef bint listed = True
-        with nogil:
-            while True:
-                block = barrier_take(team.barrier)
-                first = block * size
-                stop = min(n, first + size)
-                if first >= n:
-                    break
-                found = 0
-                for i in range(first, stop):
-                    found += self._pack_row(i, number, single, own_index + found,
-                                            own_value + found * size_of)
-                    start[i + 1] = found
-                if encodes:
-                    listed = encode(<const double*> own_value, found, codes.numbers,
-                                    &codes.slots[0], codes.factor, own_code)
-                if barrier_await_turn(team.barrier, block):
-                    break
-                at = start[first]
-                if at + found > capacity or not (bytes_ or _finite(single, own_value, found)):
-                    barrier_stop(team.barrier)
-                    break
-                if not listed:
-                    codes.missing = True
-                    barrier_stop(team.barrier)
-                    break
-                for i in range(first, stop):
-                    start[i + 1] += at
-                barrier_end_turn(team.barrier)
-                memcpy(indices + at, own_index, found * sizeof(uint16_t))
-                if encodes:
-                    memcpy(values + at, own_code, found)
-                else:
-                    memcpy(values + at * size_of, own_value, found * size_of)
 
-    cdef int64_t _pack_row(self, Py_ssize_t i, double background, bint single, uint16_t* index,
-                           char* value) noexcept nogil:
-        """Entries of a row that differ from the background, and how many there are."""
-        cdef const char* row = self.rows.data + i * self.rows.row_bytes
-        cdef Py_ssize_t n = self.rows.n_features
-        if self.rows.kind == UINT8:   # bytes are codes themselves
-            return _pack[float](UINT8, row, n, background, NULL, index, NULL, <uint8_t*> value)
-        if single:
-            return _pack[float](self.rows.kind, row, n, background, self.rows.table, index,
-                                <float*> value, NULL)
-        return _pack[double](self.rows.kind, row, n, background, self.rows.table, index,
-                             <double*> value, NULL)
-
-
-cdef class Codes:
-    """A byte for each of at most 256 numbers.
-
-    Parameters
-    ----------
-    table : ndarray of float64, shape (256,)
-        The numbers.
-    """
-    cdef object table
-    cdef const double* numbers
-    cdef const uint8_t[::1] slots
-    cdef uint64_t factor
-    cdef bint missing   # whether a number was met that is not in the table
-
-    def __init__(self, table):
-        self.table = table
-        self.numbers = <const double*> _address(table)
-
-    def find_slots(self, Py_ssize_t n):
-        """Look for a factor that leads each of the first n numbers to a slot of its own."""
-        bits = self.table[:n].view(np.uint64)
-        rng = np.random.default_rng(0)
-        for _ in range(64):
-            # Through int: NumPy 1 makes a float of such a number times 2.
-            factor = np.uint64(2 * int(rng.integers(2**63, dtype=np.uint64)) + 1)
-            slots = (bits * factor) >> np.uint64(48)
-            if len(np.unique(slots)) == n:
-                self.factor = factor
-                taken = np.zeros(2**16, np.uint8)
-                taken[slots.astype(np.intp)] = np.arange(n)
-                self.slots = taken
-                return True
-        return False
-
-
-cdef bint _finite(bint single, const char* values, int64_t n) noexcept nogil:
+cdef int64_t _pack_row(const void* source, Py_ssize_t i, double background, bint single,
+                       uint16_t* index, char* value) noexcept nogil:
+    """Nonzeros of one row of `source`, which is a Rows; see packing.pxd."""
+    cdef const Rows* rows = <const Rows*> source
+    cdef const char* row = rows.data + i * rows.row_bytes
+    cdef Py_ssize_t n = rows.n_features
+    if rows.kind == UINT8:   # bytes are codes themselves
+        return _pack[float](UINT8, row, n, background, NULL, index, NULL, <uint8_t*> value)
     if single:
-        return all_finite[float](<const float*> values, n)
-    return all_finite[double](<const double*> values, n)
-
-
-cdef Codes _codes_of(sample, background):
-    """Codes for the entries of such rows, or None where there are too many numbers."""
-    with np.errstate(invalid="ignore"):
-        numbers = np.unique(np.unique(sample).astype(np.float64) - np.float64(background))
-    if len(numbers) > 256:
-        return None
-    table = np.zeros(256)
-    table[: len(numbers)] = numbers
-    codes = Codes(table)
-    return codes if codes.find_slots(len(numbers)) else None
+        return _pack[float](rows.kind, row, n, background, rows.table, index, <float*> value, NULL)
+    return _pack[double](rows.kind, row, n, background, rows.table, index, <double*> value, NULL)
 
 
 cdef bint _in_order(const int64_t[::1] start, const int[::1] index, Py_ssize_t n_features):
@@ -441,21 +271,22 @@ cdef double records_sum(const Rows* rows, Py_ssize_t row, real_t tag) noexcept n
 
 
 cdef void pack_block(const Rows* source, Py_ssize_t first, Py_ssize_t n, real_t background,
-                     const Block* room, Rows* out) noexcept nogil:
+                     const PackBuffers* buffers, Rows* out) noexcept nogil:
     cdef Py_ssize_t i
     cdef InputKind own = FLOAT32 if real_t is float else FLOAT64
-    cdef const real_t* row = <const real_t*> room.row
-    cdef real_t* value = <real_t*> room.value
+    cdef const real_t* row = <const real_t*> buffers.row
+    cdef real_t* value = <real_t*> buffers.value
     out.kind, out.n_rows, out.n_features = RECORDS, n, source.n_features
     out.background = background
-    out.records.start, out.records.index, out.records.value = room.start, room.index, room.value
+    out.records.start, out.records.index = buffers.start, buffers.index
+    out.records.value = buffers.value
     out.records.wide_index = out.records.coded = 0
-    room.start[0] = 0
+    buffers.start[0] = 0
     for i in range(n):
         if source.kind == own:   # there is nothing to convert
             row = <const real_t*> (source.data + (first + i) * source.row_bytes)
         else:
-            fetch_row(source, first + i, <real_t*> room.row)
-        room.start[i + 1] = room.start[i] + _pack(
-            own, row, source.n_features, background, NULL, room.index + room.start[i],
-            value + room.start[i], NULL)
+            fetch_row(source, first + i, <real_t*> buffers.row)
+        buffers.start[i + 1] = buffers.start[i] + _pack(
+            own, row, source.n_features, background, NULL, buffers.index + buffers.start[i],
+            value + buffers.start[i], NULL)

@@ -11,8 +11,9 @@ import numpy as np
 from libc.string cimport memset
 
 from mlpcore.engine.activations cimport activate, activate_keeping
+from mlpcore.engine.blocking cimport CACHE_LINE
 from mlpcore.engine.registry cimport index_of
-from mlpcore.engine.typedefs cimport LINE, real_t
+from mlpcore.engine.typedefs cimport real_t
 
 from mlpcore.engine.registry import LOSSES, OUTPUTS
 
@@ -219,7 +220,7 @@ def row_losses(name, z, t, *, output=None, parameter=None, clip=False):
         raise ValueError(f"z and t must be alike, rows of outputs; got {z.shape} and {t.shape}")
     # Rows of whole lines, as in the engine.
     n_rows, n = z.shape
-    padded = np.zeros((2, n_rows, (n + LINE - 1) // LINE * LINE), z.dtype)
+    padded = np.zeros((2, n_rows, (n + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE), z.dtype)
     padded[0, :, :n], padded[1, :, :n] = z, t
     losses = np.zeros(n_rows)
     if z.dtype == np.float32:

@@ -1,34 +1,28 @@
 """Online learning: minibatches of one row, where the background is skipped.
 
-A step on one row x = background + s changes every weight, by decay and by the background's share of
-the gradient, though few entries of s are not zero. Written as
+A step on one row x = background + s changes every weight, by decay and by the background term of
+the gradient, though few elements of s are not zero. In the scaled representation
 
-    W = scale * V + 1 u.T        (1: a vector of ones)
+    W = scale * V + 1 u^T        (1: a vector of ones)
 
-decay is a new scale, the background's share a new u, and only the rows of V where s has an entry
-are touched (the scale is that of Shalev-Shwartz et al., "Pegasos", 2007, section 4; the vector u is
-what the background adds). V stands in the place of W from `unfold` to `fold`.
+decay is a new scale, the background term a new u, and only the rows of V where s has a nonzero are
+touched (the scale is that of Shalev-Shwartz et al., "Pegasos", 2007, section 4; the vector u is
+what the background adds). V stands in the place of W from `enter_scaled` to `leave_scaled`.
 """
 
 from libc.string cimport memset
 
-from mlpcore.engine.inputs cimport (
-    CHUNK,
-    RECORDS,
-    records_forward,
-    records_spread,
-    records_sum,
-)
+cimport mlpcore.engine.layers.blas as blas
+cimport mlpcore.engine.layers.dense as dense
+cimport mlpcore.engine.layers.sparse as sparse
+from mlpcore.engine.blocking cimport SPARSE_FEATURE_BLOCK
+from mlpcore.engine.inputs cimport records_forward, records_spread, records_sum
 from mlpcore.engine.kernels cimport column_sums
-from mlpcore.engine.network cimport Layer, activate_units, chunk_sums, forward
-from mlpcore.engine.step cimport (
-    Plan,
-    backward,
-    output_errors,
-    start_minibatch,
-    update_biases,
-    update_weights,
-)
+from mlpcore.engine.layers.units cimport activate_units
+from mlpcore.engine.layers.updates cimport update_biases
+from mlpcore.engine.layout cimport BLAS, SPARSE, Layer
+from mlpcore.engine.plan cimport Minibatch, Plan
+from mlpcore.engine.step cimport output_errors, start_minibatch
 from mlpcore.engine.team cimport clock
 from mlpcore.engine.typedefs cimport real_t
 
@@ -37,30 +31,32 @@ cdef int STEPS_BETWEEN_LOOKS = 256
 cdef double SMALLEST_SCALE = 1e-3
 
 
-cdef bint suits(const Plan* plan) noexcept nogil:
-    return (plan.batch == 1 and plan.rows.kind == RECORDS and plan.is_sgd
-            and plan.rates is NULL and not plan.track_loss
-            and plan.rates_of_dropout is NULL and plan.clip_norm == 0 and plan.max_norm == 0
-            and not (plan.average and plan.targets.weights is not NULL)
-            and plan.rule.l1 == 0 and plan.rule.learning_rate * plan.rule.l2 < 1)
+cdef bint supports_online(const Plan* plan) noexcept nogil:
+    return (plan.rule.minibatch_size == 1 and plan.layout.layers.kind == SPARSE
+            and plan.rule.is_sgd and plan.progress.rates is NULL and not plan.rule.track_loss
+            and plan.rule.dropout is NULL and plan.rule.clip_norm == 0 and plan.rule.max_norm == 0
+            and not (plan.rule.average and plan.targets.weights is not NULL)
+            and plan.progress.update.l1 == 0
+            and plan.progress.update.learning_rate * plan.progress.update.l2 < 1)
 
 
-cdef void unfold(Plan* plan, real_t* theta) noexcept nogil:
-    """V = W, u = 0; and the column sums of V, which forward needs."""
-    cdef const Layer* first = plan.layers
-    cdef real_t* column = <real_t*> plan.lazy + first.ld
-    plan.scale = 1
-    memset(plan.lazy, 0, first.ld * sizeof(real_t))
-    chunk_sums(first, theta, 0, first.n_in, <real_t*> plan.sums)
-    column_sums[real_t](<real_t*> plan.sums, (first.n_in + CHUNK - 1) // CHUNK, first.ld, column)
+cdef void enter_scaled(Plan* plan, real_t* theta) noexcept nogil:
+    """V = W, u = 0; and the column sums of V, which the forward pass needs."""
+    cdef const Layer* first = plan.layout.layers
+    cdef real_t* sums = <real_t*> plan.workspace.block_sums
+    cdef Py_ssize_t blocks = (first.n_in + SPARSE_FEATURE_BLOCK - 1) // SPARSE_FEATURE_BLOCK
+    plan.progress.scale = 1
+    memset(plan.workspace.scaled, 0, first.ld * sizeof(real_t))
+    sparse.sum_blocks(first, theta, 0, first.n_in, sums)
+    column_sums[real_t](sums, blocks, first.ld, <real_t*> plan.workspace.scaled + first.ld)
 
 
-cdef void fold(Plan* plan, real_t* theta) noexcept nogil:
-    """W = scale * V + 1 u.T, in place."""
-    cdef const Layer* first = plan.layers
-    cdef const real_t* u = <const real_t*> plan.lazy
+cdef void leave_scaled(Plan* plan, real_t* theta) noexcept nogil:
+    """W = scale * V + 1 u^T, in place."""
+    cdef const Layer* first = plan.layout.layers
+    cdef const real_t* u = <const real_t*> plan.workspace.scaled
     cdef real_t* w = theta + first.w
-    cdef real_t scale = <real_t> plan.scale
+    cdef real_t scale = <real_t> plan.progress.scale
     cdef Py_ssize_t i, j
     for i in range(first.n_in):
         for j in range(first.ld):
@@ -70,69 +66,88 @@ cdef void fold(Plan* plan, real_t* theta) noexcept nogil:
 cdef Py_ssize_t online_steps(Plan* plan, real_t* theta, const Py_ssize_t* order, Py_ssize_t start,
                              Py_ssize_t stop, double deadline) noexcept nogil:
     cdef Py_ssize_t end
+    cdef Minibatch batch
+    batch.rows = 1
     while start < stop:
         end = min(stop, start + STEPS_BETWEEN_LOOKS)
         while start < end:
-            _online_step(plan, theta, order + start, 1 if start + 1 < stop else 0)
+            batch.order, batch.n_next = order + start, 1 if start + 1 < stop else 0
+            _online_step(plan, theta, &batch)
             start += 1
-            if plan.scale < SMALLEST_SCALE:
-                fold(plan, theta)
-                unfold(plan, theta)
+            if plan.progress.scale < SMALLEST_SCALE:
+                leave_scaled(plan, theta)
+                enter_scaled(plan, theta)
         if clock() > deadline:
             break
     return start
 
 
-cdef void _online_step(Plan* plan, real_t* theta, const Py_ssize_t* order,
-                       Py_ssize_t n_next) noexcept nogil:
-    cdef const Layer* first = plan.layers
-    cdef const Layer* layer
-    cdef real_t* work = <real_t*> plan.work
-    cdef real_t* z = work + first.a
-    cdef real_t* u = <real_t*> plan.lazy
-    cdef real_t* column = u + first.ld
-    cdef real_t* gradient = <real_t*> plan.gradient
-    cdef const real_t* b = theta + first.b
-    cdef const real_t* delta = work + first.delta
-    cdef Py_ssize_t row = order[0], j
+cdef void _online_step(Plan* plan, real_t* theta, const Minibatch* batch) noexcept nogil:
+    cdef const Layer* layers = plan.layout.layers
+    cdef real_t* work = <real_t*> plan.workspace.work
+    cdef double nonzeros = records_sum[real_t](&plan.rows, batch.order[0], 0)
     cdef int i
-    cdef double entries = records_sum[real_t](&plan.rows, row, 0)
-    cdef double total = plan.rows.background * first.n_in + entries
-    cdef double kept = plan.scale * (1 - plan.rule.learning_rate * plan.rule.l2)
-    cdef real_t scale, share, sum_of_x, decay, rate
-
-    start_minibatch(plan, order, 1)
-    # Forward: x @ W = scale * (s @ V + background * column sums of V) + sum(x) * u
-    memset(z, 0, first.ld * sizeof(real_t))
-    records_forward[real_t](&plan.rows, order, 0, 1, order + 1, n_next, 0, first.n_in,
-                            theta + first.w, first.ld, first.width, z, plan.cursor)
-    scale, share, sum_of_x = <real_t> plan.scale, <real_t> plan.rows.background, <real_t> total
-    for j in range(first.ld):
-        z[j] = b[j] + (scale * (z[j] + share * column[j]) + sum_of_x * u[j])
-    activate_units(first, work, 1, 0, first.ld)
-    for i in range(1, plan.n_layers):
-        layer = &plan.layers[i]
-        forward(layer, theta, work, 1, 0, 1)
-    output_errors(plan, work, 0, order, 0, 1)
+    start_minibatch(plan, batch)
+    _forward_first(plan, theta, batch, plan.rows.background * layers.n_in + nonzeros)
+    for i in range(1, plan.layout.n_layers):
+        if layers[i].kind == BLAS:
+            blas.forward(&layers[i], theta, work, 1, 0, 1)
+        else:
+            dense.forward(&layers[i], theta, work, 1, 0, 1)
+    output_errors(plan, work, 0, batch, 0, 1)
     # mutant: online errors with updated weights
-    for i in range(plan.n_layers - 1, 0, -1):
-        backward(plan, &plan.layers[i], theta, work, 0, 1)
-    for i in range(1, plan.n_layers):
-        update_weights(plan, &plan.layers[i], theta, 0, 1, 0, plan.layers[i].n_in)
+    for i in range(plan.layout.n_layers - 1, 0, -1):
+        dense.backward(plan, &layers[i], theta, 0, 1)
+    for i in range(1, plan.layout.n_layers):
+        dense.update(plan, &layers[i], theta, 0, 1, 0, layers[i].n_in)
     # end of mutant
+    _update_first(plan, theta, batch, nonzeros)
+    for i in range(plan.layout.n_layers):
+        update_biases(plan, &layers[i], theta, 0, 1)
 
-    # Update: scale and u decay, u takes the background's share of the gradient, and V the entries'.
-    plan.scale = kept
-    decay = <real_t> (1 - plan.rule.learning_rate * plan.rule.l2)
+
+cdef void _forward_first(Plan* plan, const real_t* theta, const Minibatch* batch,
+                         double sum_of_row) noexcept nogil:
+    """x @ W = scale * (s @ V + background * column sums of V) + sum(x) * u"""
+    cdef const Layer* first = plan.layout.layers
+    cdef real_t* work = <real_t*> plan.workspace.work
+    cdef real_t* z = work + first.a
+    cdef const real_t* u = <const real_t*> plan.workspace.scaled
+    cdef const real_t* column = u + first.ld
+    cdef const real_t* b = theta + first.b
+    cdef real_t scale = <real_t> plan.progress.scale
+    cdef real_t background = <real_t> plan.rows.background, sum_of_x = <real_t> sum_of_row
+    cdef Py_ssize_t j
+    memset(z, 0, first.ld * sizeof(real_t))
+    records_forward[real_t](&plan.rows, batch.order, 0, 1, batch.order + 1, batch.n_next, 0,
+                            first.n_in, theta + first.w, first.ld, first.width, z,
+                            plan.workspace.scratch.cursor)
+    for j in range(first.ld):
+        z[j] = b[j] + (scale * (z[j] + background * column[j]) + sum_of_x * u[j])
+    activate_units(first, work, 1, 0, first.ld)
+
+
+cdef void _update_first(Plan* plan, real_t* theta, const Minibatch* batch,
+                        double nonzeros) noexcept nogil:
+    """Scale and u decay, u takes the background term of the gradient, and V the nonzeros'."""
+    cdef const Layer* first = plan.layout.layers
+    cdef const real_t* delta = <const real_t*> plan.workspace.work + first.delta
+    cdef real_t* u = <real_t*> plan.workspace.scaled
+    cdef real_t* column = u + first.ld
+    cdef real_t* gradient = <real_t*> plan.workspace.scratch.gradient
+    cdef double learning_rate = plan.progress.update.learning_rate
+    cdef double kept = plan.progress.scale * (1 - learning_rate * plan.progress.update.l2)
+    cdef real_t decay = <real_t> (1 - learning_rate * plan.progress.update.l2)
     # mutant: wrong background term online
-    share = <real_t> (-plan.rule.learning_rate * plan.rows.background)
-    rate = <real_t> (-plan.rule.learning_rate / kept)
+    cdef real_t background = <real_t> (-learning_rate * plan.rows.background)
+    cdef real_t rate = <real_t> (-learning_rate / kept)
+    cdef real_t sum_of_s = <real_t> nonzeros
+    cdef Py_ssize_t j
+    plan.progress.scale = kept
     for j in range(first.ld):
-        u[j] = decay * u[j] + share * delta[j]
+        u[j] = decay * u[j] + background * delta[j]
         gradient[j] = rate * delta[j]
-    records_spread[real_t](&plan.rows, row, gradient, first.width, theta + first.w, first.ld)
-    sum_of_x = <real_t> entries
+    records_spread[real_t](&plan.rows, batch.order[0], gradient, first.width, theta + first.w,
+                           first.ld)
     for j in range(first.ld):
-        column[j] += sum_of_x * gradient[j]
-    for i in range(plan.n_layers):
-        update_biases(plan, &plan.layers[i], theta, 0, 1)
+        column[j] += sum_of_s * gradient[j]

@@ -4,38 +4,35 @@ import contextlib
 
 import numpy as np
 
-from cython cimport critical_section
-
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from mlpcore.engine.evaluation cimport evaluate_rows
-from mlpcore.engine.inputs cimport CHUNK, ENTRY, GROUP, Input
+from mlpcore.engine.blocking cimport EVALUATION_ROW_BLOCK
+from mlpcore.engine.clipping cimport apply_clipping_and_max_norm
+from mlpcore.engine.evaluation cimport evaluator
+from mlpcore.engine.inputs cimport Input
 from mlpcore.engine.losses cimport TargetRows
-from mlpcore.engine.network cimport BLOCK, Layer, Network
-from mlpcore.engine.norms cimport finish
-from mlpcore.engine.online cimport fold, online_steps, suits, unfold
+from mlpcore.engine.memory cimport Arena, address
+from mlpcore.engine.network cimport Network
+from mlpcore.engine.online cimport enter_scaled, leave_scaled, online_steps, supports_online
 from mlpcore.engine.optimizers cimport set_rule
-from mlpcore.engine.step cimport DENSE_CHUNK, LIST_BYTES, Plan, prepare, step
+from mlpcore.engine.plan cimport (
+    Minibatch,
+    Plan,
+    UpdateRule,
+    plan_layout,
+    plan_rows,
+    plan_workspace,
+    threads_worth_it,
+)
+from mlpcore.engine.step cimport refresh_derived, step
 from mlpcore.engine.team cimport SECONDS_BETWEEN_SIGNALS, Team, barrier_stopped, clock
 from mlpcore.engine.typedefs cimport real_t
 
-from mlpcore.engine.network import aligned_zeros
-from mlpcore.engine.registry import ACTIVATIONS, OPTIMIZERS
+from mlpcore.engine.memory import aligned_zeros
+from mlpcore.engine.registry import OPTIMIZERS
 from mlpcore.engine.team import single_threaded_blas
-
-# A thread more must bring this many multiplications a minibatch, or the barriers cost more.
-cdef double WORTH_A_THREAD = 200_000
-# What an entry costs against a chunk of weights, when the shares of the first layer are made.
-cdef double COST_OF_ENTRY = 0.01
-# Bytes of the first layer's weights from which its sums are made in two halves, so that its weights
-# cross less between cores, and rows of a minibatch up to which that pays.
-cdef Py_ssize_t WORTH_HALVES = 1 << 17
-cdef Py_ssize_t MOST_HALVED = 256
-# Rows that go through together where the gradient of all is wanted.
-cdef Py_ssize_t GRADIENT_ROWS = 256
 
 
 cdef class Trainer:
@@ -69,9 +66,9 @@ cdef class Trainer:
         Those of the optimizer that differ from the defaults in
         `mlpcore.engine.registry.HYPERPARAMETERS`. Those of other optimizers are ignored.
     dropout : sequence of float, default=()
-        Of each hidden layer the share of units that are zero in a minibatch, while the others are
-        multiplied by 1 / (1 - share); one number more, in front, for the inputs. Sparse inputs can
-        be dropped from only if their background is 0.
+        The fraction of each hidden layer's units that are zero in a minibatch, while the others
+        are multiplied by 1 / (1 - fraction); one number more, in front, for the inputs. Sparse
+        inputs can be dropped from only if their background is 0.
     seed : int, default=0
         Together with `epoch_count`, the row and the unit it says what is dropped, whatever the
         threads and the order of the rows.
@@ -107,8 +104,7 @@ cdef class Trainer:
                   double clip_norm=0.0, double max_norm=0.0, bint track_loss=False,
                   int n_threads=1, **hyperparameters):
         cdef Plan* plan = &self.plan
-        cdef Py_ssize_t longest = 0
-        cdef int i
+        cdef UpdateRule* update = &plan.progress.update
         if (valid is None) != (valid_targets is None):
             raise ValueError("valid and valid_targets belong together; got only one of them")
         if minibatch_size < 1 or n_threads < 1:
@@ -118,161 +114,55 @@ cdef class Trainer:
         self._targets = _target_rows(network, train, targets, sample_weight, "train")
         if valid is not None:
             self._valid_targets = _target_rows(network, valid, valid_targets, valid_weight, "valid")
-        for i in range(network.n_layers):
-            longest = max(longest, network.layers[i].ld)
-        size = self._worthwhile(network, train, minibatch_size, n_threads)
-        # No more than there are blocks to evaluate.
-        rows = max(train.rows.n_rows, 0 if valid is None else valid.rows.n_rows)
-        n_threads = max(size, min(n_threads, (rows + BLOCK - 1) // BLOCK))
-        self._team = Team(size)
-        self._evaluators = Team(n_threads) if n_threads > size else self._team
         self.network, self._train, self._valid = network, train, valid
         self._keep_last = keep_last
-        plan.optimizer = set_rule(&plan.rule, optimizer, hyperparameters)
-        self.state = aligned_zeros(OPTIMIZERS[optimizer].n_vectors * network.size, network.dtype)
-        rows = max(minibatch_size, n_threads * BLOCK)
-        rates = self._rates_of_dropout(dropout)
-        if train.path == "sparse":
-            plan.slots = min(minibatch_size, GROUP)
-            widest = LIST_BYTES // (plan.slots * ENTRY) // DENSE_CHUNK * DENSE_CHUNK
-            plan.strip = min(max(widest, DENSE_CHUNK), train.n_features)
-            self._halve(network, train, minibatch_size, rates)
-        plan.gradient_size = DENSE_CHUNK * longest
-        if minibatch_size > GROUP:
-            plan.gradient_size = max(plan.gradient_size, plan.strip * network.layers[0].ld)
-        chunks = (network.layers[0].n_in + CHUNK - 1) // CHUNK
-        self._buffers = {
-            "rates": rates,
-            "whole": aligned_zeros(network.size if clip_norm > 0 else 0, network.dtype),
-            "squares": np.zeros(network.n_tiles + network.n_layers),
-            "work": aligned_zeros(rows * self._lay_out(rates), network.dtype),
-            "transposed": aligned_zeros(network.transposed_size, network.dtype),
-            "sums": aligned_zeros(chunks * network.layers[0].ld, network.dtype),
-            "cost": _costs(train, chunks, minibatch_size),
-            "slices": np.zeros(2 * size, np.intp),
-            "gradient": aligned_zeros(n_threads * plan.gradient_size, network.dtype),
-            "start": aligned_zeros(n_threads * network.layers[0].ld, network.dtype),
-            "cursor": np.empty(n_threads * max(minibatch_size, BLOCK), np.int64),
-            "second_half": aligned_zeros(
-                minibatch_size * network.layers[0].ld if plan.halves else 0, network.dtype),
-            "lazy": aligned_zeros(2 * network.layers[0].ld, network.dtype),
-            "entries": aligned_zeros(size * plan.strip * plan.slots * ENTRY, "u1"),
-            "counts": aligned_zeros(size * plan.strip, np.intc),
-            "losses": np.zeros(minibatch_size),
-            "penalties": np.zeros(network.n_tiles),
-        }
-        plan.layers, plan.n_layers, plan.loss = self._layers, network.n_layers, network.loss
-        plan.rule.learning_rate = plan.learning_rate = learning_rate
-        plan.rule.l1, plan.rule.l2, plan.rule.scale = l1, l2, 1
-        plan.average, plan.track_loss = average, track_loss
-        plan.state_stride = network.size
-        plan.rows, plan.targets = train.rows, self._targets.targets
-        plan.dropout.seed = seed
-        plan.clip_norm, plan.max_norm = max(0.0, clip_norm), max(0.0, max_norm)
-        plan.batch = minibatch_size
-        plan.barrier = self._team.barrier
-        plan.forward_width = network.forward_width
-        plan.cursor_size = max(minibatch_size, BLOCK)
-        plan.state = _address(self.state)
-        plan.work = _address(self._buffers["work"])
-        plan.transposed = _address(self._buffers["transposed"])
-        plan.sums = _address(self._buffers["sums"])
-        plan.cost = <double*> _address(self._buffers["cost"])
-        plan.slices = <Py_ssize_t*> _address(self._buffers["slices"])
-        plan.gradient = _address(self._buffers["gradient"])
-        plan.start = _address(self._buffers["start"])
-        plan.cursor = <int64_t*> _address(self._buffers["cursor"])
-        plan.second_half = _address(self._buffers["second_half"])
-        plan.lazy = _address(self._buffers["lazy"])
-        plan.losses = <double*> _address(self._buffers["losses"])
-        plan.penalties = <double*> _address(self._buffers["penalties"])
-        plan.n_tiles = network.n_tiles
-        plan.squares = <double*> _address(self._buffers["squares"])
-        if clip_norm > 0:
-            plan.whole = _address(self._buffers["whole"])
-        if rates.any():
-            plan.rates_of_dropout = <double*> _address(rates)
-        self._drop_inputs(train, rates)
-        plan.is_sgd = optimizer == "sgd"
-        plan.bias_corrected = OPTIMIZERS[optimizer].bias_corrected
-        plan.entries = <char*> _address(self._buffers["entries"])
-        plan.counts = <int*> _address(self._buffers["counts"])
+        plan.targets = self._targets.targets
+        plan.rule.optimizer = set_rule(update, optimizer, hyperparameters)
+        plan.rule.is_sgd = optimizer == "sgd"
+        plan.rule.bias_corrected = OPTIMIZERS[optimizer].bias_corrected
+        plan.rule.average, plan.rule.track_loss = average, track_loss
+        plan.rule.clip_norm, plan.rule.max_norm = max(0.0, clip_norm), max(0.0, max_norm)
+        plan.rule.minibatch_size = minibatch_size
+        update.learning_rate = plan.progress.learning_rate = learning_rate
+        update.l1, update.l2, update.scale = l1, l2, 1
+        plan.progress.dropout.seed = seed
+        self._allocate(_dropout_rates(network, dropout), OPTIMIZERS[optimizer].n_vectors,
+                       n_threads)
 
-    def __dealloc__(self):
-        free(self._layers)
-
-    def _rates_of_dropout(self, dropout):
-        """Rates of what each layer reads, or ValueError."""
-        n_hidden = self.network.n_layers - 1
-        rates = np.array([0.0] * (len(dropout) <= n_hidden) + list(dropout), np.float64)
-        shares = np.all((0 <= rates) & (rates < 1))
-        if not shares or len(dropout) not in (0, n_hidden, n_hidden + 1):
-            raise ValueError(
-                f"dropout must be a number from 0 to below 1 for each of the {n_hidden} hidden "
-                f"layers, and one in front for the inputs if at all; got {dropout}"
-            )
-        return rates if len(dropout) else np.zeros(n_hidden + 1)
-
-    def _halve(self, Network network, Input train, minibatch_size, rates):
-        """Whether the first layer's sums are made in two halves, and which. The bits depend on it,
-        so it does not depend on the threads."""
-        cdef const Layer* first = network.layers
-        chunks = (first.n_in + CHUNK - 1) // CHUNK
-        size = first.n_in * first.ld * network.dtype.itemsize
-        middle = np.searchsorted(_costs(train, chunks, minibatch_size), 0.5) * CHUNK
-        self.plan.middle = min(middle, train.n_features)
-        self.plan.halves = (size >= WORTH_HALVES and 1 < minibatch_size <= MOST_HALVED
-                            and 0 < self.plan.middle < first.n_in and rates[0] == 0)
-
-    def _drop_inputs(self, Input train, rates):
-        """Room for what remains of records, which stay in place themselves."""
-        if rates[0] == 0 or train.path == "dense":
-            return
-        if train.background != 0:
-            raise ValueError(
-                f"inputs can be dropped from only where the background is 0; it is "
-                f"{train.background}. Use path='dense'."
-            )
-        values = aligned_zeros(max(1, train.rows.records.start[train.rows.n_rows]), train.dtype)
-        self._buffers["values"] = values
-        self.plan.rows.records.value = _address(values)
-        self.plan.rows.records.coded = 0
-        self.plan.undropped = &self._train.rows
-
-    def _lay_out(self, rates):
-        """Layers of one's own, with places for slopes; the width of a workspace for them."""
+    def _allocate(self, dropout, n_vectors, int n_threads):
+        """Threads, buffers, and what depends on the numbers of both."""
+        cdef Plan* plan = &self.plan
+        cdef Arena arena = Arena()
         cdef Network network = self.network
-        cdef Py_ssize_t width = network.full_width
-        cdef Layer* layer
-        cdef int i
-        activations = list(ACTIVATIONS.values())
-        self._layers = <Layer*> malloc(network.n_layers * sizeof(Layer))
-        if self._layers is NULL:
-            raise MemoryError("no memory for the layers")
-        memcpy(self._layers, network.layers, network.n_layers * sizeof(Layer))
-        for i in range(network.n_layers - 1):
-            layer = &self._layers[i]
-            # Activations that were dropped do not tell their slopes, either.
-            if activations[layer.activation].needs_preactivation or rates[i + 1] > 0:
-                layer.slope = width
-                width += layer.ld
-        return width
-
-    @staticmethod
-    def _worthwhile(Network network, Input train, minibatch_size, n_threads):
-        """Threads that pay for their barriers. Online learning has nothing to deal out."""
-        if minibatch_size == 1 and train.path == "sparse":
-            return 1
-        sizes = [a * b for a, b in zip(network.n_units, network.n_units[1:])]
-        sizes[0] *= train.density
-        work = 3 * minibatch_size * sum(sizes)
-        return max(1, min(n_threads, int(work / WORTH_A_THREAD)))
+        cdef Input train = self._train
+        cdef int n_training = threads_worth_it(&network.layout, train, plan.rule.minibatch_size,
+                                               n_threads)
+        self._arena = arena
+        # No more for evaluation than there are blocks of rows.
+        rows = max(train.rows.n_rows, 0 if self._valid is None else self._valid.rows.n_rows)
+        blocks = (rows + EVALUATION_ROW_BLOCK - 1) // EVALUATION_ROW_BLOCK
+        n_evaluating = max(n_training, min(n_threads, blocks))
+        self._team = Team(n_training)
+        self.state = aligned_zeros(n_vectors * network.size, network.dtype)
+        plan.workspace.state, plan.workspace.state_stride = address(self.state), network.size
+        plan.barrier = self._team.barrier
+        if dropout.any():
+            plan.rule.dropout = <double*> arena.reserve("dropout", len(dropout), np.float64)
+            memcpy(<void*> plan.rule.dropout, address(dropout), len(dropout) * sizeof(double))
+        plan_layout(plan, &network.layout, train, dropout, arena)
+        plan_rows(plan, train, dropout, network.dtype, arena)
+        # Evaluation comes between epochs, so that it can work where they do.
+        rows = min(EVALUATION_ROW_BLOCK, rows)
+        plan_workspace(plan, train, n_training, n_evaluating * rows * network.layout.forward_width,
+                       network.dtype, arena)
+        team = Team(n_evaluating) if n_evaluating > n_training else self._team
+        self._evaluator = evaluator(network, team, rows, plan.workspace.work)
 
     def __enter__(self):
         self._exits = contextlib.ExitStack()
         self._exits.enter_context(self._team)
-        if self._evaluators is not self._team:
-            self._exits.enter_context(self._evaluators)
+        if self._evaluator.team is not self._team:
+            self._exits.enter_context(self._evaluator.team)
         if self.network.uses_blas():
             self._exits.enter_context(single_threaded_blas())
         return self
@@ -286,35 +176,35 @@ cdef class Trainer:
 
     @property
     def learning_rate(self):
-        return self.plan.learning_rate
+        return self.plan.progress.learning_rate
 
     @learning_rate.setter
     def learning_rate(self, double rate):
-        self.plan.learning_rate = rate
+        self.plan.progress.learning_rate = rate
 
     @property
     def seed(self):
-        return self.plan.dropout.seed
+        return self.plan.progress.dropout.seed
 
     @seed.setter
     def seed(self, uint64_t seed):
-        self.plan.dropout.seed = seed
+        self.plan.progress.dropout.seed = seed
 
     @property
     def epoch_count(self):
-        return self.plan.dropout.epoch
+        return self.plan.progress.dropout.epoch
 
     @epoch_count.setter
     def epoch_count(self, uint32_t count):
-        self.plan.dropout.epoch = count
+        self.plan.progress.dropout.epoch = count
 
     @property
     def step_count(self):
-        return self.plan.step_count
+        return self.plan.progress.step_count
 
     @step_count.setter
     def step_count(self, int64_t count):
-        self.plan.step_count = count
+        self.plan.progress.step_count = count
 
     def epoch(self, const Py_ssize_t[::1] order, const double[::1] rates=None):
         """Train on minibatches of consecutive rows in the given order.
@@ -338,48 +228,49 @@ cdef class Trainer:
             is not tracked.
         """
         cdef Plan* plan = &self.plan
-        cdef Py_ssize_t n = len(order)
+        cdef Py_ssize_t n = len(order), batch = plan.rule.minibatch_size
         if n and not 0 <= np.min(order) <= np.max(order) < plan.rows.n_rows:
             raise ValueError(f"order must hold row numbers below {plan.rows.n_rows}")
         if not self._keep_last:  # mutant: train on the shorter last minibatch
-            n -= n % plan.batch  # mutant: skip the last minibatch
-        steps = (n + plan.batch - 1) // plan.batch
+            n -= n % batch  # mutant: skip the last minibatch
+        steps = (n + batch - 1) // batch
         if rates is not None and len(rates) != steps:
             raise ValueError(f"rates must be one for each of {steps} minibatches; got {len(rates)}")
-        with critical_section(self.network):
-            self.network.one = None  # mutant: predict with outdated weights
-        plan.rates = &rates[0] if steps and rates is not None else NULL
-        plan.rule.learning_rate = plan.learning_rate
-        plan.minibatch = 0
-        plan.loss_sum = plan.loss_curve = 0
-        self._job.plan, self._job.theta, self._job.single = \
-            plan, self.network.theta, self.network.single
+        plan.progress.rates = &rates[0] if steps and rates is not None else NULL
+        plan.progress.update.learning_rate = plan.progress.learning_rate
+        plan.progress.minibatch = 0
+        plan.progress.loss_sum = plan.progress.loss_curve = 0
+        self._job.plan, self._job.theta = plan, self.network.theta
         self._job.order, self._job.n = &order[0] if n else NULL, n
-        self._team.share_out(_part, &self._job, self._lead_epoch)
-        plan.dropout.epoch += 1
-        return plan.loss_curve / n if plan.track_loss and n else np.nan
+        try:
+            self._team.share_out(_part, &self._job, self._lead_epoch)
+        finally:
+            self.network.parameters_changed()  # mutant: predict with outdated weights
+        plan.progress.dropout.epoch += 1
+        return plan.progress.loss_curve / n if plan.rule.track_loss and n else np.nan
 
     def _lead_epoch(self):
-        if self._job.single:
+        if self.plan.layout.single:
             _lead[float](&self._job, <float*> self._job.theta)
         else:
             _lead[double](&self._job, <double*> self._job.theta)
 
     def evaluate(self):
-        """Loss and hits over all rows, with the present parameters.
+        """Loss and correct predictions over all rows, with the present parameters.
 
         Returns
         -------
         loss : float
             Sum over the training rows, each times its weight, without a penalty.
-        train_hits, valid_hits : int
-            Rows whose largest net input is that of their class; 0 where targets are no classes.
+        n_correct_train, n_correct_valid : int
+            Rows whose largest pre-activation is that of their class; 0 where targets are no
+            classes.
         """
-        loss, train_hits = self._evaluate(self._train, self._targets, True)
-        valid_hits = 0
+        loss, n_correct_train = self._evaluator.evaluate(self._train, self._targets, True)
+        n_correct_valid = 0
         if self._valid is not None:
-            _, valid_hits = self._evaluate(self._valid, self._valid_targets, False)
-        return loss, train_hits, valid_hits
+            _, n_correct_valid = self._evaluator.evaluate(self._valid, self._valid_targets, False)
+        return loss, n_correct_train, n_correct_valid
 
     def valid_loss(self):
         """Loss over the validation rows, with the present parameters.
@@ -389,26 +280,20 @@ cdef class Trainer:
         loss : float
             Sum over the rows, each times its weight, without a penalty.
         """
-        return self._evaluate(self._valid, self._valid_targets, True)[0]
-
-    def _evaluate(self, Input rows, TargetRows targets, bint losses):
-        return evaluate_rows(&self.plan, self.network, self._evaluators, rows, targets, losses)
+        return self._evaluator.evaluate(self._valid, self._valid_targets, True)[0]
 
 
-cdef void* _address(buffer) except? NULL:
-    return <void*> <size_t> buffer.__array_interface__["data"][0]
-
-
-def _costs(Input train, chunks, minibatch_size):
-    """What chunks of the first layer's weights cost, summed up from 0 to 1.
-
-    A chunk costs its entries and its weights. Of the entries a sample tells: pixels in the middle
-    of an image are seldom background, those at its edges always.
-    """
-    cost = np.full(chunks, 1.0)
-    if train.path == "sparse":
-        cost += train.entries_per_chunk(chunks) * minibatch_size * COST_OF_ENTRY
-    return np.concatenate([[0.0], np.cumsum(cost)]) / cost.sum()
+def _dropout_rates(Network network, dropout):
+    """Rates of what each layer reads, or ValueError."""
+    n_hidden = network.n_layers - 1
+    rates = np.array([0.0] * (len(dropout) <= n_hidden) + list(dropout), np.float64)
+    are_fractions = np.all((0 <= rates) & (rates < 1))
+    if not are_fractions or len(dropout) not in (0, n_hidden, n_hidden + 1):
+        raise ValueError(
+            f"dropout must be a number from 0 to below 1 for each of the {n_hidden} hidden "
+            f"layers, and one in front for the inputs if at all; got {dropout}"
+        )
+    return rates if len(dropout) else np.zeros(n_hidden + 1)
 
 
 def _target_rows(Network network, Input rows, targets, weight, name):
@@ -423,14 +308,14 @@ def _target_rows(Network network, Input rows, targets, weight, name):
 cdef void _part(void* job, int thread) noexcept nogil:
     """One thread's part of an epoch."""
     cdef Job* epoch = <Job*> job
-    if epoch.single:
+    if epoch.plan.layout.single:
         _all_steps(epoch, <float*> epoch.theta, thread)
     else:
         _all_steps(epoch, <double*> epoch.theta, thread)
 
 
 cdef void _all_steps(const Job* job, real_t* theta, int thread) noexcept nogil:
-    prepare(job.plan, theta, thread)
+    refresh_derived(job.plan, theta, thread)
     _steps(job.plan, theta, thread, job.order, 0, job.n, 1e300)
 
 
@@ -439,11 +324,11 @@ cdef _lead(const Job* job, real_t* theta):
     cdef Plan* plan = job.plan
     cdef Py_ssize_t position = 0
     cdef double deadline
-    cdef bint online = suits(plan)
+    cdef bint online = supports_online(plan)
     with nogil:
-        prepare(plan, theta, 0)
+        refresh_derived(plan, theta, 0)
         if online:
-            unfold(plan, theta)
+            enter_scaled(plan, theta)
     while position < job.n and not barrier_stopped(plan.barrier):
         deadline = clock() + SECONDS_BETWEEN_SIGNALS
         with nogil:
@@ -453,109 +338,21 @@ cdef _lead(const Job* job, real_t* theta):
                 position = _steps(plan, theta, 0, job.order, position, job.n, deadline)
         PyErr_CheckSignals()  # mutant: ignore signals
     if online:
-        fold(plan, theta)
+        leave_scaled(plan, theta)
 
 
 cdef Py_ssize_t _steps(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order,
                        Py_ssize_t position, Py_ssize_t n, double deadline) noexcept nogil:
     """Steps from a position on; in the calling thread until the deadline. The new position."""
-    cdef Py_ssize_t rows
+    cdef Py_ssize_t size = plan.rule.minibatch_size
+    cdef Minibatch batch
     while position < n and not barrier_stopped(plan.barrier):
-        rows = min(plan.batch, n - position)
-        step(plan, theta, thread, order + position, rows, min(plan.batch, n - position - rows))
-        if plan.clip_norm > 0 or plan.max_norm > 0:
-            finish(plan, theta, thread)
-        position += rows
+        batch.order, batch.rows = order + position, min(size, n - position)
+        batch.n_next = min(size, n - position - batch.rows)
+        step(plan, theta, thread, &batch)
+        if plan.rule.clip_norm > 0 or plan.rule.max_norm > 0:
+            apply_clipping_and_max_norm(plan, theta, thread)
+        position += batch.rows
         if thread == 0 and clock() > deadline:
             break
     return position
-
-
-cdef class Objective:
-    """Loss over all rows and its gradient by every parameter, as often as it is asked for.
-
-    Use it as a context manager, like `Trainer`: threads and buffers are kept from call to call.
-
-    Parameters
-    ----------
-    network : Network
-    X : Input
-    targets, sample_weight : ndarray
-        See `Trainer`.
-    l1, l2 : float, default=0.0
-        The gradient of each weight w gains ``l2 * w + l1 * sign(w)``: that of the penalty
-        ``l2 / 2 * sum(w**2) + l1 * sum(abs(w))``.
-    average : bool, default=False
-        The mean over the rows, or by their weights; of loss and penalty, too.
-    n_threads : int, default=1
-    """
-
-    cdef Trainer _trainer
-    cdef double _l1, _l2, _total
-    cdef bint _average
-    cdef object _order, _parts
-
-    def __init__(self, Network network, Input X, targets, *, sample_weight=None, double l1=0.0,
-                 double l2=0.0, bint average=False, int n_threads=1):
-        rows = X.rows.n_rows
-        self._trainer = Trainer(
-            network, X, targets, sample_weight=sample_weight, optimizer="store", keep_last=True,
-            minibatch_size=min(GRADIENT_ROWS, max(1, rows)), track_loss=True, n_threads=n_threads)
-        self._l1, self._l2, self._average = l1, l2, average
-        self._total = rows if sample_weight is None else sum(np.asarray(sample_weight).tolist())
-        self._order = np.arange(rows)
-        self._parts = list(zip(network.views(self._trainer.state)[0], network.coefs))
-
-    def __enter__(self):
-        self._trainer.__enter__()
-        return self
-
-    def __exit__(self, *error):
-        self._trainer.__exit__(*error)
-
-    def __call__(self):
-        """Evaluate with the present parameters.
-
-        Returns
-        -------
-        loss : float
-            Sum over the rows, without the penalty; or their mean with the penalty divided likewise,
-            which is what scikit-learn's L-BFGS minimises.
-        gradient : ndarray, shape (network.size,)
-            Laid out as ``network.parameters``; see `Network.views`. The same array in each call.
-        """
-        cdef Network network = self._trainer.network
-        flat = self._trainer.state
-        flat[:] = 0
-        self._trainer.epoch(self._order)
-        loss = self._trainer.plan.loss_sum
-        penalty = self._l2 / 2 * network.weights_squared() if self._l2 else 0.0
-        for part, w in self._parts:
-            if self._l2:
-                part += self._l2 * w
-            if self._l1:
-                part += self._l1 * np.sign(w)
-                penalty += self._l1 * float(np.abs(w).sum(dtype=np.float64))
-        if self._average:
-            loss = (loss + penalty) / self._total
-            flat /= self._total
-        return loss, flat
-
-
-def gradient(Network network, Input X, targets, **options):
-    """Loss over all rows and its gradient by every parameter.
-
-    Parameters
-    ----------
-    network, X, targets
-        See `Objective`.
-    **options
-        Likewise.
-
-    Returns
-    -------
-    loss, gradient : float and ndarray
-        See `Objective.__call__`.
-    """
-    with Objective(network, X, targets, **options) as objective:
-        return objective()

@@ -11,8 +11,8 @@ from sklearn.utils.optimize import _check_optimize_result
 
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
+from mlpcore.engine.objective import Objective
 from mlpcore.engine.team import single_threaded_blas
-from mlpcore.engine.trainer import Objective
 from mlpcore.sklearn._callbacks import CallbackBridge
 from mlpcore.sklearn._optimizer import STOCHASTIC
 from mlpcore.sklearn._resume import Resume

@@ -251,11 +251,13 @@ class Run:
         stopping = self._plan.stopping
         if stopping is not None and stopping.keep_best and self._best.parameters.size:
             self._network.parameters[:] = self._best.parameters
+            self._network.parameters_changed()
 
     def roll_back(self) -> None:
         """Return to the last finished epoch, after what ended training within one."""
         kept = self._kept
         self._network.parameters[:] = kept.parameters
+        self._network.parameters_changed()
         if kept.state.size:
             self._trainer.state[:] = kept.state
         self._trainer.step_count = kept.steps
@@ -331,6 +333,7 @@ class Run:
         for name, flat in (("parameters", network.parameters), ("state", self._trainer.state)):
             packed = take(arrays, name, flat.dtype, pack(network, flat).shape)
             unpack(network, packed, flat)
+        network.parameters_changed()
         self._trainer.step_count = check_int(about["steps"], "steps", low=0, high=2**62)
         self._trainer.seed = check_int(about["seed"], "seed", low=0, high=2**64 - 1)
         # Version 0.1 wrote neither of these, and had neither schedules nor warm starts.

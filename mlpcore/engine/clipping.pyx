@@ -1,0 +1,61 @@
+"""What a step cannot do block by block, since it needs a full gradient or a whole unit.
+
+Clipping by the global norm (Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent
+neural networks", ICML 2013): the step has only accumulated the gradient, and here it is applied.
+Max-norm: the weights that lead into a unit are kept within a ball (Srebro & Shraibman, COLT 2005).
+Both cost barriers, so that steps without them do not come here.
+"""
+
+from libc.math cimport sqrt
+
+from mlpcore.engine.blocking cimport CACHE_LINE, ROW_TILE
+from mlpcore.engine.kernels cimport cap_columns
+from mlpcore.engine.layers.updates cimport apply_rule
+from mlpcore.engine.layout cimport Layer
+from mlpcore.engine.optimizers cimport update
+from mlpcore.engine.plan cimport Plan, UpdateRule
+from mlpcore.engine.step cimport refresh_derived
+from mlpcore.engine.team cimport barrier_wait, share
+from mlpcore.engine.typedefs cimport real_t
+
+
+cdef void apply_clipping_and_max_norm(Plan* plan, real_t* theta, int thread) noexcept nogil:
+    cdef const Layer* layer
+    cdef Py_ssize_t start, stop
+    cdef int i
+    if plan.rule.clip_norm > 0:
+        _apply_clipped(plan, theta, thread)
+        barrier_wait(plan.barrier, thread)
+    if plan.rule.max_norm > 0:
+        for i in range(plan.layout.n_layers):
+            layer = &plan.layout.layers[i]
+            share(layer.width, CACHE_LINE // sizeof(real_t), thread, plan.barrier.size, &start,
+                  &stop)
+            cap_columns[real_t](theta + layer.w, layer.ld, layer.n_in, start, stop,
+                                plan.rule.max_norm)
+        barrier_wait(plan.barrier, thread)
+    refresh_derived(plan, theta, thread)
+
+
+cdef void _apply_clipped(Plan* plan, real_t* theta, int thread) noexcept nogil:
+    """The optimiser's step of this thread's rows of every W, with the accumulated gradient."""
+    cdef const real_t* full = <const real_t*> plan.workspace.full_gradient
+    cdef real_t* state = <real_t*> plan.workspace.state
+    cdef const Layer* layer
+    cdef UpdateRule rule = plan.progress.update
+    cdef double squares = 0, norm
+    cdef Py_ssize_t i, start, stop
+    cdef int j
+    for i in range(plan.layout.n_tiles + plan.layout.n_layers):   # all threads, in the same order
+        squares += plan.workspace.squares[i]
+    norm = sqrt(squares)
+    rule.scale = plan.rule.clip_norm / norm if norm > plan.rule.clip_norm else 1
+    rule.l1 = rule.l2 = 0   # the penalties are part of what was accumulated
+    for j in range(plan.layout.n_layers):
+        layer = &plan.layout.layers[j]
+        share(layer.n_in, ROW_TILE, thread, plan.barrier.size, &start, &stop)
+        apply_rule(plan, &rule, layer, theta, full + layer.w + start * layer.ld, start,
+                   stop - start)
+        if j % plan.barrier.size == thread:
+            update[real_t](plan.rule.optimizer, &rule, False, theta + layer.b, full + layer.b,
+                           state + layer.b, plan.workspace.state_stride, layer.width)

@@ -1,0 +1,85 @@
+"""What becomes of the gradient of some weights: the optimiser's step, or it is accumulated."""
+
+from libc.string cimport memset
+
+from mlpcore.engine.blocking cimport ROW_TILE
+from mlpcore.engine.kernels cimport column_sums, penalty
+from mlpcore.engine.layout cimport Layer
+from mlpcore.engine.optimizers cimport STORE, update
+from mlpcore.engine.plan cimport Plan, UpdateRule, Workspace
+from mlpcore.engine.typedefs cimport real_t
+
+
+cdef void apply_gradient(Plan* plan, const Layer* layer, real_t* theta, const real_t* gradient,
+                         Py_ssize_t start, Py_ssize_t rows) noexcept nogil:
+    if plan.workspace.full_gradient is NULL:
+        apply_rule(plan, &plan.progress.update, layer, theta, gradient, start, rows)
+        penalise(plan, layer, theta, start, start + rows)
+    else:
+        _accumulate(plan, layer, theta, gradient, start, rows)
+
+
+cdef void apply_rule(Plan* plan, const UpdateRule* rule, const Layer* layer, real_t* theta,
+                     const real_t* gradient, Py_ssize_t start, Py_ssize_t rows) noexcept nogil:
+    """The optimiser's step on some rows of W, without what parts them beyond whole lines."""
+    cdef const Workspace* workspace = &plan.workspace
+    cdef real_t* w = theta + layer.w + start * layer.ld
+    cdef real_t* state = <real_t*> workspace.state + layer.w + start * layer.ld
+    cdef Py_ssize_t i
+    if layer.ld == layer.width:
+        update[real_t](plan.rule.optimizer, rule, True, w, gradient, state,
+                       workspace.state_stride, rows * layer.ld)
+    else:
+        for i in range(rows):
+            update[real_t](plan.rule.optimizer, rule, True, w + i * layer.ld,
+                           gradient + i * layer.ld, state + i * layer.ld, workspace.state_stride,
+                           layer.width)
+
+
+cdef void _accumulate(Plan* plan, const Layer* layer, const real_t* theta, const real_t* gradient,
+                      Py_ssize_t start, Py_ssize_t rows) noexcept nogil:
+    """Keep a gradient with its penalty, and its squares ROW_TILE by ROW_TILE, for `clipping`."""
+    cdef real_t* full = <real_t*> plan.workspace.full_gradient + layer.w + start * layer.ld
+    cdef Py_ssize_t i
+    memset(full, 0, rows * layer.ld * sizeof(real_t))
+    for i in range(rows):
+        update[real_t](STORE, &plan.progress.update, True,
+                       <real_t*> theta + layer.w + (start + i) * layer.ld, gradient + i * layer.ld,
+                       full + i * layer.ld, 0, layer.width)
+    i = 0
+    while i < rows:
+        plan.workspace.squares[layer.tile + (start + i) // ROW_TILE] = penalty[real_t](
+            full + i * layer.ld, min(ROW_TILE, rows - i) * layer.ld, 2, 0)
+        i += ROW_TILE
+
+
+cdef void update_biases(Plan* plan, const Layer* layer, real_t* theta, int thread,
+                        Py_ssize_t rows) noexcept nogil:
+    """Gradient and step of the biases: sums over the rows, and no penalty."""
+    cdef const Workspace* workspace = &plan.workspace
+    cdef real_t* gradient = <real_t*> workspace.scratch[thread].gradient
+    cdef real_t* full = <real_t*> workspace.full_gradient + layer.b
+    column_sums[real_t](<const real_t*> workspace.work + plan.rule.minibatch_size * layer.delta,
+                        rows, layer.ld, gradient)
+    if workspace.full_gradient is NULL:
+        # mutant: penalise the biases
+        update[real_t](plan.rule.optimizer, &plan.progress.update, False, theta + layer.b, gradient,
+                       <real_t*> workspace.state + layer.b, workspace.state_stride, layer.width)
+        return
+    memset(full, 0, layer.ld * sizeof(real_t))
+    update[real_t](STORE, &plan.progress.update, False, theta + layer.b, gradient, full, 0,
+                   layer.width)
+    workspace.squares[plan.layout.n_tiles + (layer - plan.layout.layers)] = penalty[real_t](
+        full, layer.ld, 2, 0)
+
+
+cdef void penalise(Plan* plan, const Layer* layer, const real_t* theta, Py_ssize_t start,
+                   Py_ssize_t stop) noexcept nogil:
+    cdef const UpdateRule* rule = &plan.progress.update
+    if not plan.rule.track_loss or rule.l2 == 0 and rule.l1 == 0:
+        return
+    while start < stop:
+        plan.workspace.penalties[layer.tile + start // ROW_TILE] = penalty[real_t](
+            theta + layer.w + start * layer.ld, min(ROW_TILE, stop - start) * layer.ld, rule.l2,
+            rule.l1)
+        start += ROW_TILE

@@ -1,0 +1,95 @@
+"""Loss and gradient of all rows, for methods that need them whole, such as L-BFGS."""
+
+import numpy as np
+
+from mlpcore.engine.inputs cimport Input
+from mlpcore.engine.network cimport Network
+from mlpcore.engine.trainer cimport Trainer
+
+# Rows that go through together.
+cdef Py_ssize_t GRADIENT_ROWS = 256
+
+
+cdef class Objective:
+    """Loss over all rows and its gradient by every parameter, as often as it is asked for.
+
+    Use it as a context manager, like `Trainer`: threads and buffers are kept from call to call.
+
+    Parameters
+    ----------
+    network : Network
+    X : Input
+    targets, sample_weight : ndarray
+        See `Trainer`.
+    l1, l2 : float, default=0.0
+        The gradient of each weight w gains ``l2 * w + l1 * sign(w)``: that of the penalty
+        ``l2 / 2 * sum(w**2) + l1 * sum(abs(w))``.
+    average : bool, default=False
+        The mean over the rows, or by their weights; of loss and penalty, too.
+    n_threads : int, default=1
+    """
+
+    def __init__(self, Network network, Input X, targets, *, sample_weight=None, double l1=0.0,
+                 double l2=0.0, bint average=False, int n_threads=1):
+        rows = X.rows.n_rows
+        self._trainer = Trainer(
+            network, X, targets, sample_weight=sample_weight, optimizer="store", keep_last=True,
+            minibatch_size=min(GRADIENT_ROWS, max(1, rows)), track_loss=True, n_threads=n_threads)
+        self._l1, self._l2, self._average = l1, l2, average
+        self._total = rows if sample_weight is None else sum(np.asarray(sample_weight).tolist())
+        self._order = np.arange(rows)
+        self._parts = list(zip(network.views(self._trainer.state)[0], network.coefs))
+
+    def __enter__(self):
+        self._trainer.__enter__()
+        return self
+
+    def __exit__(self, *error):
+        self._trainer.__exit__(*error)
+
+    def __call__(self):
+        """Evaluate with the present parameters.
+
+        Returns
+        -------
+        loss : float
+            Sum over the rows, without the penalty; or their mean with the penalty divided likewise,
+            which is what scikit-learn's L-BFGS minimises.
+        gradient : ndarray, shape (network.size,)
+            Laid out as ``network.parameters``; see `Network.views`. The same array in each call.
+        """
+        cdef Network network = self._trainer.network
+        flat = self._trainer.state
+        flat[:] = 0
+        self._trainer.epoch(self._order)
+        loss = self._trainer.plan.progress.loss_sum
+        penalty = self._l2 / 2 * network.weights_squared() if self._l2 else 0.0
+        for part, w in self._parts:
+            if self._l2:
+                part += self._l2 * w
+            if self._l1:
+                part += self._l1 * np.sign(w)
+                penalty += self._l1 * float(np.abs(w).sum(dtype=np.float64))
+        if self._average:
+            loss = (loss + penalty) / self._total
+            flat /= self._total
+        return loss, flat
+
+
+def gradient(Network network, Input X, targets, **options):
+    """Loss over all rows and its gradient by every parameter.
+
+    Parameters
+    ----------
+    network, X, targets
+        See `Objective`.
+    **options
+        Likewise.
+
+    Returns
+    -------
+    loss, gradient : float and ndarray
+        See `Objective.__call__`.
+    """
+    with Objective(network, X, targets, **options) as objective:
+        return objective()

@@ -1,0 +1,156 @@
+"""How a plan is made from a network, rows and rules; see plan.pxd for what it is."""
+
+import numpy as np
+
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy
+
+from mlpcore.engine.blocking cimport (
+    BUCKET_ITEM_BYTES,
+    BUCKETS_BYTES,
+    DENSE_FEATURE_BLOCK,
+    SPARSE_FEATURE_BLOCK,
+    STEP_ROW_BLOCK,
+    TRANSPOSE_ROW_BLOCK,
+)
+from mlpcore.engine.inputs cimport RECORDS, Input
+from mlpcore.engine.layout cimport SPARSE, Layer, Layout, uses_blas
+from mlpcore.engine.memory cimport Arena, address
+
+from mlpcore.engine.registry import ACTIVATIONS
+
+# A thread more must bring this many multiplications a minibatch, or the barriers cost more.
+cdef double WORTH_A_THREAD = 200_000
+# What a nonzero costs against a block of weights, when the first layer's features are partitioned.
+cdef double COST_OF_NONZERO = 0.01
+# Bytes of the first layer's weights from which its sums are made in two halves, so that its weights
+# cross less between cores, and rows of a minibatch up to which that pays.
+cdef Py_ssize_t SPLIT_FROM_BYTES = 1 << 17
+cdef Py_ssize_t SPLIT_UP_TO_ROWS = 256
+
+
+cdef int threads_worth_it(const Layout* layout, Input train, Py_ssize_t minibatch_size,
+                          int n_threads):
+    """Threads that pay for their barriers. Online learning has nothing to partition."""
+    if minibatch_size == 1 and train.path == "sparse":
+        return 1
+    products = [<double> layout.layers[i].n_in * layout.layers[i].n_out
+                for i in range(layout.n_layers)]
+    products[0] *= train.density
+    work = 3 * minibatch_size * sum(products)
+    return max(1, min(n_threads, int(work / WORTH_A_THREAD)))
+
+
+cdef plan_layout(Plan* plan, const Layout* network, Input train, dropout, Arena arena):
+    """The network's layers, with places for derivatives that the backward pass needs."""
+    cdef Layout* layout = &plan.layout
+    cdef Py_ssize_t n_bytes = network.n_layers * sizeof(Layer)
+    cdef Layer* layer
+    cdef int i
+    activations = list(ACTIVATIONS.values())
+    layout[0] = network[0]
+    layout.layers = <Layer*> arena.reserve("layers", n_bytes, "u1")
+    memcpy(layout.layers, network.layers, n_bytes)
+    for i in range(layout.n_layers - 1):
+        layer = &layout.layers[i]
+        # Activations that were dropped do not tell their derivatives, either.
+        if activations[layer.activation].needs_preactivation or dropout[i + 1] > 0:
+            layer.derivative = layout.full_width
+            layout.full_width += layer.ld
+    # Layers that all threads meet at need all rows at once.
+    plan.rule.row_block = plan.rule.minibatch_size if uses_blas(layout) else STEP_ROW_BLOCK
+    if train.rows.kind == RECORDS:
+        layout.layers.kind = SPARSE
+
+
+cdef plan_rows(Plan* plan, Input train, dropout, dtype, Arena arena):
+    """How the first layer's features are partitioned, and what dropout takes from inputs."""
+    cdef const Layer* first = plan.layout.layers
+    cdef Py_ssize_t batch = plan.rule.minibatch_size
+    plan.rows = train.rows
+    cost = _cost(train, batch)
+    plan.rule.cost = <double*> arena.reserve("cost", len(cost), np.float64)
+    memcpy(<void*> plan.rule.cost, address(cost), len(cost) * sizeof(double))
+    if first.kind != SPARSE:
+        return
+    # The bits depend on the halves, so that these do not depend on the threads.
+    middle = min(train.n_features, np.searchsorted(cost, 0.5) * SPARSE_FEATURE_BLOCK)
+    if ((first.b - first.w) * np.dtype(dtype).itemsize >= SPLIT_FROM_BYTES
+            and 1 < batch <= SPLIT_UP_TO_ROWS and 0 < middle < first.n_in and dropout[0] == 0):
+        plan.rule.split_feature = middle
+    if dropout[0] == 0:
+        return
+    if train.background != 0:
+        raise ValueError(
+            f"inputs can be dropped from only where the background is 0; it is "
+            f"{train.background}. Use path='dense'."
+        )
+    # What remains of the nonzeros, which stay in place themselves.
+    plan.rows.records.value = arena.reserve(
+        "nonzeros", max(1, train.rows.records.start[train.rows.n_rows]), dtype)
+    plan.rows.records.coded = 0
+    plan.undropped = &train.rows
+
+
+cdef plan_workspace(Plan* plan, Input train, int n_threads, Py_ssize_t least_work, dtype,
+                    Arena arena):
+    """Buffers for all of a minibatch, and for each thread."""
+    cdef const Layout* layout = &plan.layout
+    cdef Workspace* workspace = &plan.workspace
+    cdef Py_ssize_t batch = plan.rule.minibatch_size, ld = layout.layers.ld, blocks
+    blocks = (layout.layers.n_in + SPARSE_FEATURE_BLOCK - 1) // SPARSE_FEATURE_BLOCK
+    workspace.work = arena.reserve("work", max(batch * layout.full_width, least_work), dtype)
+    workspace.transposed = arena.reserve("transposed", layout.transposed_size, dtype)
+    workspace.block_sums = arena.reserve("block_sums", blocks * ld, dtype)
+    workspace.losses = <double*> arena.reserve("losses", batch, np.float64)
+    workspace.penalties = <double*> arena.reserve("penalties", layout.n_tiles, np.float64)
+    workspace.squares = <double*> arena.reserve(
+        "squares", layout.n_tiles + layout.n_layers, np.float64)
+    workspace.scaled = arena.reserve("scaled", 2 * ld, dtype)
+    if plan.rule.split_feature:
+        workspace.second_half = arena.reserve("second_half", batch * ld, dtype)
+    if plan.rule.clip_norm > 0:
+        workspace.full_gradient = arena.reserve("full_gradient", layout.size, dtype)
+    if layout.layers.kind == SPARSE:
+        workspace.bucket_capacity = min(batch, TRANSPOSE_ROW_BLOCK)
+        workspace.transpose_feature_block = min(train.n_features, max(
+            DENSE_FEATURE_BLOCK, BUCKETS_BYTES // (workspace.bucket_capacity * BUCKET_ITEM_BYTES)
+            // DENSE_FEATURE_BLOCK * DENSE_FEATURE_BLOCK))
+    _reserve_scratch(plan, n_threads, dtype, arena)
+
+
+cdef _reserve_scratch(Plan* plan, int n_threads, dtype, Arena arena):
+    """Buffers for each thread."""
+    cdef const Layout* layout = &plan.layout
+    cdef Workspace* workspace = &plan.workspace
+    cdef Py_ssize_t batch = plan.rule.minibatch_size, longest = 0, gradient_size
+    cdef Py_ssize_t features = workspace.transpose_feature_block
+    cdef Scratch* scratch
+    cdef int i
+    for i in range(layout.n_layers):
+        longest = max(longest, layout.layers[i].ld)
+    gradient_size = DENSE_FEATURE_BLOCK * longest
+    if batch > TRANSPOSE_ROW_BLOCK:   # summed up over several blocks of rows
+        gradient_size = max(gradient_size, features * layout.layers.ld)
+    workspace.scratch = <Scratch*> arena.reserve("scratch", n_threads * sizeof(Scratch), "u1")
+    for i in range(n_threads):
+        scratch = &workspace.scratch[i]
+        scratch.gradient = arena.reserve(f"gradient {i}", gradient_size, dtype)
+        scratch.initial = arena.reserve(f"initial {i}", layout.layers.ld, dtype)
+        scratch.cursor = <int64_t*> arena.reserve(f"cursor {i}", batch, np.int64)
+        scratch.buckets.entries = arena.reserve(
+            f"buckets {i}", features * workspace.bucket_capacity * BUCKET_ITEM_BYTES, "u1")
+        scratch.buckets.count = <int*> arena.reserve(f"counts {i}", features, np.intc)
+
+
+def _cost(Input train, minibatch_size):
+    """What blocks of the first layer's weights cost, summed up from 0 to 1.
+
+    A block of features costs its nonzeros and its weights. A sample tells the nonzeros: pixels in
+    the middle of an image are seldom background, those at its edges always.
+    """
+    blocks = (train.n_features + SPARSE_FEATURE_BLOCK - 1) // SPARSE_FEATURE_BLOCK
+    cost = np.full(blocks, 1.0)
+    if train.path == "sparse":
+        cost += train.entries_per_chunk(blocks) * minibatch_size * COST_OF_NONZERO
+    return np.concatenate([[0.0], np.cumsum(cost)]) / cost.sum()
