@@ -54,7 +54,7 @@ def program(line):
 
 
 warnings.simplefilter("ignore", ConvergenceWarning)  # so few epochs do not quite get there
-program(AFTER)  # once for nothing: whoever is first also waits for what both of them load
+program(AFTER)  # once for nothing: the first one also waits for what both of them load
 rows = []
 for line in (BEFORE, AFTER):
     model, seconds = program(line)
@@ -67,7 +67,7 @@ print(f"{slow / fast:.1f} times as fast.")
 gap = np.max(np.abs(np.array(ours[-1].loss_curve_) / theirs[-1].loss_curve_ - 1))
 print(f"Largest relative difference of the loss in {ours[-1].n_iter_} epochs: {gap:.0e}")
 
-# And back, for whoever wants scikit-learn's own class for keeping.
+# And back, to keep scikit-learn's own class.
 back = ours[-1].to_sklearn()
 same = np.mean(back.predict(ours[:-1].transform(X_test)) == ours.predict(X_test))
 print(f"to_sklearn() gives a {type(back).__module__.split('.')[0]} {type(back).__name__}, which")

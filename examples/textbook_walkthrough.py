@@ -102,7 +102,7 @@ print(f"3. Saved and loaded again: {scaled.name}, {scaled.stat().st_size / 1e6:.
 #
 # The last rows of the training set are kept aside: the network never learns from these validation
 # images, and its accuracy on them tells how it does on digits that it has not seen. The test set
-# is for the very end. Whoever picks settings by looking at it has begun to train on it.
+# is for the very end. To pick settings by looking at it is to begin to train on it.
 
 if X_train.shape[1] == 784:
     n_valid, minibatch_size, eta = 5_000, 100, 0.0005

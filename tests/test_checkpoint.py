@@ -1,4 +1,4 @@
-"""Checkpoints: resumed and uninterrupted runs are the same to the bit, and nothing is believed."""
+"""Checkpoints: resumed and uninterrupted runs are the same to the bit, and nothing is trusted."""
 
 import errno
 import hashlib
@@ -580,7 +580,7 @@ def test_the_one_before_a_damaged_one_is_named(tiny, damage):
         "text": b"an old shopping list\n" * 10,
     }[damage]
     put("run.ckpt", bad)
-    with pytest.raises(ValueError, match=r"Move it away to begin anew"):
+    with pytest.raises(ValueError, match=r"Move it away to begin again"):
         nn.fit(*data, checkpoint="run.ckpt")
     put("run.ckpt.previous", before)
     message = r"run\.ckpt\.previous, is whole and of epoch 1: rename it to run\.ckpt to go on"

@@ -350,7 +350,7 @@ def test_an_interrupt_of_the_calling_thread_leaves_nobody_at_work(when):
     with Team(2) as team:
         with pytest.raises(KeyboardInterrupt):
             team.run(work)
-        # Whoever was at work has finished, and whoever was not does not begin any more.
+        # The threads at work have finished, and the others do not begin any more.
         before = list(seen)
         assert before == [1] or (when == "at once" and before == [])
         team.run(lambda thread: time.sleep(0.1))

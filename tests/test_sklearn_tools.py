@@ -37,7 +37,7 @@ def folds(n_splits=3):
 
 
 def scores(settings, n_splits=3, labels=Y):
-    """What the tools should come to, by a loop of one's own."""
+    """What the tools should come to, by a plain loop."""
     return [
         NeuralNetMLP(**settings).fit(X[train], labels[train]).score(X[test], labels[test])
         for train, test in folds(n_splits)

@@ -163,8 +163,8 @@ for call in (train, predict):
             assert str(error).startswith("X"), error
         else:
             assert spoil in (order, twice), spoil
-            anew = scipy.sparse.csr_array((matrix.data, matrix.indices, matrix.indptr), (40, 64))
-            np.testing.assert_allclose(result, call(anew.toarray()), rtol=1e-9, atol=1e-12)
+            again = scipy.sparse.csr_array((matrix.data, matrix.indices, matrix.indptr), (40, 64))
+            np.testing.assert_allclose(result, call(again.toarray()), rtol=1e-9, atol=1e-12)
 print("unharmed")
 """
     assert run_python(code) == "unharmed\n"

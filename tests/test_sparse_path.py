@@ -35,8 +35,8 @@ def assert_same_network(one, other, rtol):
 
 
 # Hidden units: one vector, part of one, several panels, several layers, a layer too large for the
-# cache. Minibatches: online, dividing the rows or not, and beyond the 128 that are turned about at
-# a time, of few features and of more than are turned about at a time.
+# cache. Minibatches: online, dividing the rows or not, and beyond the 128 that are transposed at
+# a time, of few features and of more than are transposed at a time.
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("background", [0.0, -1.0, 7.5])
 @pytest.mark.parametrize(

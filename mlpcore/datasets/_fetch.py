@@ -24,7 +24,7 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 
-# Size and sha256 of the unpacked bytes: mirrors pack anew and browsers unpack, so the sum of
+# Size and sha256 of the unpacked bytes: mirrors pack again and browsers unpack, so the sum of
 # the .gz file says little.
 FILES = {
     "train-images-idx3-ubyte": (

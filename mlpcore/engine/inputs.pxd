@@ -56,7 +56,7 @@ cdef void records_forward(const Rows* rows, const Py_ssize_t* order, Py_ssize_t 
 # Move the rows' cursors to a feature.
 cdef void records_seek(const Rows* rows, const Py_ssize_t* order, Py_ssize_t n, Py_ssize_t feature,
                        int64_t* cursor) noexcept nogil
-# Entries turned about: for each of some features a list of rows and values, and its length.
+# Transposed nonzeros: for each of some features a list of rows and values, and its length.
 cdef struct Lists:
     void* entries
     int* count

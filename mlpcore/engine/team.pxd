@@ -10,7 +10,7 @@ cdef extern from "simd/barrier.h" nogil:
     Barrier* barrier_new "mlp_team_new" (int capacity)
     void barrier_stop "mlp_team_stop" (Barrier*)
     bint barrier_stopped "mlp_team_stopped" (Barrier*)
-    # True when the work was stopped; the number that `barrier_take` hands out starts anew.
+    # True when the work was stopped; the number that `barrier_take` hands out starts again.
     bint barrier_wait "mlp_team_wait" (Barrier*, int thread)
     long barrier_take "mlp_team_take" (Barrier*)
     # For parts of the work that must follow each other: true when the work was stopped.

@@ -1,4 +1,4 @@
-"""Fitted models in files: arrays and text, of which nothing is believed unchecked."""
+"""Fitted models in files: arrays and text, of which nothing is trusted unchecked."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class NetworkOwner(Parameters):
     def _current(self) -> Network:
         """The network to predict with."""
         network = self.__dict__.get("_network")
-        if network is None:  # unpickled, or weights of one's own on a new estimator
+        if network is None:  # unpickled, or the caller's weights on a new estimator
             self._install(self._from_arrays())
             return self._network
         if self._is_current(network):

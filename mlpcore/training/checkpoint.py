@@ -157,7 +157,7 @@ class Checkpoint:
         try:
             about, _ = read_checkpoint(self.previous)
         except (OSError, ValueError):
-            return "There is no whole checkpoint before it. Move it away to begin anew."
+            return "There is no whole checkpoint before it. Move it away to begin again."
         return (
             f"The checkpoint before it, {self.previous}, is whole and of epoch "
             f"{about.get('epoch')}: rename it to {self.path} to go on from there."
@@ -333,7 +333,7 @@ def check_same(path: str, saved: Any, mine: Mapping[str, Any], earlier: Mapping[
     if different:
         raise ValueError(
             f"{path}: expected a checkpoint of the same run; {'; '.join(different)}. Fit with the "
-            "same data and parameters to go on, or give another checkpoint to begin anew."
+            "same data and parameters to go on, or give another checkpoint to begin again."
         )
 
 

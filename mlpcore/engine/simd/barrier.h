@@ -190,13 +190,13 @@ static inline void mlp_team_close(mlp_team *team) {
     while (atomic_load(&team->inside) != MLP_CLOSED) sched_yield();
 }
 
-/* Everybody leaves at the next barrier, whoever is still missing there. */
+/* Everybody leaves at the next barrier, whichever thread is still missing there. */
 static inline void mlp_team_stop(mlp_team *team) { atomic_store(&team->stop, 1); }
 static inline int mlp_team_stopped(mlp_team *team) {
     return atomic_load_explicit(&team->stop, memory_order_relaxed);
 }
 
-/* The next free number, for work that is handed out to whoever comes first. */
+/* The next free number, for work that is handed out to the thread that comes first. */
 static inline long mlp_team_take(mlp_team *team) {
     return atomic_fetch_add_explicit(&team->next, 1, memory_order_relaxed);
 }

@@ -1,7 +1,7 @@
 /* Matrix products for matrices that fit in the cache, where the cost of calling BLAS (which copies
  * both into its own layout each time) would rule. Columns are whole lines, so there is no remainder
  * in that direction, and an element's sum runs over k in order whatever block it falls into: the
- * result has the same bits however the rows are dealt out. */
+ * result has the same bits however the rows are partitioned. */
 #ifndef MLP_TYPE
 
 #define MLP_BODY "gemm.h"

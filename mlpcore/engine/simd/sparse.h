@@ -1,9 +1,9 @@
 /* The background-skipping first layer: rows kept as the entries that differ from a background.
  *
  * X = background + S with S mostly zero, so X @ W = S @ W + background * (column sums of W), and the
- * gradient likewise. Only S is touched here; whoever calls adds the background's share as the value
+ * gradient likewise. Only S is touched here; the caller adds the background term as the value
  * that the sums start from. An element's sum runs over the entries in one order whatever tile,
- * panel or group they fall into, so the result has the same bits however the work is dealt out. */
+ * panel or group they fall into, so the result has the same bits however the work is partitioned. */
 #ifndef MLP_TYPE
 
 #include "records.h"
@@ -196,7 +196,7 @@ MLP_KERNEL void MLP_NAME(sparse_turn)(const mlp_records *s, const ptrdiff_t *ord
 }
 
 /* gradient (features, ld) = start + S[:, some features].T @ delta, from the lists of those features,
- * the first of which is number `place` of what was turned about. */
+ * the first of which is number `place` of what was transposed. */
 MLP_KERNEL void MLP_NAME(sparse_gradient)(const void *list, const int *count, ptrdiff_t place,
                                           ptrdiff_t features, ptrdiff_t slots, const REAL *delta,
                                           ptrdiff_t ld, ptrdiff_t width, const REAL *start,
