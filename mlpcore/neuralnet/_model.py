@@ -287,7 +287,10 @@ class NeuralNetMLP(Fitted, Estimator):
                 identity = {**resume_identity(settings), **data.identity()}
                 for name in ("coefs_init", "intercepts_init"):
                     identity[name] = _fingerprints(getattr(self, name))
-                run.resume_or_begin(file, file.read(), identity, data.earlier_identity())
+                earlier: dict[str, Any] = data.earlier_identity()
+                if settings["schedule"] == "constant":  # the only one of version 0.1
+                    earlier["schedule"] = None
+                run.resume_or_begin(file, file.read(), identity, earlier)
             # At once, so that Ctrl-C leaves either the old model or this one.
             self.__dict__.update(
                 _network=network,
