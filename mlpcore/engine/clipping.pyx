@@ -9,7 +9,7 @@ Both cost barriers, so that steps without them do not come here.
 from libc.math cimport sqrt
 
 from mlpcore.engine.blocking cimport CACHE_LINE, ROW_TILE
-from mlpcore.engine.kernels cimport cap_columns
+from mlpcore.engine.kernels cimport cap_columns, penalty
 from mlpcore.engine.layers.updates cimport apply_rule
 from mlpcore.engine.layout cimport Layer
 from mlpcore.engine.optimizers cimport update
@@ -46,8 +46,12 @@ cdef void _apply_clipped(Plan* plan, real_t* theta, int thread) noexcept nogil:
     cdef double squares = 0, norm
     cdef Py_ssize_t i, start, stop
     cdef int j
-    for i in range(plan.layout.n_tiles + plan.layout.n_layers):   # all threads, in the same order
+    # All threads, in the same order.
+    for i in range(plan.layout.n_tiles):
         squares += plan.workspace.squares[i]
+    for j in range(plan.layout.n_layers):
+        layer = &plan.layout.layers[j]
+        squares += penalty[real_t](full + layer.b, layer.width, 2, 0)
     norm = sqrt(squares)
     rule.scale = plan.rule.clip_norm / norm if norm > plan.rule.clip_norm else 1
     rule.l1 = rule.l2 = 0   # the penalties are part of what was accumulated

@@ -43,8 +43,10 @@ cdef class Input:
     cdef readonly bint seen_finite
     cdef object _keep         # what `rows` points into
 
-# One dense row as real_t, into the first n_features elements of out.
-cdef void fetch_row(const Rows* rows, Py_ssize_t i, real_t* out) noexcept nogil
+# Dense rows as real_t, into the first n_features elements of rows of `out` that lie ld apart: those
+# that `order` lists from `first` on, or those rows themselves.
+cdef void fetch_rows(const Rows* rows, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n,
+                     real_t* out, Py_ssize_t ld) noexcept nogil
 
 # z += records @ W over features [start, stop), for the rows that `order` lists from `first` on, or
 # for those rows themselves; the n_next rows in `next` are about to be wanted. cursor: room for one

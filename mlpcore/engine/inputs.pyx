@@ -19,7 +19,8 @@ from mlpcore.engine.registry import INPUT_KINDS
 
 
 cdef extern from "simd/inputs.h" nogil:
-    void _fetch "MLP_FUSED(fetch)" (int, const void*, Py_ssize_t, const void*, real_t*)
+    void _fetch "MLP_FUSED(fetch)" (int, const char*, Py_ssize_t, const Py_ssize_t*, Py_ssize_t,
+                                    Py_ssize_t, const void*, real_t*, Py_ssize_t)
     int64_t _pack "MLP_FUSED(pack)" (
         int, const void*, Py_ssize_t, double, const void*, uint16_t*, real_t*, uint8_t*)
 
@@ -222,8 +223,14 @@ cdef const void* _address(array) except? NULL:
     return <const void*> <size_t> array.__array_interface__["data"][0]
 
 
-cdef void fetch_row(const Rows* rows, Py_ssize_t i, real_t* out) noexcept nogil:
-    _fetch(rows.kind, rows.data + i * rows.row_bytes, rows.n_features, rows.table, out)
+cdef void fetch_rows(const Rows* rows, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n,
+                     real_t* out, Py_ssize_t ld) noexcept nogil:
+    if order is NULL:
+        _fetch(rows.kind, rows.data + first * rows.row_bytes, rows.row_bytes, NULL, n,
+               rows.n_features, rows.table, out, ld)
+    else:
+        _fetch(rows.kind, rows.data, rows.row_bytes, order + first, n, rows.n_features, rows.table,
+               out, ld)
 
 
 cdef void records_forward(const Rows* rows, const Py_ssize_t* order, Py_ssize_t first,
@@ -286,7 +293,7 @@ cdef void pack_block(const Rows* source, Py_ssize_t first, Py_ssize_t n, real_t 
         if source.kind == own:   # there is nothing to convert
             row = <const real_t*> (source.data + (first + i) * source.row_bytes)
         else:
-            fetch_row(source, first + i, <real_t*> buffers.row)
+            fetch_rows(source, NULL, first + i, 1, <real_t*> buffers.row, 0)
         buffers.start[i + 1] = buffers.start[i] + _pack(
             own, row, source.n_features, background, NULL, buffers.index + buffers.start[i],
             value + buffers.start[i], NULL)

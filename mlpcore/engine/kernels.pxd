@@ -7,7 +7,14 @@ cdef void small_gemm(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
                      const real_t* a, Py_ssize_t a_row, Py_ssize_t a_col,
                      const real_t* b, Py_ssize_t ldb, const real_t* start, Py_ssize_t start_row,
                      real_t* c, Py_ssize_t ldc) noexcept nogil
-cdef void column_sums(const real_t* a, Py_ssize_t rows, Py_ssize_t width,
+# Z = b + X @ W and G = X[:, :n].T @ delta for a layer with few outputs; see simd/narrow.h.
+cdef void narrow_forward(Py_ssize_t rows, Py_ssize_t n_in, int n_out, const real_t* x,
+                         Py_ssize_t ldx, const real_t* w, Py_ssize_t ld, const real_t* b,
+                         real_t* z) noexcept nogil
+cdef void narrow_gradient(Py_ssize_t rows, Py_ssize_t n, int n_out, const real_t* x,
+                          Py_ssize_t ldx, const real_t* delta, Py_ssize_t ld,
+                          real_t* gradient) noexcept nogil
+cdef void column_sums(const real_t* a, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width,
                       real_t* out) noexcept nogil
 cdef double sum_squares(const real_t* a, Py_ssize_t n) noexcept nogil
 # a := a + b, and a * b.

@@ -8,8 +8,16 @@ cdef extern from "simd/gemm.h" nogil:
         Py_ssize_t, Py_ssize_t, Py_ssize_t, const real_t*, Py_ssize_t, Py_ssize_t,
         const real_t*, Py_ssize_t, const real_t*, Py_ssize_t, real_t*, Py_ssize_t)
 
+cdef extern from "simd/narrow.h" nogil:
+    void _narrow_forward "MLP_FUSED(narrow_forward)" (
+        Py_ssize_t, Py_ssize_t, int, const real_t*, Py_ssize_t, const real_t*, Py_ssize_t,
+        const real_t*, real_t*)
+    void _narrow_gradient "MLP_FUSED(narrow_gradient)" (
+        Py_ssize_t, Py_ssize_t, int, const real_t*, Py_ssize_t, const real_t*, Py_ssize_t, real_t*)
+
 cdef extern from "simd/rows.h" nogil:
-    void _column_sums "MLP_FUSED(column_sums)" (const real_t*, Py_ssize_t, Py_ssize_t, real_t*)
+    void _column_sums "MLP_FUSED(column_sums)" (
+        const real_t*, Py_ssize_t, Py_ssize_t, Py_ssize_t, real_t*)
     double _sum_squares "MLP_FUSED(sum_squares)" (const real_t*, Py_ssize_t)
     void _add "MLP_FUSED(add)" (real_t*, const real_t*, Py_ssize_t)
     void _multiply "MLP_FUSED(multiply)" (real_t*, const real_t*, Py_ssize_t)
@@ -32,9 +40,21 @@ cdef void small_gemm(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
     _gemm(m, n, k, a, a_row, a_col, b, ldb, start, start_row, c, ldc)
 
 
-cdef void column_sums(const real_t* a, Py_ssize_t rows, Py_ssize_t width,
+cdef void narrow_forward(Py_ssize_t rows, Py_ssize_t n_in, int n_out, const real_t* x,
+                         Py_ssize_t ldx, const real_t* w, Py_ssize_t ld, const real_t* b,
+                         real_t* z) noexcept nogil:
+    _narrow_forward(rows, n_in, n_out, x, ldx, w, ld, b, z)
+
+
+cdef void narrow_gradient(Py_ssize_t rows, Py_ssize_t n, int n_out, const real_t* x,
+                          Py_ssize_t ldx, const real_t* delta, Py_ssize_t ld,
+                          real_t* gradient) noexcept nogil:
+    _narrow_gradient(rows, n, n_out, x, ldx, delta, ld, gradient)
+
+
+cdef void column_sums(const real_t* a, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width,
                       real_t* out) noexcept nogil:
-    _column_sums(a, rows, width, out)
+    _column_sums(a, ld, rows, width, out)
 
 
 cdef double sum_squares(const real_t* a, Py_ssize_t n) noexcept nogil:

@@ -16,6 +16,7 @@ cdef struct Layer:
     int ld                    # from one row to the next, of the weights and of the activations
     int ld_in                 # the same of the rows that the layer reads
     bint hidden
+    bint narrow               # a dense layer with so few outputs that rows of W are mostly padding
     int activation            # of hidden units; those of the last layer belong to the loss
     Py_ssize_t w, b           # where weights (n_in rows) and biases start in the parameters
     Py_ssize_t wt             # where its transpose starts, for the backward pass of dense layers

@@ -1,6 +1,12 @@
 """What is fixed for a network: its layers, and where everything of them lies in memory."""
 
-from mlpcore.engine.blocking cimport BLAS_FROM_BYTES, CACHE_LINE, ROW_TILE
+from mlpcore.engine.blocking cimport (
+    BLAS_FROM_BYTES,
+    CACHE_LINE,
+    NARROW_BYTES,
+    NARROW_INPUTS,
+    ROW_TILE,
+)
 
 
 cdef int _whole_lines(Py_ssize_t n, Py_ssize_t itemsize) noexcept:
@@ -31,7 +37,12 @@ cdef void lay_out(Layout* layout, const int* n_units) noexcept:
         layer.w = place
         layer.b = layer.w + <Py_ssize_t> layer.n_in * layer.ld
         place = layer.b + layer.ld
+        layer.narrow = False
         layer.kind = BLAS if (layer.b - layer.w) * itemsize > BLAS_FROM_BYTES else DENSE
+        # The rows that it reads must be padded, as the network's inputs and BLAS's outputs are not.
+        if i > 0 and layout.layers[i - 1].kind == DENSE:
+            layer.narrow = (layer.n_out * itemsize <= NARROW_BYTES
+                            and layer.n_in >= NARROW_INPUTS * layer.n_out)
         layer.wt = layout.transposed_size
         if i > 0 and layer.kind == DENSE:
             layout.transposed_size += <Py_ssize_t> layer.n_out * layer.ld_in

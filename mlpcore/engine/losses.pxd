@@ -33,3 +33,9 @@ cdef double row_loss(const Loss* loss, const Targets* targets, Py_ssize_t row, r
 # loss where it is wanted, else 0. scratch: twice `width` reals.
 cdef double row_error(const Loss* loss, const Targets* targets, Py_ssize_t row, bint wanted,
                       real_t* z, int n, int width, real_t* scratch) noexcept nogil
+# The same for n rows with one output, which is no softmax unit; their numbers are in `rows`, their
+# pre-activations in every ld-th place of z. Losses are written where they are wanted. scratch: 192
+# reals.
+cdef void errors_of_one_output(const Loss* loss, const Targets* targets, const Py_ssize_t* rows,
+                               Py_ssize_t n, bint wanted, real_t* z, Py_ssize_t ld,
+                               real_t* scratch, double* losses) noexcept nogil

@@ -21,9 +21,16 @@ from mlpcore.engine.registry import LOSSES, OUTPUTS
 cdef extern from "simd/losses.h" nogil:
     double _loss "MLP_FUSED(loss)" (
         int, int, const real_t*, int, const real_t*, int, int, double)
+    void _losses_of_one_output "MLP_FUSED(losses_of_one_output)" (
+        int, int, const real_t*, const real_t*, int, double, double*)
     void _loss_derivatives "MLP_FUSED(loss_derivatives)" (int, real_t*, const real_t*, int, double)
     void _softmax "MLP_FUSED(softmax)" (real_t*, int, int)
     void _softmax_chain "MLP_FUSED(softmax_chain)" (const real_t*, real_t*, int)
+
+
+# Rows whose outputs are worked on together where there is one output.
+cdef enum:
+    OUTPUTS_AT_A_TIME = 64
 
 
 cdef Loss loss_of(name, output, parameter, bint clip) except *:
@@ -169,6 +176,48 @@ cdef double row_error(const Loss* loss, const Targets* targets, Py_ssize_t row, 
     # So that the padding of the weights stays 0.
     memset(z + n, 0, (width - n) * sizeof(real_t))
     return value
+
+
+cdef void errors_of_one_output(const Loss* loss, const Targets* targets, const Py_ssize_t* rows,
+                               Py_ssize_t n, bint wanted, real_t* z, Py_ssize_t ld,
+                               real_t* scratch, double* losses) noexcept nogil:
+    # One number after the other, so that a vector holds the outputs of several rows.
+    cdef real_t* o = scratch
+    cdef real_t* t = o + OUTPUTS_AT_A_TIME
+    cdef real_t* derivative = t + OUTPUTS_AT_A_TIME
+    cdef Py_ssize_t start = 0, i
+    cdef int count
+    while start < n:
+        count = <int> min(OUTPUTS_AT_A_TIME, n - start)
+        for i in range(count):
+            o[i] = z[i * ld]
+            t[i] = 1 if targets.labels is not NULL else (
+                <const real_t*> targets.values)[rows[start + i]]
+        if wanted and loss.exact:
+            _losses_of_one_output(loss.kind, True, o, t, count, loss.parameter, losses + start)
+        if loss.canonical:
+            activate[real_t](loss.output, o, count)
+        else:
+            activate_keeping[real_t](loss.output, o, derivative, count)
+        if wanted and not loss.exact:
+            _losses_of_one_output(loss.kind, False, o, t, count, loss.parameter, losses + start)
+        if loss.canonical:
+            for i in range(count):
+                o[i] -= t[i]
+        else:
+            _loss_derivatives(loss.kind, o, t, count, loss.parameter)
+            for i in range(count):
+                o[i] *= derivative[i]
+        if targets.weights is not NULL:
+            for i in range(count):
+                o[i] *= <real_t> targets.weights[rows[start + i]]
+                if wanted:
+                    losses[start + i] *= targets.weights[rows[start + i]]
+        for i in range(count):
+            memset(z, 0, ld * sizeof(real_t))
+            z[0] = o[i]
+            z += ld
+        start += count
 
 
 cdef void _chain_to_error(const Loss* loss, real_t* o, const real_t* t, int n,

@@ -48,7 +48,8 @@ cdef void enter_scaled(Plan* plan, real_t* theta) noexcept nogil:
     plan.progress.scale = 1
     memset(plan.workspace.scaled, 0, first.ld * sizeof(real_t))
     sparse.sum_blocks(first, theta, 0, first.n_in, sums)
-    column_sums[real_t](sums, blocks, first.ld, <real_t*> plan.workspace.scaled + first.ld)
+    column_sums[real_t](sums, first.ld, blocks, first.ld,
+                        <real_t*> plan.workspace.scaled + first.ld)
 
 
 cdef void leave_scaled(Plan* plan, real_t* theta) noexcept nogil:
@@ -103,7 +104,7 @@ cdef void _online_step(Plan* plan, real_t* theta, const Minibatch* batch) noexce
     # end of mutant
     _update_first(plan, theta, batch, nonzeros)
     for i in range(plan.layout.n_layers):
-        update_biases(plan, &layers[i], theta, 0, 1)
+        update_biases(plan, &layers[i], theta, 0, 1, 0, layers[i].width)
 
 
 cdef void _forward_first(Plan* plan, const real_t* theta, const Minibatch* batch,

@@ -29,6 +29,9 @@ cdef struct Rule:
     # What SPARSE_FEATURE_BLOCKs of the first layer's W cost, summed up, as fractions of all: each
     # thread updates as much of it as any other.
     const double* cost
+    # What updates of the other layers cost, summed up likewise layer by layer, with that of the
+    # first layer in front where it has dense rows.
+    const double* update_cost
 
 # One thread's buffers.
 cdef struct Scratch:
@@ -49,7 +52,7 @@ cdef struct Workspace:
     void* scaled              # u and the column sums of V of the scaled representation; see online
     double* losses            # of each row
     double* penalties         # of each ROW_TILE of W
-    double* squares           # of the full gradient: of each ROW_TILE and of each layer's biases
+    double* squares           # of the full gradient without biases: of each ROW_TILE
     Py_ssize_t transpose_feature_block   # features whose nonzeros are transposed at a time
     Py_ssize_t bucket_capacity
     Scratch* scratch          # of each thread

@@ -14,7 +14,7 @@ from mlpcore.engine.blocking cimport (
     TRANSPOSE_ROW_BLOCK,
 )
 from mlpcore.engine.inputs cimport RECORDS, Input
-from mlpcore.engine.layout cimport SPARSE, Layer, Layout, uses_blas
+from mlpcore.engine.layout cimport DENSE, SPARSE, Layer, Layout, uses_blas
 from mlpcore.engine.memory cimport Arena, address
 
 from mlpcore.engine.registry import ACTIVATIONS
@@ -23,6 +23,8 @@ from mlpcore.engine.registry import ACTIVATIONS
 cdef double WORTH_A_THREAD = 200_000
 # What a nonzero costs against a block of weights, when the first layer's features are partitioned.
 cdef double COST_OF_NONZERO = 0.01
+# What an optimiser's step costs for each weight, in multiplications.
+cdef double COST_OF_STEP = 30
 # Bytes of the first layer's weights from which its sums are made in two halves, so that its weights
 # cross less between cores, and rows of a minibatch up to which that pays.
 cdef Py_ssize_t SPLIT_FROM_BYTES = 1 << 17
@@ -71,6 +73,9 @@ cdef plan_rows(Plan* plan, Input train, dropout, dtype, Arena arena):
     cost = _cost(train, batch)
     plan.rule.cost = <double*> arena.reserve("cost", len(cost), np.float64)
     memcpy(<void*> plan.rule.cost, address(cost), len(cost) * sizeof(double))
+    update_cost = _update_cost(&plan.layout, batch)
+    plan.rule.update_cost = <double*> arena.reserve("update_cost", len(update_cost), np.float64)
+    memcpy(<void*> plan.rule.update_cost, address(update_cost), len(update_cost) * sizeof(double))
     if first.kind != SPARSE:
         return
     # The bits depend on the halves, so that these do not depend on the threads.
@@ -105,7 +110,7 @@ cdef plan_workspace(Plan* plan, Input train, int n_threads, Py_ssize_t least_wor
     workspace.losses = <double*> arena.reserve("losses", batch, np.float64)
     workspace.penalties = <double*> arena.reserve("penalties", layout.n_tiles, np.float64)
     workspace.squares = <double*> arena.reserve(
-        "squares", layout.n_tiles + layout.n_layers, np.float64)
+        "squares", layout.n_tiles, np.float64)
     workspace.scaled = arena.reserve("scaled", 2 * ld, dtype)
     if plan.rule.split_feature:
         workspace.second_half = arena.reserve("second_half", batch * ld, dtype)
@@ -154,3 +159,18 @@ def _cost(Input train, minibatch_size):
     if train.path == "sparse":
         cost += train.entries_per_chunk(blocks) * minibatch_size * COST_OF_NONZERO
     return np.concatenate([[0.0], np.cumsum(cost)]) / cost.sum()
+
+
+cdef _update_cost(const Layout* layout, minibatch_size):
+    """What phase 2 does in each layer that is partitioned with others, summed up from 0 to 1."""
+    cdef const Layer* layer
+    cdef int i
+    cost = [0.0]
+    for i in range(layout.n_layers):
+        layer = &layout.layers[i]
+        if layer.kind == DENSE or i == 0 and layer.kind != SPARSE:
+            products = minibatch_size * (layer.n_out if layer.narrow else layer.width)
+            cost.append(layer.n_in * (products + COST_OF_STEP * layer.width))
+        else:
+            cost.append(0.0)
+    return np.cumsum(cost) / max(1.0, sum(cost))

@@ -19,12 +19,12 @@ one that wrote them.
 cimport mlpcore.engine.layers.blas as blas
 cimport mlpcore.engine.layers.dense as dense
 cimport mlpcore.engine.layers.sparse as sparse
-from mlpcore.engine.blocking cimport ROW_TILE, SPARSE_FEATURE_BLOCK
+from mlpcore.engine.blocking cimport ROW_TILE, SPARSE_FEATURE_BLOCK, UPDATE_TILE
 from mlpcore.engine.dropout cimport drop_entries, drop_units
 from mlpcore.engine.kernels cimport transpose
 from mlpcore.engine.layers.updates cimport penalise, update_biases
 from mlpcore.engine.layout cimport BLAS, DENSE, SPARSE, Layer, needs_all_rows
-from mlpcore.engine.losses cimport row_error
+from mlpcore.engine.losses cimport errors_of_one_output, row_error
 from mlpcore.engine.optimizers cimport corrected_rate
 from mlpcore.engine.plan cimport Minibatch, Plan, Progress, Scratch
 from mlpcore.engine.team cimport barrier_wait, share
@@ -42,7 +42,7 @@ cdef struct Slice:
 
 cdef void refresh_derived(Plan* plan, const real_t* theta, int thread) noexcept nogil:
     cdef const Layer* layer = plan.layout.layers
-    cdef Py_ssize_t start = _boundary(plan, thread), stop = _boundary(plan, thread + 1)
+    cdef Py_ssize_t start = _boundary(plan, 0, thread), stop = _boundary(plan, 0, thread + 1)
     cdef int i
     plan.workspace.scratch[thread].start, plan.workspace.scratch[thread].stop = start, stop
     if layer.kind == SPARSE:
@@ -50,21 +50,32 @@ cdef void refresh_derived(Plan* plan, const real_t* theta, int thread) noexcept 
     penalise(plan, layer, theta, start, stop)
     for i in range(1, plan.layout.n_layers):
         layer = &plan.layout.layers[i]
-        share(layer.n_in, ROW_TILE, thread, plan.barrier.size, &start, &stop)
+        start, stop = _boundary(plan, i, thread), _boundary(plan, i, thread + 1)
         penalise(plan, layer, theta, start, stop)
         if layer.kind == DENSE:
             _transpose(plan, layer, theta, start, stop)
     barrier_wait(plan.barrier, thread)
 
 
-cdef Py_ssize_t _boundary(const Plan* plan, int thread) noexcept nogil:
-    """The row of the first layer's W at which those that a thread updates begin."""
-    cdef Py_ssize_t n_rows = plan.layout.layers.n_in, block = 0
+cdef Py_ssize_t _boundary(const Plan* plan, int j, int thread) noexcept nogil:
+    """The row of layer j's W at which those that a thread updates begin."""
+    cdef const Layer* layer = &plan.layout.layers[j]
+    cdef const double* cost = plan.rule.update_cost + j
+    cdef double begins = <double> thread / plan.barrier.size
+    cdef Py_ssize_t block = 0, tile
     if thread == plan.barrier.size:
-        return n_rows
-    while plan.rule.cost[block] < <double> thread / plan.barrier.size:
-        block += 1
-    return min(block * SPARSE_FEATURE_BLOCK, n_rows)
+        return layer.n_in
+    if layer.kind == SPARSE:
+        while plan.rule.cost[block] < begins:
+            block += 1
+        return min(block * SPARSE_FEATURE_BLOCK, layer.n_in)
+    if cost[0] >= begins:
+        return 0
+    if cost[1] <= begins:
+        return layer.n_in
+    tile = ROW_TILE if j == 0 else UPDATE_TILE
+    block = <Py_ssize_t> ((begins - cost[0]) / (cost[1] - cost[0]) * layer.n_in / tile + 0.5)
+    return min(block * tile, layer.n_in)
 
 
 cdef void _transpose(Plan* plan, const Layer* layer, const real_t* theta, Py_ssize_t start,
@@ -184,13 +195,15 @@ cdef void _update(Plan* plan, real_t* theta, int thread, const Minibatch* batch)
     for j in range(1, plan.layout.n_layers):
         layer = &plan.layout.layers[j]
         if layer.kind == DENSE:   # the others took their step in the backward pass
-            share(layer.n_in, ROW_TILE, thread, plan.barrier.size, &start, &stop)
+            start, stop = _boundary(plan, j, thread), _boundary(plan, j, thread + 1)
             dense.update(plan, layer, theta, thread, batch.rows, start, stop)
             if plan.rule.minibatch_size > 1:  # mutant: errors with old weights
                 _transpose(plan, layer, theta, start, stop)
     for j in range(plan.layout.n_layers):
-        if j % plan.barrier.size == thread:  # mutant: forget the bias update
-            update_biases(plan, &plan.layout.layers[j], theta, thread, batch.rows)
+        layer = &plan.layout.layers[j]
+        share(layer.width, UPDATE_TILE, thread, plan.barrier.size, &start, &stop)
+        if start < stop:  # mutant: forget the bias update
+            update_biases(plan, layer, theta, thread, batch.rows, start, stop)
 
 
 cdef void start_minibatch(Plan* plan, const Minibatch* batch) noexcept nogil:
@@ -237,6 +250,11 @@ cdef void output_errors(Plan* plan, real_t* work, int thread, const Minibatch* b
     cdef real_t* scratch = <real_t*> plan.workspace.scratch[thread].gradient
     cdef double loss
     cdef Py_ssize_t i
+    if last.n_out == 1 and not plan.layout.loss.softmax:
+        errors_of_one_output[real_t](&plan.layout.loss, &plan.targets, batch.order + start,
+                                     stop - start, plan.rule.track_loss, z + start * last.ld,
+                                     last.ld, scratch, plan.workspace.losses + start)
+        return
     for i in range(start, stop):
         # mutant: labels of other rows
         loss = row_error[real_t](&plan.layout.loss, &plan.targets, batch.order[i],

@@ -8,8 +8,13 @@ falls into.
 from libc.string cimport memset
 
 from mlpcore.engine.blocking cimport DENSE_FEATURE_BLOCK
-from mlpcore.engine.inputs cimport Rows, fetch_row
-from mlpcore.engine.kernels cimport row_times_transpose, small_gemm
+from mlpcore.engine.inputs cimport Rows, fetch_rows
+from mlpcore.engine.kernels cimport (
+    narrow_forward,
+    narrow_gradient,
+    row_times_transpose,
+    small_gemm,
+)
 from mlpcore.engine.layers.units cimport activate_units, multiply_by_derivatives
 from mlpcore.engine.layers.updates cimport apply_gradient
 from mlpcore.engine.layout cimport Layer
@@ -19,18 +24,19 @@ from mlpcore.engine.typedefs cimport real_t
 
 cdef void fetch(const Layer* layer, const Rows* source, const Py_ssize_t* order, Py_ssize_t first,
                 Py_ssize_t rows, real_t* work, Py_ssize_t at) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(rows):
-        fetch_row(source, order[first + i] if order is not NULL else first + i,
-                  work + (at + i) * layer.ld_in)
+    fetch_rows(source, order, first, rows, work + at * layer.ld_in, layer.ld_in)
 
 
 cdef void forward(const Layer* layer, const real_t* theta, real_t* work, Py_ssize_t capacity,
                   Py_ssize_t at, Py_ssize_t rows) noexcept nogil:
-    small_gemm[real_t](rows, layer.width, layer.n_in,
-                       work + capacity * layer.x + at * layer.ld_in, layer.ld_in, 1,
-                       theta + layer.w, layer.ld, theta + layer.b, 0,
-                       work + capacity * layer.a + at * layer.ld, layer.ld)
+    cdef const real_t* x = work + capacity * layer.x + at * layer.ld_in
+    cdef real_t* z = work + capacity * layer.a + at * layer.ld
+    if layer.narrow:
+        narrow_forward[real_t](rows, layer.n_in, layer.n_out, x, layer.ld_in, theta + layer.w,
+                               layer.ld, theta + layer.b, z)
+    else:
+        small_gemm[real_t](rows, layer.width, layer.n_in, x, layer.ld_in, 1, theta + layer.w,
+                           layer.ld, theta + layer.b, 0, z, layer.ld)
     activate_units(layer, work, capacity, at * layer.ld, rows * layer.ld)
 
 
@@ -64,7 +70,11 @@ cdef void update(Plan* plan, const Layer* layer, real_t* theta, int thread, Py_s
     cdef Py_ssize_t block
     while start < stop:
         block = min(DENSE_FEATURE_BLOCK, stop - start)
-        small_gemm[real_t](block, layer.width, rows, x + start, 1, layer.ld_in, delta, layer.ld,
-                           NULL, 0, gradient, layer.ld)
+        if layer.narrow:
+            narrow_gradient[real_t](rows, block, layer.n_out, x + start, layer.ld_in, delta,
+                                    layer.ld, gradient)
+        else:
+            small_gemm[real_t](block, layer.width, rows, x + start, 1, layer.ld_in, delta,
+                               layer.ld, NULL, 0, gradient, layer.ld)
         apply_gradient(plan, layer, theta, gradient, start, block)
         start += block

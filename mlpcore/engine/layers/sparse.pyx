@@ -30,7 +30,7 @@ from mlpcore.engine.typedefs cimport real_t
 cdef void sum_blocks(const Layer* layer, const real_t* theta, Py_ssize_t start, Py_ssize_t stop,
                      real_t* block_sums) noexcept nogil:
     while start < stop:
-        column_sums[real_t](theta + layer.w + start * layer.ld,
+        column_sums[real_t](theta + layer.w + start * layer.ld, layer.ld,
                             min(SPARSE_FEATURE_BLOCK, stop - start), layer.ld,
                             block_sums + start // SPARSE_FEATURE_BLOCK * layer.ld)
         start += SPARSE_FEATURE_BLOCK
@@ -44,8 +44,9 @@ cdef void initial_accumulator(const Layer* layer, const real_t* theta, double ba
     if number == 0:
         memcpy(out, b, layer.ld * sizeof(real_t))
         return
-    column_sums[real_t](
-        block_sums, (layer.n_in + SPARSE_FEATURE_BLOCK - 1) // SPARSE_FEATURE_BLOCK, layer.ld, out)
+    column_sums[real_t](block_sums, layer.ld,
+                        (layer.n_in + SPARSE_FEATURE_BLOCK - 1) // SPARSE_FEATURE_BLOCK, layer.ld,
+                        out)
     for j in range(layer.ld):
         out[j] = b[j] + number * out[j]
 
@@ -116,7 +117,7 @@ cdef void update(Plan* plan, const Layer* layer, real_t* theta, int thread,
     cdef real_t* first = <real_t*> scratch.initial
     cdef real_t background = <real_t> plan.rows.background
     cdef Py_ssize_t start = scratch.start, stop, row, n, j
-    column_sums[real_t](delta, batch.rows, layer.ld, first)
+    column_sums[real_t](delta, layer.ld, batch.rows, layer.ld, first)
     for j in range(layer.ld):
         first[j] *= background  # mutant: wrong background term
     records_seek(&plan.rows, batch.order, batch.rows, start, scratch.cursor)

@@ -53,24 +53,24 @@ cdef void _accumulate(Plan* plan, const Layer* layer, const real_t* theta, const
         i += ROW_TILE
 
 
-cdef void update_biases(Plan* plan, const Layer* layer, real_t* theta, int thread,
-                        Py_ssize_t rows) noexcept nogil:
-    """Gradient and step of the biases: sums over the rows, and no penalty."""
+cdef void update_biases(Plan* plan, const Layer* layer, real_t* theta, int thread, Py_ssize_t rows,
+                        Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
+    """Sums over the rows, and no penalty."""
     cdef const Workspace* workspace = &plan.workspace
     cdef real_t* gradient = <real_t*> workspace.scratch[thread].gradient
-    cdef real_t* full = <real_t*> workspace.full_gradient + layer.b
-    column_sums[real_t](<const real_t*> workspace.work + plan.rule.minibatch_size * layer.delta,
-                        rows, layer.ld, gradient)
+    cdef real_t* full = <real_t*> workspace.full_gradient + layer.b + start
+    cdef const real_t* delta = <const real_t*> workspace.work + \
+        plan.rule.minibatch_size * layer.delta
+    column_sums[real_t](delta + start, layer.ld, rows, stop - start, gradient)
     if workspace.full_gradient is NULL:
         # mutant: penalise the biases
-        update[real_t](plan.rule.optimizer, &plan.progress.update, False, theta + layer.b, gradient,
-                       <real_t*> workspace.state + layer.b, workspace.state_stride, layer.width)
+        update[real_t](plan.rule.optimizer, &plan.progress.update, False, theta + layer.b + start,
+                       gradient, <real_t*> workspace.state + layer.b + start,
+                       workspace.state_stride, stop - start)
         return
-    memset(full, 0, layer.ld * sizeof(real_t))
-    update[real_t](STORE, &plan.progress.update, False, theta + layer.b, gradient, full, 0,
-                   layer.width)
-    workspace.squares[plan.layout.n_tiles + (layer - plan.layout.layers)] = penalty[real_t](
-        full, layer.ld, 2, 0)
+    memset(full, 0, (stop - start) * sizeof(real_t))
+    update[real_t](STORE, &plan.progress.update, False, theta + layer.b + start, gradient, full, 0,
+                   stop - start)
 
 
 cdef void penalise(Plan* plan, const Layer* layer, const real_t* theta, Py_ssize_t start,

@@ -163,9 +163,16 @@ MLP_INLINE void MLP_NAME(load_vector)(REAL *out, const REAL *in, int from, int n
         }                                                                                    \
         return sum;                                                                          \
     }
+/* The function of each of n pairs: the losses of n rows with one output. */
+#define EACH(name, function)                                                                 \
+    MLP_KERNEL void MLP_NAME(name)(const REAL *v, const REAL *t, int n, REAL p, double *out) {   \
+        for (int j = 0; j < n; j++) out[j] = MLP_NAME(function)(v[j], t[j], p);              \
+    }
 #define LOOPS(name, ...)                                                                     \
     SUM(name##_terms, name##_term)                                                           \
     SUM(name##_logit_terms, name##_logit_term)                                               \
+    EACH(name##_term_each, name##_term)                                                      \
+    EACH(name##_logit_term_each, name##_logit_term)                                          \
     MLP_KERNEL void MLP_NAME(name##_derivatives)(REAL *o, const REAL *t, int n, REAL p) {    \
         for (int j = 0; j < n; j++) o[j] = MLP_NAME(name##_derivative)(o[j], t[j], p);       \
     }
@@ -194,6 +201,17 @@ MLP_KERNEL double MLP_NAME(loss)(int kind, int exact, const REAL *v, int v_width
         log_sum_exp = top + MLP_NAME(logarithm)((REAL)sum);
     }
     return table[kind][exact](v, v_width, t, t_width, n, (REAL)parameter, log_sum_exp);
+}
+
+/* The losses of n rows with one output, which is no softmax unit. */
+MLP_KERNEL void MLP_NAME(losses_of_one_output)(int kind, int exact, const REAL *v, const REAL *t,
+                                               int n, double parameter, double *out) {
+    static void (*const table[][2])(const REAL *, const REAL *, int, REAL, double *) = {
+#define ENTRY(name, ...) {MLP_NAME(name##_term_each), MLP_NAME(name##_logit_term_each)},
+        LOSSES(ENTRY)
+#undef ENTRY
+    };
+    table[kind][exact](v, t, n, (REAL)parameter, out);
 }
 
 /* o := the derivative of the loss by each output. */
@@ -228,5 +246,6 @@ MLP_KERNEL void MLP_NAME(softmax_chain)(const REAL *o, REAL *g, int n) {
 #undef DERIVATIVE
 #undef LOGIT_TERM
 #undef SUM
+#undef EACH
 #undef LOOPS
 #endif

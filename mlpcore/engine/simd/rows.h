@@ -7,11 +7,12 @@
 
 #else
 
-/* out (width) = the sum of the rows, first to last. */
-MLP_KERNEL void MLP_NAME(column_sums)(const REAL *a, ptrdiff_t rows, ptrdiff_t width, REAL *out) {
+/* out (width) = the sum of the rows, first to last; they lie ld apart. */
+MLP_KERNEL void MLP_NAME(column_sums)(const REAL *a, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t width,
+                                      REAL *out) {
     for (ptrdiff_t j = 0; j < width; j += LANES) {
         V sum = (V){0};
-        for (ptrdiff_t i = 0; i < rows; i++) sum += *(const V *)(a + i * width + j);
+        for (ptrdiff_t i = 0; i < rows; i++) sum += *(const V *)(a + i * ld + j);
         *(V *)(out + j) = sum;
     }
 }
