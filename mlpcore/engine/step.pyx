@@ -27,7 +27,7 @@ from mlpcore.engine.layout cimport BLAS, DENSE, SPARSE, Layer, needs_all_rows
 from mlpcore.engine.losses cimport row_error
 from mlpcore.engine.optimizers cimport corrected_rate
 from mlpcore.engine.plan cimport Minibatch, Plan, Progress, Scratch
-from mlpcore.engine.team cimport barrier_wait, share
+from mlpcore.engine.team cimport team_barrier, thread_slice
 from mlpcore.engine.typedefs cimport real_t
 
 # A thread's rows [start, stop) of a minibatch on their way through the layers, and those that it
@@ -50,19 +50,19 @@ cdef void refresh_derived(Plan* plan, const real_t* theta, int thread) noexcept 
     penalise(plan, layer, theta, start, stop)
     for i in range(1, plan.layout.n_layers):
         layer = &plan.layout.layers[i]
-        share(layer.n_in, ROW_TILE, thread, plan.barrier.size, &start, &stop)
+        thread_slice(layer.n_in, ROW_TILE, thread, plan.team.size, &start, &stop)
         penalise(plan, layer, theta, start, stop)
         if layer.kind == DENSE:
             _transpose(plan, layer, theta, start, stop)
-    barrier_wait(plan.barrier, thread)
+    team_barrier(plan.team, thread)
 
 
 cdef Py_ssize_t _boundary(const Plan* plan, int thread) noexcept nogil:
     """The row of the first layer's W at which those that a thread updates begin."""
     cdef Py_ssize_t n_rows = plan.layout.layers.n_in, block = 0
-    if thread == plan.barrier.size:
+    if thread == plan.team.size:
         return n_rows
-    while plan.rule.cost[block] < <double> thread / plan.barrier.size:
+    while plan.rule.cost[block] < <double> thread / plan.team.size:
         block += 1
     return min(block * SPARSE_FEATURE_BLOCK, n_rows)
 
@@ -83,7 +83,7 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Minibatch* batch) no
     if plan.rule.split_feature:
         sparse.sum_halves(plan, theta, thread, batch)
         rows.theirs = True
-    share(batch.rows, ROW_TILE, thread, plan.barrier.size, &mine, &end)
+    thread_slice(batch.rows, ROW_TILE, thread, plan.team.size, &mine, &end)
     rows.start = mine
     while True:
         rows.stop = min(end, rows.start + plan.rule.row_block)
@@ -100,19 +100,19 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Minibatch* batch) no
         rows.start = rows.stop
         if rows.start >= end:
             break
-    barrier_wait(plan.barrier, thread)  # mutant: leave out a barrier
+    team_barrier(plan.team, thread)  # mutant: leave out a barrier
 
     # Phase 2: my rows of every W.
     if thread == 0 and plan.rule.track_loss:
         _sum_losses(plan, batch.rows)
     _update(plan, theta, thread, batch)
-    barrier_wait(plan.barrier, thread)
+    team_barrier(plan.team, thread)
 
 
 cdef void _wait_for_rows(Plan* plan, int thread, bint needs_all, Slice* rows) noexcept nogil:
     """The rule for barriers, before anything that reads rows."""
     if needs_all or rows.theirs:
-        barrier_wait(plan.barrier, thread)
+        team_barrier(plan.team, thread)
     rows.theirs = needs_all
 
 
@@ -184,12 +184,12 @@ cdef void _update(Plan* plan, real_t* theta, int thread, const Minibatch* batch)
     for j in range(1, plan.layout.n_layers):
         layer = &plan.layout.layers[j]
         if layer.kind == DENSE:   # the others took their step in the backward pass
-            share(layer.n_in, ROW_TILE, thread, plan.barrier.size, &start, &stop)
+            thread_slice(layer.n_in, ROW_TILE, thread, plan.team.size, &start, &stop)
             dense.update(plan, layer, theta, thread, batch.rows, start, stop)
             if plan.rule.minibatch_size > 1:  # mutant: errors with old weights
                 _transpose(plan, layer, theta, start, stop)
     for j in range(plan.layout.n_layers):
-        if j % plan.barrier.size == thread:  # mutant: forget the bias update
+        if j % plan.team.size == thread:  # mutant: forget the bias update
             update_biases(plan, &plan.layout.layers[j], theta, thread, batch.rows)
 
 
