@@ -11,10 +11,11 @@ import oracle
 import pytest
 import threadpoolctl
 
+from mlpcore.engine.blas_threads import single_threaded_blas
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.objective import Objective, gradient
-from mlpcore.engine.team import Team, single_threaded_blas
+from mlpcore.engine.team import Team
 from mlpcore.engine.trainer import Trainer
 
 DTYPES = ["float32", "float64"]

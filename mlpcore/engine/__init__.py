@@ -21,9 +21,10 @@ From the outside in; each module uses only those that come after it:
 - `registry`: the tables of activations, losses, optimisers and kinds of input, which headers in
   `simd/` define, and all that is known of each
 - `status`: why the threads stopped early
-- `team`: threads, barriers, and BLAS held at one thread
+- `blas_threads`: BLAS held at one thread, in plain Python
+- `team`: threads and barriers; `threads/team.h` and `threads/start.h` are their C part
 - `kernels`: the engine's own loops over matrices in the cache
-- `blas`: the one place that calls BLAS, row-major
+- `blas`: the one place that calls BLAS, row-major; `threads/fork_gate.h` keeps forks out of it
 - `memory`: arrays on cache lines, and an arena that reserves them by name
 - `blocking`: every block size, with its unit and its reason
 - `typedefs`: the fused type of all of them

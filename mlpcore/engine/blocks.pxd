@@ -6,7 +6,7 @@ from mlpcore.engine.inputs cimport PackBuffers, Rows
 from mlpcore.engine.layout cimport Layout
 from mlpcore.engine.memory cimport Arena
 from mlpcore.engine.status cimport Status
-from mlpcore.engine.team cimport Barrier, Team
+from mlpcore.engine.team cimport Team, TeamState
 
 # One thread's buffers for a block of rows.
 cdef struct BlockBuffers:
@@ -37,7 +37,7 @@ cdef struct ForwardJob:
     bint ready                # `initial` holds for the parameters as they are
     BlockBuffers* buffers     # of each thread
     const Rows* rows
-    Barrier* barrier
+    TeamState* team
     Consume consume
     void* consumer
 

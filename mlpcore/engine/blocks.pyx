@@ -21,10 +21,10 @@ from mlpcore.engine.status cimport OK, Status
 from mlpcore.engine.team cimport (
     SECONDS_BETWEEN_SIGNALS,
     Team,
-    barrier_stop,
-    barrier_stopped,
-    barrier_take,
     clock,
+    team_stop,
+    team_stopped,
+    team_take,
 )
 from mlpcore.engine.typedefs cimport real_t
 
@@ -72,13 +72,13 @@ cdef class ForwardPass:
                                void* consumer) except *:
         cdef ForwardJob* job = &self.job
         cdef int i
-        job.rows, job.barrier, job.consume, job.consumer = rows, team.barrier, consume, consumer
+        job.rows, job.team, job.consume, job.consumer = rows, team.state, consume, consumer
         job.ready = False
         refresh_initial(job, rows)
-        for i in range(team.barrier.capacity):
+        for i in range(team.state.capacity):
             job.buffers[i].status = OK
-        team.share_out(_all_blocks, job, self._lead)
-        for i in range(team.barrier.capacity):
+        team.execute(_all_blocks, job, self._lead)
+        for i in range(team.state.capacity):
             if job.buffers[i].status != OK:
                 return job.buffers[i].status
         return OK
@@ -101,8 +101,8 @@ cdef bint _some_blocks(ForwardJob* job, int thread, double deadline) noexcept no
     cdef Block block
     cdef Status status
     cdef Py_ssize_t first
-    while not barrier_stopped(job.barrier):
-        first = barrier_take(job.barrier) * EVALUATION_ROW_BLOCK
+    while not team_stopped(job.team):
+        first = team_take(job.team) * EVALUATION_ROW_BLOCK
         if first >= job.rows.n_rows:  # mutant: skip the last block of rows
             return False
         forward_block(job, job.rows, thread, first,
@@ -110,7 +110,7 @@ cdef bint _some_blocks(ForwardJob* job, int thread, double deadline) noexcept no
         status = job.consume(job.consumer, &block)
         if status != OK:
             job.buffers[thread].status = status
-            barrier_stop(job.barrier)
+            team_stop(job.team)
             return False
         if clock() > deadline:
             return True

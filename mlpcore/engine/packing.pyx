@@ -16,10 +16,10 @@ from mlpcore.engine.memory cimport address
 from mlpcore.engine.status cimport NO_CODE, NO_ROOM, NON_FINITE, OK, Status
 from mlpcore.engine.team cimport (
     Team,
-    barrier_await_turn,
-    barrier_end_turn,
-    barrier_stop,
-    barrier_take,
+    team_await_turn,
+    team_end_turn,
+    team_stop,
+    team_take,
 )
 
 
@@ -162,7 +162,7 @@ cdef class Packing:
         cdef long block
         with nogil:
             while True:
-                block = barrier_take(team.barrier)
+                block = team_take(team.state)
                 first, stop = block * self.rows, min(self.n, (block + 1) * self.rows)
                 if first >= self.n:
                     break
@@ -170,7 +170,7 @@ cdef class Packing:
                 status = OK
                 if encodes:
                     status = encoding.encode(<const double*> own_value, found, own_code)
-                if barrier_await_turn(team.barrier, block):
+                if team_await_turn(team.state, block):
                     break
                 at = start[first]
                 if at + found > capacity:
@@ -179,11 +179,11 @@ cdef class Packing:
                     status = NON_FINITE
                 if status != OK:
                     self.status = status   # the others come later, and stop before
-                    barrier_stop(team.barrier)
+                    team_stop(team.state)
                     break
                 for i in range(first, stop):
                     start[i + 1] += at
-                barrier_end_turn(team.barrier)
+                team_end_turn(team.state)
                 memcpy(indices + at, own_index, found * sizeof(uint16_t))
                 memcpy(values + at * itemsize, own_code if encodes else <uint8_t*> own_value,
                        found * itemsize)

@@ -13,7 +13,7 @@ from mlpcore.engine.layout cimport Layout
 from mlpcore.engine.losses cimport Targets
 from mlpcore.engine.memory cimport Arena
 from mlpcore.engine.optimizers cimport Rule as UpdateRule
-from mlpcore.engine.team cimport Barrier
+from mlpcore.engine.team cimport TeamState
 
 # Fixed for a fit.
 cdef struct Rule:
@@ -78,7 +78,7 @@ cdef struct Plan:
     Rows rows                 # the training rows
     const Rows* undropped     # where nonzeros of `rows` are dropped, what they are made of
     Targets targets
-    Barrier* barrier
+    TeamState* team
 
 # The rows of a minibatch, whose numbers are followed by those of the next one's n_next rows.
 cdef struct Minibatch:

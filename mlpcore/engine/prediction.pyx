@@ -38,7 +38,7 @@ from mlpcore.engine.status cimport NON_FINITE, OK, Status
 from mlpcore.engine.team cimport Team
 from mlpcore.engine.typedefs cimport real_t
 
-from mlpcore.engine.team import single_threaded_blas
+from mlpcore.engine.blas_threads import single_threaded_blas
 
 # A thread more must bring this many multiplications to a prediction, or starting it costs more.
 cdef double WORTH_A_THREAD = 5_000_000

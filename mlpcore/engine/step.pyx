@@ -27,7 +27,7 @@ from mlpcore.engine.layout cimport BLAS, DENSE, SPARSE, Layer, needs_all_rows
 from mlpcore.engine.losses cimport errors_of_one_output, row_error
 from mlpcore.engine.optimizers cimport corrected_rate
 from mlpcore.engine.plan cimport Minibatch, Plan, Progress, Scratch
-from mlpcore.engine.team cimport barrier_wait, share
+from mlpcore.engine.team cimport team_barrier, thread_slice
 from mlpcore.engine.typedefs cimport real_t
 
 # A thread's rows [start, stop) of a minibatch on their way through the layers, and those that it
@@ -54,16 +54,16 @@ cdef void refresh_derived(Plan* plan, const real_t* theta, int thread) noexcept 
         penalise(plan, layer, theta, start, stop)
         if layer.kind == DENSE:
             _transpose(plan, layer, theta, start, stop)
-    barrier_wait(plan.barrier, thread)
+    team_barrier(plan.team, thread)
 
 
 cdef Py_ssize_t _boundary(const Plan* plan, int j, int thread) noexcept nogil:
     """The row of layer j's W at which those that a thread updates begin."""
     cdef const Layer* layer = &plan.layout.layers[j]
     cdef const double* cost = plan.rule.update_cost + j
-    cdef double begins = <double> thread / plan.barrier.size
+    cdef double begins = <double> thread / plan.team.size
     cdef Py_ssize_t block = 0, tile
-    if thread == plan.barrier.size:
+    if thread == plan.team.size:
         return layer.n_in
     if layer.kind == SPARSE:
         while plan.rule.cost[block] < begins:
@@ -94,7 +94,7 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Minibatch* batch) no
     if plan.rule.split_feature:
         sparse.sum_halves(plan, theta, thread, batch)
         rows.theirs = True
-    share(batch.rows, ROW_TILE, thread, plan.barrier.size, &mine, &end)
+    thread_slice(batch.rows, ROW_TILE, thread, plan.team.size, &mine, &end)
     rows.start = mine
     while True:
         rows.stop = min(end, rows.start + plan.rule.row_block)
@@ -111,19 +111,19 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Minibatch* batch) no
         rows.start = rows.stop
         if rows.start >= end:
             break
-    barrier_wait(plan.barrier, thread)  # mutant: leave out a barrier
+    team_barrier(plan.team, thread)  # mutant: leave out a barrier
 
     # Phase 2: my rows of every W.
     if thread == 0 and plan.rule.track_loss:
         _sum_losses(plan, batch.rows)
     _update(plan, theta, thread, batch)
-    barrier_wait(plan.barrier, thread)
+    team_barrier(plan.team, thread)
 
 
 cdef void _wait_for_rows(Plan* plan, int thread, bint needs_all, Slice* rows) noexcept nogil:
     """The rule for barriers, before anything that reads rows."""
     if needs_all or rows.theirs:
-        barrier_wait(plan.barrier, thread)
+        team_barrier(plan.team, thread)
     rows.theirs = needs_all
 
 
@@ -201,7 +201,7 @@ cdef void _update(Plan* plan, real_t* theta, int thread, const Minibatch* batch)
                 _transpose(plan, layer, theta, start, stop)
     for j in range(plan.layout.n_layers):
         layer = &plan.layout.layers[j]
-        share(layer.width, UPDATE_TILE, thread, plan.barrier.size, &start, &stop)
+        thread_slice(layer.width, UPDATE_TILE, thread, plan.team.size, &start, &stop)
         if start < stop:  # mutant: forget the bias update
             update_biases(plan, layer, theta, thread, batch.rows, start, stop)
 

@@ -27,12 +27,12 @@ from mlpcore.engine.plan cimport (
     threads_worth_it,
 )
 from mlpcore.engine.step cimport refresh_derived, step
-from mlpcore.engine.team cimport SECONDS_BETWEEN_SIGNALS, Team, barrier_stopped, clock
+from mlpcore.engine.team cimport SECONDS_BETWEEN_SIGNALS, Team, clock, team_stopped
 from mlpcore.engine.typedefs cimport real_t
 
+from mlpcore.engine.blas_threads import single_threaded_blas
 from mlpcore.engine.memory import aligned_zeros
 from mlpcore.engine.registry import OPTIMIZERS
-from mlpcore.engine.team import single_threaded_blas
 
 
 cdef class Trainer:
@@ -145,7 +145,7 @@ cdef class Trainer:
         self._team = Team(n_training)
         self.state = aligned_zeros(n_vectors * network.size, network.dtype)
         plan.workspace.state, plan.workspace.state_stride = address(self.state), network.size
-        plan.barrier = self._team.barrier
+        plan.team = self._team.state
         if dropout.any():
             plan.rule.dropout = <double*> arena.reserve("dropout", len(dropout), np.float64)
             memcpy(<void*> plan.rule.dropout, address(dropout), len(dropout) * sizeof(double))
@@ -243,7 +243,7 @@ cdef class Trainer:
         self._job.plan, self._job.theta = plan, self.network.theta
         self._job.order, self._job.n = &order[0] if n else NULL, n
         try:
-            self._team.share_out(_part, &self._job, self._lead_epoch)
+            self._team.execute(_part, &self._job, self._lead_epoch)
         finally:
             self.network.parameters_changed()  # mutant: predict with outdated weights
         plan.progress.dropout.epoch += 1
@@ -329,7 +329,7 @@ cdef _lead(const Job* job, real_t* theta):
         refresh_derived(plan, theta, 0)
         if online:
             enter_scaled(plan, theta)
-    while position < job.n and not barrier_stopped(plan.barrier):
+    while position < job.n and not team_stopped(plan.team):
         deadline = clock() + SECONDS_BETWEEN_SIGNALS
         with nogil:
             if online:
@@ -346,7 +346,7 @@ cdef Py_ssize_t _steps(Plan* plan, real_t* theta, int thread, const Py_ssize_t* 
     """Steps from a position on; in the calling thread until the deadline. The new position."""
     cdef Py_ssize_t size = plan.rule.minibatch_size
     cdef Minibatch batch
-    while position < n and not barrier_stopped(plan.barrier):
+    while position < n and not team_stopped(plan.team):
         batch.order, batch.rows = order + position, min(size, n - position)
         batch.n_next = min(size, n - position - batch.rows)
         step(plan, theta, thread, &batch)

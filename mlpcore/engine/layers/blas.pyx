@@ -13,7 +13,7 @@ from mlpcore.engine.blocking cimport BLAS_SPLITS, ROW_TILE
 from mlpcore.engine.layers.units cimport activate_units, multiply_by_derivatives
 from mlpcore.engine.layout cimport Layer
 from mlpcore.engine.plan cimport Plan
-from mlpcore.engine.team cimport share
+from mlpcore.engine.team cimport thread_slice
 from mlpcore.engine.typedefs cimport real_t
 
 
@@ -43,7 +43,7 @@ cdef void forward_units(Plan* plan, const Layer* layer, const real_t* theta, int
     cdef Py_ssize_t batch = plan.rule.minibatch_size
     cdef Py_ssize_t piece = (layer.width // ROW_TILE + BLAS_SPLITS - 1) // BLAS_SPLITS * ROW_TILE
     cdef Py_ssize_t start, stop, end, i
-    share(layer.n_out, piece, thread, plan.barrier.size, &start, &end)
+    thread_slice(layer.n_out, piece, thread, plan.team.size, &start, &end)
     while start < end:
         stop = min(end, start + piece)
         _columns(layer, theta, work, batch, 0, rows, start, stop)
@@ -62,7 +62,7 @@ cdef void backward(Plan* plan, const Layer* layer, real_t* theta, int thread,
     cdef Py_ssize_t unit = BLAS_SPLITS * ROW_TILE
     cdef Py_ssize_t piece = (layer.n_in + unit - 1) // unit * ROW_TILE
     cdef Py_ssize_t start, stop, end, i
-    share(layer.n_in, piece, thread, plan.barrier.size, &start, &end)
+    thread_slice(layer.n_in, piece, thread, plan.team.size, &start, &end)
     while start < end:
         stop = min(end, start + piece)
         # mutant: errors with updated weights

@@ -23,7 +23,7 @@ from mlpcore.engine.layers.units cimport activate_units
 from mlpcore.engine.layers.updates cimport apply_gradient
 from mlpcore.engine.layout cimport Layer
 from mlpcore.engine.plan cimport Minibatch, Plan, Scratch, Workspace
-from mlpcore.engine.team cimport share
+from mlpcore.engine.team cimport thread_slice
 from mlpcore.engine.typedefs cimport real_t
 
 
@@ -76,7 +76,7 @@ cdef void sum_halves(Plan* plan, const real_t* theta, int thread,
     cdef real_t* initial = <real_t*> workspace.scratch[thread].initial
     cdef Py_ssize_t middle = plan.rule.split_feature, mine, end, row, stop, i
     cdef int half
-    share(2 * batch.rows, 1, thread, plan.barrier.size, &mine, &end)
+    thread_slice(2 * batch.rows, 1, thread, plan.team.size, &mine, &end)
     for half in range(2):
         row, stop = max(0, mine - half * batch.rows), min(batch.rows, end - half * batch.rows)
         if row >= stop:
