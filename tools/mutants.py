@@ -95,7 +95,8 @@ MUTANTS = [
            "test_exactness.py::test_number_of_threads_changes_no_bit"),
     Mutant("ignore signals", ALL, "pass",
            "test_interrupt.py::test_signals_are_handled_while_the_engine_computes"),
-    Mutant("count threads that did not start", "team->size = 1;", "team->size = team->capacity;",
+    Mutant("count threads that did not start", "team->started = 1;",
+           "team->started = team->capacity;",
            "test_threads.py::"
            "test_a_process_that_can_start_few_threads_or_none_gives_the_same_bits"),
     Mutant("let threads take signals", "&blocked", "NULL",

@@ -44,8 +44,8 @@ cdef struct ForwardJob:
 cdef class ForwardPass:
     cdef ForwardJob job
     cdef Arena _arena
-    # All rows, by all threads of the team; why they stopped early, or OK.
-    cdef Status for_each_block(self, Team team, const Rows* rows, Consume consume,
+    # All rows, by the first `size` threads of the team; why they stopped early, or OK.
+    cdef Status for_each_block(self, Team team, int size, const Rows* rows, Consume consume,
                                void* consumer) except *
 
 # A forward pass by up to so many threads, of up to `capacity` rows at a time. With a background,

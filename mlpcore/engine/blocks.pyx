@@ -68,7 +68,7 @@ cdef ForwardPass forward_pass(const Layout* layout, const void* theta, backgroun
 cdef class ForwardPass:
     """Buffers for the forward pass of blocks of rows; `forward_pass` makes them."""
 
-    cdef Status for_each_block(self, Team team, const Rows* rows, Consume consume,
+    cdef Status for_each_block(self, Team team, int size, const Rows* rows, Consume consume,
                                void* consumer) except *:
         cdef ForwardJob* job = &self.job
         cdef int i
@@ -77,7 +77,7 @@ cdef class ForwardPass:
         refresh_initial(job, rows)
         for i in range(team.state.capacity):
             job.buffers[i].status = OK
-        team.execute(_all_blocks, job, self._lead)
+        team.execute(size, _all_blocks, job, self._lead)
         for i in range(team.state.capacity):
             if job.buffers[i].status != OK:
                 return job.buffers[i].status

@@ -9,6 +9,7 @@ from mlpcore.engine.team cimport Team
 cdef class Evaluator:
     cdef Team team
     cdef ForwardPass _forward
+    cdef object _size         # the number of threads, chosen by what each took
     # The losses of all rows summed up (0 unless they are wanted), and the rows predicted right.
     cdef evaluate(self, Input rows, TargetRows targets, bint wants_loss)
 

@@ -11,8 +11,10 @@ from mlpcore.engine.losses cimport TargetRows, Targets, row_loss
 from mlpcore.engine.memory cimport address
 from mlpcore.engine.network cimport Network
 from mlpcore.engine.status cimport OK, Status
-from mlpcore.engine.team cimport Team
+from mlpcore.engine.team cimport Team, clock
 from mlpcore.engine.typedefs cimport real_t
+
+from mlpcore.engine.team_size import TeamSize
 
 cdef struct Evaluation:
     const Layout* layout
@@ -41,7 +43,12 @@ cdef class Evaluator:
         evaluation.layout, evaluation.targets = self._forward.job.layout, &targets.targets
         evaluation.wants_loss, evaluation.losses = wants_loss, <double*> address(losses)
         evaluation.n_correct = <Py_ssize_t*> address(n_correct)
-        self._forward.for_each_block(self.team, &rows.rows, _add_block, &evaluation)
+        if self._size is None:
+            self._size = TeamSize(self.team.n_threads)
+        size, _ = self._size.choose()
+        begin = clock()
+        self._forward.for_each_block(self.team, size, &rows.rows, _add_block, &evaluation)
+        self._size.record(size, clock() - begin, rows.rows.n_rows)
         # One fixed order, so that the sum has the same bits for any number of threads.
         return sum(losses.tolist()), int(n_correct.sum())
 

@@ -11,11 +11,12 @@ from mlpcore.engine.kernels cimport sum_squares
 from mlpcore.engine.layout cimport Layer, lay_out, row_stride, uses_blas
 from mlpcore.engine.losses cimport loss_of
 from mlpcore.engine.memory cimport address
-from mlpcore.engine.prediction cimport CLASSES, LOGITS, OUTPUTS, OneRow, one_row, predict
+from mlpcore.engine.prediction cimport CLASSES, LOGITS, OUTPUTS, OneRow, Wanted, one_row, predict
 from mlpcore.engine.registry cimport index_of
 
 from mlpcore.engine.memory import aligned_zeros
 from mlpcore.engine.registry import ACTIVATIONS
+from mlpcore.engine.team_size import TeamSize
 
 # Padding included, sizes are C ints.
 MOST_UNITS = 2**31 - 2**12
@@ -274,7 +275,7 @@ cdef class Network:
             If dense rows hold NaN, infinity or what the network's dtype can't.
         """
         self.check(X)
-        return predict(&self.layout, self.theta, self._background, X, n_threads, LOGITS)
+        return self._predict(X, n_threads, LOGITS)
 
     def outputs(self, Input X, int n_threads=1):
         """Outputs: the same through the output units' activation.
@@ -290,7 +291,7 @@ cdef class Network:
         a : ndarray, shape (n_samples, n_outputs)
         """
         self.check(X)
-        return predict(&self.layout, self.theta, self._background, X, n_threads, OUTPUTS)
+        return self._predict(X, n_threads, OUTPUTS)
 
     def classes(self, Input X, int n_threads=1):
         """Class of each row: that of the output unit with the largest pre-activation.
@@ -307,7 +308,14 @@ cdef class Network:
             The first, where several are equal.
         """
         self.check(X)
-        return predict(&self.layout, self.theta, self._background, X, n_threads, CLASSES)
+        return self._predict(X, n_threads, CLASSES)
+
+    cdef _predict(self, Input X, int n_threads, Wanted wanted):
+        # A network's rows take about the same in each call, so that what was measured serves the next.
+        if self._team_size is None or self._team_size.largest != n_threads:
+            self._team_size = TeamSize(n_threads)
+        return predict(&self.layout, self.theta, self._background, X, n_threads, wanted,
+                       self._team_size)
 
     def classify(self, x):
         """Class of one row, by the fast path.

@@ -22,6 +22,8 @@ from mlpcore.engine.team cimport (
     team_take,
 )
 
+from mlpcore.engine.team_size import worthwhile
+
 
 cdef extern from "simd/sparse.h" nogil:
     bint encode "MLP_PICK(encode, f64)" (
@@ -37,6 +39,8 @@ SAMPLE = 4096
 # it.
 ENCODED_FROM = 1 << 17
 ENCODING_SAMPLE = 50_000
+# What it takes to look at a number and to keep it or not, in multiplications of a product.
+PRODUCTS_OF_A_NUMBER = 15
 
 
 cdef class PackedRows:
@@ -85,7 +89,7 @@ cdef PackedRows pack(X, dtype, table, lowest, bint forced, int n_threads, PackRo
     cdef Packing packing = Packing(n, d, dtype, background, of_bytes)
     packing.pack_row, packing.source = pack_row, source
     blocks = (n + packing.rows - 1) // packing.rows
-    cdef Team team = Team(min(n_threads, blocks))
+    cdef Team team = Team(worthwhile(<double> n * d * PRODUCTS_OF_A_NUMBER, min(n_threads, blocks)))
     cdef Status status
     capacity = min(likely, most)
     with team:

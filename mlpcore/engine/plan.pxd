@@ -86,11 +86,10 @@ cdef struct Minibatch:
     Py_ssize_t rows
     Py_ssize_t n_next
 
-# Parts of making a plan, in this order: threads that are worth their barriers; the layers of a
-# network as training needs them; what depends on the rows; buffers, of which `work` has
-# `least_work` elements or more.
-cdef int threads_worth_it(const Layout* layout, Input train, Py_ssize_t minibatch_size,
-                          int n_threads)
+# Multiplications of one step.
+cdef double step_products(const Layout* layout, Input train, Py_ssize_t minibatch_size)
+# Parts of making a plan, in this order: the layers of a network as training needs them; what depends
+# on the rows; buffers, of which `work` has `least_work` elements or more.
 cdef plan_layout(Plan* plan, const Layout* network, Input train, dropout, Arena arena)
 cdef plan_rows(Plan* plan, Input train, dropout, dtype, Arena arena)
 cdef plan_workspace(Plan* plan, Input train, int n_threads, Py_ssize_t least_work, dtype,

@@ -19,8 +19,6 @@ from mlpcore.engine.memory cimport Arena, address
 
 from mlpcore.engine.registry import ACTIVATIONS
 
-# A thread more must bring this many multiplications a minibatch, or the barriers cost more.
-cdef double WORTH_A_THREAD = 200_000
 # What a nonzero costs against a block of weights, when the first layer's features are partitioned.
 cdef double COST_OF_NONZERO = 0.01
 # What an optimiser's step costs for each weight, in multiplications.
@@ -31,16 +29,14 @@ cdef Py_ssize_t SPLIT_FROM_BYTES = 1 << 17
 cdef Py_ssize_t SPLIT_UP_TO_ROWS = 256
 
 
-cdef int threads_worth_it(const Layout* layout, Input train, Py_ssize_t minibatch_size,
-                          int n_threads):
-    """Threads that pay for their barriers. Online learning has nothing to partition."""
+cdef double step_products(const Layout* layout, Input train, Py_ssize_t minibatch_size):
+    """Multiplications of one step that threads can share: none in online learning."""
     if minibatch_size == 1 and train.path == "sparse":
-        return 1
+        return 0
     products = [<double> layout.layers[i].n_in * layout.layers[i].n_out
                 for i in range(layout.n_layers)]
     products[0] *= train.density
-    work = 3 * minibatch_size * sum(products)
-    return max(1, min(n_threads, int(work / WORTH_A_THREAD)))
+    return 3 * minibatch_size * sum(products)
 
 
 cdef plan_layout(Plan* plan, const Layout* network, Input train, dropout, Arena arena):

@@ -12,9 +12,9 @@ cdef enum Wanted:
     OUTPUTS
     CLASSES
 
-# Of each row, in an array; see network.Network for what they are.
+# Of each row, in an array; see network.Network for what they are. team_size: a TeamSize.
 cdef predict(const Layout* layout, const void* theta, background, Input X, int n_threads,
-             Wanted wanted)
+             Wanted wanted, team_size)
 
 cdef class OneRow:
     cdef ForwardPass _forward

@@ -35,13 +35,11 @@ from mlpcore.engine.layout cimport Layer, Layout, uses_blas
 from mlpcore.engine.losses cimport output as to_outputs
 from mlpcore.engine.memory cimport address
 from mlpcore.engine.status cimport NON_FINITE, OK, Status
-from mlpcore.engine.team cimport Team
+from mlpcore.engine.team cimport Team, clock
 from mlpcore.engine.typedefs cimport real_t
 
 from mlpcore.engine.blas_threads import single_threaded_blas
-
-# A thread more must bring this many multiplications to a prediction, or starting it costs more.
-cdef double WORTH_A_THREAD = 5_000_000
+from mlpcore.engine.team_size import worthwhile
 
 cdef struct Prediction:
     const ForwardJob* job
@@ -51,15 +49,16 @@ cdef struct Prediction:
 
 
 cdef predict(const Layout* layout, const void* theta, background, Input X, int n_threads,
-             Wanted wanted):
+             Wanted wanted, team_size):
     """What is wanted of each row; ValueError if one is not finite."""
     cdef const Layer* last = &layout.layers[layout.n_layers - 1]
     cdef Py_ssize_t n = X.rows.n_rows
     cdef Py_ssize_t blocks = (n + EVALUATION_ROW_BLOCK - 1) // EVALUATION_ROW_BLOCK
     cdef Prediction prediction
     cdef Status status = OK
-    worth = n * <double> layout.size / WORTH_A_THREAD
-    cdef Team team = Team(max(1, min(n_threads, blocks, int(worth))))
+    most = worthwhile(n * <double> layout.size, min(n_threads, blocks))
+    size = min(most, team_size.choose()[0])
+    cdef Team team = Team(size)
     cdef ForwardPass forward = forward_pass(layout, theta, background, team.n_threads,
                                             min(EVALUATION_ROW_BLOCK, n))
     if wanted == CLASSES:
@@ -69,8 +68,11 @@ cdef predict(const Layout* layout, const void* theta, background, Input X, int n
     prediction.job, prediction.wanted = &forward.job, wanted
     prediction.z, prediction.index = address(result), <Py_ssize_t*> address(result)
     hold = single_threaded_blas if uses_blas(layout) else contextlib.nullcontext
+    begin = clock()
     with team, hold():
-        status = forward.for_each_block(team, &X.rows, _store, &prediction)
+        status = forward.for_each_block(team, size, &X.rows, _store, &prediction)
+    if most > 1:
+        team_size.record(size, clock() - begin, n)
     if status == NON_FINITE:
         raise ValueError(f"X must be finite as {X.dtype}")
     return result

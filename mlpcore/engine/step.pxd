@@ -3,6 +3,8 @@
 from mlpcore.engine.plan cimport Minibatch, Plan
 from mlpcore.engine.typedefs cimport real_t
 
+# Set which rows of the first layer's W a thread updates, for the threads of this call.
+cdef void set_slice(Plan* plan, int thread) noexcept nogil
 # What is kept beside the weights, made from the weights as they are now: transposes, column sums
 # and penalties.
 cdef void refresh_derived(Plan* plan, const real_t* theta, int thread) noexcept nogil

@@ -40,11 +40,16 @@ cdef struct Slice:
     bint theirs               # what comes next reads rows that other threads may still be writing
 
 
+cdef void set_slice(Plan* plan, int thread) noexcept nogil:
+    cdef Scratch* scratch = &plan.workspace.scratch[thread]
+    scratch.start, scratch.stop = _boundary(plan, 0, thread), _boundary(plan, 0, thread + 1)
+
+
 cdef void refresh_derived(Plan* plan, const real_t* theta, int thread) noexcept nogil:
     cdef const Layer* layer = plan.layout.layers
-    cdef Py_ssize_t start = _boundary(plan, 0, thread), stop = _boundary(plan, 0, thread + 1)
+    cdef Py_ssize_t start = plan.workspace.scratch[thread].start
+    cdef Py_ssize_t stop = plan.workspace.scratch[thread].stop
     cdef int i
-    plan.workspace.scratch[thread].start, plan.workspace.scratch[thread].stop = start, stop
     if layer.kind == SPARSE:
         sparse.sum_blocks(layer, theta, start, stop, <real_t*> plan.workspace.block_sums)
     penalise(plan, layer, theta, start, stop)

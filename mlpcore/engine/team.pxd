@@ -5,7 +5,8 @@ ctypedef void (*Work)(void* job, int thread) noexcept nogil
 
 cdef extern from "threads/team.h" nogil:
     ctypedef struct TeamState "mlp_team":
-        int size        # threads that there are, the calling one included
+        int size        # threads of this call, the calling one included
+        int started     # threads that there are
         int capacity    # threads that there may be at most
     TeamState* team_new "mlp_team_new" (int capacity)
     # Let all threads leave at their next barrier, and tell whether that has happened.
@@ -35,10 +36,11 @@ cdef class Team:
     cdef long process    # the process that the threads run in; 0 while there are none
     cdef void _start(self) noexcept
     cdef void _end(self) noexcept
-    # Let the other threads do `work`, and this one `lead()`, which does the work of thread 0. A
+    # Let `size` threads work: this one does `lead()`, which is the work of thread 0, the others `work`.
+    # A
     # thread that has not begun when `lead` returns does not begin any more; all have ended
     # afterwards. An exception in `lead` stops the others at their next barrier.
-    cdef execute(self, Work work, void* job, lead)
+    cdef execute(self, int size, Work work, void* job, lead)
 
 # The slice [start, stop) of n things for thread `thread` of `size`: equal slices, of whole units.
 cdef inline void thread_slice(Py_ssize_t n, Py_ssize_t unit, int thread, int size,

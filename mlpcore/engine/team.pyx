@@ -17,8 +17,10 @@ from cpython.pythread cimport (
 )
 from libc.stdlib cimport calloc, free
 
+from mlpcore.engine.team_size import note_start
+
 cdef extern from "threads/team.h" nogil:
-    void team_open "mlp_team_open" (TeamState*, Work, void* job)
+    void team_open "mlp_team_open" (TeamState*, int size, Work, void* job)
     void team_gather "mlp_team_gather" (TeamState*)
     void team_close "mlp_team_close" (TeamState*)
 
@@ -94,12 +96,15 @@ cdef class Team:
 
     @property
     def n_threads(self):
-        return self.state.size
+        return self.state.started
 
     def __enter__(self):
         if self.process:
             raise RuntimeError("a team has one `with` block at a time")
+        begin = clock()
         self._start()
+        if self.state.started > 1:
+            note_start(self.state.started - 1, clock() - begin)
         return self
 
     cdef void _start(self) noexcept:
@@ -117,12 +122,12 @@ cdef class Team:
                 threads_end(self.threads, self.state)
         self.process = 0
 
-    cdef execute(self, Work work, void* job, lead):
+    cdef execute(self, int size, Work work, void* job, lead):
         if self.process == 0:
             raise RuntimeError("a team works inside of its `with` block only")
         if self.process != this_process():
             self._start()   # forked in a callback: the threads stayed with the parent
-        team_open(self.state, work, job)
+        team_open(self.state, min(size, self.state.started), work, job)
         try:
             lead()
         except BaseException:
@@ -140,7 +145,7 @@ cdef class Team:
         """
         cdef list errors = []
         cdef tuple job = (self, work, errors)
-        self.execute(_call_python, <void*> job, lambda: self._lead(work))
+        self.execute(self.state.started, _call_python, <void*> job, lambda: self._lead(work))
         if errors:
             raise errors[0]
 

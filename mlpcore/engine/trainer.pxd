@@ -8,12 +8,13 @@ from mlpcore.engine.network cimport Network
 from mlpcore.engine.plan cimport Plan
 from mlpcore.engine.team cimport Team
 
-# An epoch, for the threads.
+# An epoch, for the threads, which work on it in rounds: their number may change in between.
 cdef struct Job:
     Plan* plan
     void* theta
     const Py_ssize_t* order
     Py_ssize_t n
+    Py_ssize_t start, stop    # the rows of this round
 
 cdef class Trainer:
     cdef Plan plan
@@ -26,4 +27,6 @@ cdef class Trainer:
     cdef Evaluator _evaluator
     cdef Arena _arena         # what the plan points into
     cdef Job _job
+    cdef int _first_size
+    cdef object _size         # the number of threads, chosen by what each took
     cdef object _exits

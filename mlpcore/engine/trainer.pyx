@@ -24,15 +24,16 @@ from mlpcore.engine.plan cimport (
     plan_layout,
     plan_rows,
     plan_workspace,
-    threads_worth_it,
+    step_products,
 )
-from mlpcore.engine.step cimport refresh_derived, step
+from mlpcore.engine.step cimport refresh_derived, set_slice, step
 from mlpcore.engine.team cimport SECONDS_BETWEEN_SIGNALS, Team, clock, team_stopped
 from mlpcore.engine.typedefs cimport real_t
 
 from mlpcore.engine.blas_threads import single_threaded_blas
 from mlpcore.engine.memory import aligned_zeros
 from mlpcore.engine.registry import OPTIMIZERS
+from mlpcore.engine.team_size import TeamSize, worthwhile
 
 
 cdef class Trainer:
@@ -94,7 +95,10 @@ cdef class Trainer:
     seed : int
     learning_rate : float
     n_threads : int
-        That an epoch is done by; inside the block as many as the system has started.
+        At most that work on an epoch; inside the block as many as the system has started.
+    usual_threads : int
+        That have worked longest: the engine measures what each number brings, and goes on with the
+        best.
     """
 
     def __cinit__(self, Network network, Input train, targets, *, sample_weight=None,
@@ -135,8 +139,10 @@ cdef class Trainer:
         cdef Arena arena = Arena()
         cdef Network network = self.network
         cdef Input train = self._train
-        cdef int n_training = threads_worth_it(&network.layout, train, plan.rule.minibatch_size,
-                                               n_threads)
+        products = step_products(&network.layout, train, plan.rule.minibatch_size)
+        # The estimate is where the search begins; up to twice as many threads are tried.
+        self._first_size = worthwhile(products, n_threads, meet=True)
+        cdef int n_training = worthwhile(4 * products, n_threads, meet=True)
         self._arena = arena
         # No more for evaluation than there are blocks of rows.
         rows = max(train.rows.n_rows, 0 if self._valid is None else self._valid.rows.n_rows)
@@ -161,6 +167,7 @@ cdef class Trainer:
     def __enter__(self):
         self._exits = contextlib.ExitStack()
         self._exits.enter_context(self._team)
+        self._size = TeamSize(self._team.n_threads, self._first_size)
         if self._evaluator.team is not self._team:
             self._exits.enter_context(self._evaluator.team)
         if self.network.uses_blas():
@@ -173,6 +180,10 @@ cdef class Trainer:
     @property
     def n_threads(self):
         return self._team.n_threads
+
+    @property
+    def usual_threads(self):
+        return 1 if self._size is None else self._size.usual
 
     @property
     def learning_rate(self):
@@ -242,18 +253,33 @@ cdef class Trainer:
         plan.progress.loss_sum = plan.progress.loss_curve = 0
         self._job.plan, self._job.theta = plan, self.network.theta
         self._job.order, self._job.n = &order[0] if n else NULL, n
+        self._job.start = 0
         try:
-            self._team.execute(_part, &self._job, self._lead_epoch)
+            while self._job.start < n:
+                self._round()
         finally:
             self.network.parameters_changed()  # mutant: predict with outdated weights
         plan.progress.dropout.epoch += 1
         return plan.progress.loss_curve / n if plan.rule.track_loss and n else np.nan
 
-    def _lead_epoch(self):
+    def _round(self):
+        """Some steps by one number of threads; all that are left where there is one thread."""
+        cdef Job* job = &self._job
+        cdef Py_ssize_t batch = self.plan.rule.minibatch_size
+        size, steps = self._size.choose()
+        job.stop = job.n
+        if self._team.n_threads > 1:
+            job.stop = min(job.n, job.start + min(steps, job.n) * batch)
+        begin = clock()
+        self._team.execute(size, _work, job, self._lead)
+        self._size.record(size, clock() - begin, (job.stop - job.start + batch - 1) // batch)
+        job.start = job.stop
+
+    def _lead(self):
         if self.plan.layout.single:
-            _lead[float](&self._job, <float*> self._job.theta)
+            _lead_round[float](&self._job, <float*> self._job.theta)
         else:
-            _lead[double](&self._job, <double*> self._job.theta)
+            _lead_round[double](&self._job, <double*> self._job.theta)
 
     def evaluate(self):
         """Loss and correct predictions over all rows, with the present parameters.
@@ -305,50 +331,57 @@ def _target_rows(Network network, Input rows, targets, weight, name):
     return TargetRows(targets, weight, rows.rows.n_rows, n_outputs, network.dtype, name)
 
 
-cdef void _part(void* job, int thread) noexcept nogil:
-    """One thread's part of an epoch."""
-    cdef Job* epoch = <Job*> job
-    if epoch.plan.layout.single:
-        _all_steps(epoch, <float*> epoch.theta, thread)
+cdef void _work(void* job, int thread) noexcept nogil:
+    """What one thread does in a round."""
+    cdef Job* task = <Job*> job
+    if task.plan.layout.single:
+        _all_steps(task, <float*> task.theta, thread)
     else:
-        _all_steps(epoch, <double*> epoch.theta, thread)
+        _all_steps(task, <double*> task.theta, thread)
 
 
 cdef void _all_steps(const Job* job, real_t* theta, int thread) noexcept nogil:
-    refresh_derived(job.plan, theta, thread)
-    _steps(job.plan, theta, thread, job.order, 0, job.n, 1e300)
+    _begin_round(job, theta, thread)
+    _steps(job, theta, thread, job.start, 1e300)
 
 
-cdef _lead(const Job* job, real_t* theta):
-    """The calling thread's part, in which it looks for signals."""
+cdef void _begin_round(const Job* job, real_t* theta, int thread) noexcept nogil:
+    set_slice(job.plan, thread)
+    if job.start == 0:
+        refresh_derived(job.plan, theta, thread)
+
+
+cdef _lead_round(const Job* job, real_t* theta):
+    """What the calling thread does, which looks for signals between."""
     cdef Plan* plan = job.plan
-    cdef Py_ssize_t position = 0
+    cdef Py_ssize_t position = job.start
     cdef double deadline
     cdef bint online = supports_online(plan)
     with nogil:
-        refresh_derived(plan, theta, 0)
+        _begin_round(job, theta, 0)
         if online:
             enter_scaled(plan, theta)
-    while position < job.n and not team_stopped(plan.team):
+    while position < job.stop and not team_stopped(plan.team):
         deadline = clock() + SECONDS_BETWEEN_SIGNALS
         with nogil:
             if online:
-                position = online_steps(plan, theta, job.order, position, job.n, deadline)
+                position = online_steps(plan, theta, job.order, position, job.stop, deadline)
             else:
-                position = _steps(plan, theta, 0, job.order, position, job.n, deadline)
+                position = _steps(job, theta, 0, position, deadline)
         PyErr_CheckSignals()  # mutant: ignore signals
     if online:
         leave_scaled(plan, theta)
 
 
-cdef Py_ssize_t _steps(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order,
-                       Py_ssize_t position, Py_ssize_t n, double deadline) noexcept nogil:
+cdef Py_ssize_t _steps(const Job* job, real_t* theta, int thread, Py_ssize_t position,
+                       double deadline) noexcept nogil:
     """Steps from a position on; in the calling thread until the deadline. The new position."""
+    cdef Plan* plan = job.plan
     cdef Py_ssize_t size = plan.rule.minibatch_size
     cdef Minibatch batch
-    while position < n and not team_stopped(plan.team):
-        batch.order, batch.rows = order + position, min(size, n - position)
-        batch.n_next = min(size, n - position - batch.rows)
+    while position < job.stop and not team_stopped(plan.team):
+        batch.order, batch.rows = job.order + position, min(size, job.n - position)
+        batch.n_next = min(size, job.n - position - batch.rows)
         step(plan, theta, thread, &batch)
         if plan.rule.clip_norm > 0 or plan.rule.max_norm > 0:
             apply_clipping_and_max_norm(plan, theta, thread)

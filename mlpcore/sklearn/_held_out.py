@@ -105,7 +105,7 @@ class Validation:
         self.rows = Input(table.X, network.dtype)
         self.total = table.X.shape[0] if table.weight is None else table.weight.sum()
         # One that only evaluates; few rows are not worth the threads that training may have.
-        self.n_threads = model._threads(table.X, network)
+        self.n_threads = model._threads()
         self.trainer = Trainer(
             network,
             self.rows,

@@ -44,8 +44,7 @@ class PackedObjective:
 
     def __init__(self, model: Any, network: Network, table: Table) -> None:
         self.network = network
-        # SciPy works for a while between two evaluations.
-        n_threads = model._threads(table.X, network, asleep=True)
+        n_threads = model._threads()
         self.rows = Input(table.X, network.dtype, path="auto", n_threads=n_threads)
         self.objective = Objective(
             network,

@@ -14,10 +14,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from mlpcore._threads import available_threads
-from mlpcore.engine.network import Network
 from mlpcore.engine.registry import ACTIVATIONS, HYPERPARAMETERS, OUTPUTS
 from mlpcore.sklearn._optimizer import STOCHASTIC
-from mlpcore.sklearn._threads import worthwhile
 from mlpcore.training.schedules import SCHEDULES
 
 
@@ -169,14 +167,9 @@ class Parameters(BaseEstimator):
             )
         return rates
 
-    def _threads(
-        self, X: Any = None, network: Network | None = None, *, asleep: bool = False
-    ) -> int:
-        """Threads at most; for passes over X that train, as many as are worth waking for each."""
-        if self.n_threads is not None:
-            return self.n_threads
-        threads = available_threads()
-        return threads if network is None else min(threads, worthwhile(X, network, asleep=asleep))
+    def _threads(self) -> int:
+        """Threads at most; the engine finds out how many are worth it."""
+        return available_threads() if self.n_threads is None else self.n_threads
 
     def _check_solver(self) -> bool:
         if self.solver not in STOCHASTIC:

@@ -62,7 +62,7 @@ def fit_stochastic(
         model._optimizer = OptimizerState(model)
     # Counting what could be skipped pays over many epochs.
     path = "dense" if incremental else "auto"
-    rows = Input(table.X, network.dtype, path=path, n_threads=model._threads(table.X, network))
+    rows = Input(table.X, network.dtype, path=path, n_threads=model._threads())
     network.background = None
     validation = None if held_out is None else Validation(model, network, held_out)
     batch = _batch_size(model, len(train))
@@ -161,7 +161,7 @@ def _new_trainer(model: Any, network: Network, rows: Input, table: Table, batch:
         clip_norm=model.clip_norm or 0.0,
         max_norm=model.max_norm or 0.0,
         track_loss=True,
-        n_threads=model._threads(table.X, network),
+        n_threads=model._threads(),
     )
     if optimizer.state is not None:
         trainer.state[:] = optimizer.state

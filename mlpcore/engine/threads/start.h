@@ -48,7 +48,7 @@ static void *mlp_thread_main(void *argument) {
 }
 
 /* Start a team's threads beside the calling one: as many as the system has, up to the team's
- * capacity; the team's size is set to their number. Signals are left to the threads that Python
+ * capacity; `started` is set to their number. Signals are left to the threads that Python
  * knows, but for those that report a thread's own fault. The caller sleeps until all run: on a loaded
  * machine a new thread would else wait for milliseconds for a processor that the caller keeps busy. */
 static inline void mlp_threads_start(mlp_thread *threads, mlp_team *team) {
@@ -58,7 +58,7 @@ static inline void mlp_threads_start(mlp_thread *threads, mlp_team *team) {
     sigset_t blocked, before;
     size_t stack;
     mlp_team_reset(team);
-    team->size = 1; /* mutant: count threads that did not start */
+    team->started = 1; /* mutant: count threads that did not start */
     if (team->capacity == 1 || pthread_attr_init(&attributes)) return;
     if (pthread_attr_getstacksize(&attributes, &stack) || stack < MLP_STACK)
         pthread_attr_setstacksize(&attributes, MLP_STACK);
@@ -71,12 +71,12 @@ static inline void mlp_threads_start(mlp_thread *threads, mlp_team *team) {
         thread->running = &running;
         thread->number = number;
         if (pthread_create(&thread->id, &attributes, mlp_thread_main, thread)) break;
-        team->size++;
+        team->started++;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     pthread_mutex_lock(&running.lock);
-    while (running.count < team->size - 1) pthread_cond_wait(&running.changed, &running.lock);
+    while (running.count < team->started - 1) pthread_cond_wait(&running.changed, &running.lock);
     pthread_mutex_unlock(&running.lock);
     pthread_cond_destroy(&running.changed);
     pthread_mutex_destroy(&running.lock);
@@ -85,7 +85,8 @@ static inline void mlp_threads_start(mlp_thread *threads, mlp_team *team) {
 /* End the threads, while none works. */
 static inline void mlp_threads_end(mlp_thread *threads, mlp_team *team) {
     mlp_team_dismiss(team);
-    for (int number = 1; number < team->size; number++) pthread_join(threads[number - 1].id, NULL);
+    for (int number = 1; number < team->started; number++)
+        pthread_join(threads[number - 1].id, NULL);
 }
 
 #endif

@@ -40,7 +40,8 @@ typedef struct {
     atomic_int ended;
     mlp_work work;
     void *job;
-    int size, capacity;     /* threads that there are, the caller included; and at most */
+    /* Threads, the caller included: of this call; those that there are; and at most. */
+    int size, started, capacity;
     atomic_int processor[]; /* each thread's processor when it last began to work */
 } mlp_team;
 
@@ -65,7 +66,7 @@ static inline mlp_team *mlp_team_new(int capacity) {
     const size_t bytes = sizeof(mlp_team) + (size_t)capacity * sizeof(atomic_int);
     mlp_team *team = aligned_alloc(64, (bytes + 63) / 64 * 64);
     if (team) {
-        team->size = team->capacity = capacity;
+        team->size = team->started = team->capacity = capacity;
         mlp_team_reset(team);
     }
     return team;
@@ -90,7 +91,7 @@ static inline void mlp_team_announce(mlp_team *team) {
     atomic_fetch_add(&team->begun, 1);
 #if defined(__linux__)
     if (atomic_load(&team->asleep))
-        syscall(SYS_futex, &team->begun, FUTEX_WAKE_PRIVATE, team->size, NULL, NULL, 0);
+        syscall(SYS_futex, &team->begun, FUTEX_WAKE_PRIVATE, team->started, NULL, NULL, 0);
 #endif
 }
 
@@ -119,13 +120,14 @@ static inline void mlp_team_spread(mlp_team *team, int thread) {
 #endif
 }
 
-/* Begin a call, while no thread works. */
-static inline void mlp_team_open(mlp_team *team, mlp_work work, void *job) {
+/* Begin a call by the first `size` threads, while no thread works. */
+static inline void mlp_team_open(mlp_team *team, int size, mlp_work work, void *job) {
     atomic_store(&team->arrived, 0);
     atomic_store(&team->stop, 0);
     atomic_store(&team->next, 0);
     atomic_store(&team->turn, 0);
     atomic_store(&team->entered, 0);
+    team->size = size;
     mlp_team_spread(team, 0);
     team->work = work;
     team->job = job;
@@ -135,10 +137,10 @@ static inline void mlp_team_open(mlp_team *team, mlp_work work, void *job) {
 }
 
 /* Whether a helper may begin to work: not if the call is over, which the others may have finished
- * before this one got so far. */
-static inline int mlp_team_enter(mlp_team *team, int call) {
+ * before this one got so far, nor if it needs fewer threads. */
+static inline int mlp_team_enter(mlp_team *team, int call, int thread) {
     int closed = atomic_fetch_add(&team->inside, 1) & MLP_CLOSED;
-    if (!closed && atomic_load(&team->call) == call) return 1;
+    if (!closed && atomic_load(&team->call) == call && thread < team->size) return 1;
     atomic_fetch_sub(&team->inside, 1);
     return 0;
 }
@@ -170,7 +172,7 @@ static inline void mlp_team_serve(mlp_team *team, int thread) {
     for (unsigned seen = 0;;) {
         seen = mlp_team_await_call(team, seen);
         if (atomic_load(&team->ended)) return;
-        if (!mlp_team_enter(team, (int)seen)) continue;
+        if (!mlp_team_enter(team, (int)seen, thread)) continue;
         atomic_fetch_add(&team->entered, 1);
         mlp_team_spread(team, thread);
         team->work(team->job, thread);
@@ -235,7 +237,7 @@ static inline void mlp_team_sleep(mlp_team *team, unsigned generation) {
 static inline void mlp_team_wake(mlp_team *team) {
 #if defined(__linux__)
     if (atomic_load(&team->sleepers))
-        syscall(SYS_futex, &team->generation, FUTEX_WAKE_PRIVATE, team->size, NULL, NULL, 0);
+        syscall(SYS_futex, &team->generation, FUTEX_WAKE_PRIVATE, team->started, NULL, NULL, 0);
 #else
     (void)team;
 #endif

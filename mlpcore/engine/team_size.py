@@ -1,0 +1,178 @@
+"""How many threads work: found out while they work, since the number changes no bit.
+
+What a thread more brings depends on the network, on the processor and on what else the machine does
+at this moment: beside one busy program, two threads that meet every few microseconds can take twice
+the time of one. So a fit measures. It goes on with the best number, tries its neighbours from time to
+time, and at once where its own steps have become slower.
+"""
+
+from __future__ import annotations
+
+import math
+
+# Seconds of a round, after which the number of threads may change.
+ROUND = 0.02
+# A trial of another number takes this fraction of the time so far, between these seconds, and the
+# next one comes after so many times as long, up to a second.
+TRIAL_FRACTION, SHORTEST_TRIAL, LONGEST_TRIAL = 1 / 50, 1e-3, 2e-2
+FIRST_PAUSE, LONGEST_PAUSE = 10, 50
+# Seconds for which a measured cost is remembered, the fraction by which another number must be
+# faster, and that by which a cost must rise to call for a trial.
+MEMORY, MARGIN, RISE = 0.1, 0.03, 0.25
+
+# What the machine takes, as far as it has been measured in this process: seconds for a multiplication
+# of a forward or a backward pass on one thread, to start a thread or wake one that has fallen asleep,
+# and to let one more thread meet the others at the barriers of a step.
+SECONDS_FOR_PRODUCT = 2e-11
+SECONDS_TO_MEET = 2.5e-6
+_seconds_to_start = 60e-6
+
+
+def note_start(n_threads: int, seconds: float) -> None:
+    """Note how long it took to start so many threads."""
+    global _seconds_to_start
+    measured = min(1e-3, max(1e-5, seconds / n_threads))
+    _seconds_to_start += (measured - _seconds_to_start) / 4
+
+
+def worthwhile(products: float, n_threads: int, *, meet: bool = False) -> int:
+    """Estimate how many threads do a piece of work soonest, before anything has been measured.
+
+    With t threads it takes ``one / t + t * more``, which is least where t is the root of
+    ``one / more``.
+
+    Parameters
+    ----------
+    products : float
+        Multiplications of the whole piece.
+    n_threads : int
+        At most.
+    meet : bool, default=False
+        The threads are there, and meet at the barriers of a step. Otherwise they are started.
+
+    Returns
+    -------
+    n_threads : int
+        From 1.
+    """
+    one, more = products * SECONDS_FOR_PRODUCT, SECONDS_TO_MEET if meet else _seconds_to_start
+    return max(1, min(n_threads, int(math.sqrt(one / more))))
+
+
+class TeamSize:
+    """Chooses the number of threads for one round of work after the other.
+
+    Parameters
+    ----------
+    largest : int
+        Threads that there are. Tried are the powers of two below, and all.
+    first : int, optional
+        Threads to begin with.
+
+    Attributes
+    ----------
+    largest : int
+    sizes : list of int
+        The numbers that are tried.
+    seconds : dict of int to float
+        Seconds that each number of threads has worked for.
+    """
+
+    def __init__(self, largest: int, first: int | None = None) -> None:
+        self.largest = largest
+        powers = [2**i for i in range(largest.bit_length())]
+        self.sizes = sorted({*(size for size in powers if size <= largest), largest})
+        first = largest if first is None else max(1, min(first, largest))
+        self._current = max(i for i, size in enumerate(self.sizes) if size <= first)
+        self._costs: dict[int, float] = {}  # seconds for a unit of work, by the number's place
+        self._known = 0.0  # seconds that the cost of the current number was measured for
+        self._trial: int | None = None
+        self._trial_seconds = self._trial_work = 0.0
+        self._elapsed = 0.0
+        self._next_trial = SHORTEST_TRIAL
+        self._pause = FIRST_PAUSE
+        self._upwards = False
+        self.seconds: dict[int, float] = {}
+
+    @property
+    def usual(self) -> int:
+        """The number of threads that has worked longest."""
+        best = max(self.seconds, key=self.seconds.__getitem__, default=None)
+        return self.sizes[self._current] if best is None else best
+
+    def _trial_length(self) -> float:
+        return min(LONGEST_TRIAL, max(SHORTEST_TRIAL, self._elapsed * TRIAL_FRACTION))
+
+    def choose(self) -> tuple[int, int]:
+        """Choose for the next round.
+
+        Returns
+        -------
+        n_threads : int
+        work : int
+            Units of work that the round shall have at most, from 1.
+        """
+        measured = self._current in self._costs
+        if self._trial is None and measured and self._elapsed >= self._next_trial:
+            self._begin_trial()
+        trial = self._trial
+        if trial is not None:
+            place, length = trial, self._trial_length() - self._trial_seconds
+        else:
+            place, length = self._current, min(ROUND, self._next_trial - self._elapsed)
+        cost = self._costs.get(place, self._costs.get(self._current))
+        work = 1 if cost is None else max(1, int(length / cost))
+        return self.sizes[place], work
+
+    def _begin_trial(self) -> None:
+        """Try the neighbours alternately."""
+        if len(self.sizes) == 1:
+            self._next_trial = math.inf
+            return
+        self._upwards = not self._upwards
+        place = self._current + (1 if self._upwards else -1)
+        if not 0 <= place < len(self.sizes):
+            place = 2 * self._current - place
+        self._trial, self._trial_seconds, self._trial_work = place, 0.0, 0.0
+
+    def record(self, size: int, seconds: float, work: float) -> None:
+        """Note how long a round took.
+
+        Parameters
+        ----------
+        size : int
+            The number of threads that was chosen for it. Calls from other threads may have come
+            between; what is no longer asked for is only counted.
+        seconds : float
+        work : float
+            Units of work that were done, above 0.
+        """
+        trial = self._trial
+        self.seconds[size] = self.seconds.get(size, 0.0) + seconds
+        self._elapsed += seconds
+        if trial is not None and size == self.sizes[trial]:
+            self._trial_seconds += seconds
+            self._trial_work += work
+            if self._trial_seconds >= 0.5 * self._trial_length():
+                self._end_trial(trial, self._trial_seconds / self._trial_work)
+        elif size == self.sizes[self._current]:
+            self._remember(seconds, seconds / work)
+
+    def _remember(self, seconds: float, cost: float) -> None:
+        before = self._costs.get(self._current, cost)
+        self._known = min(MEMORY, self._known + seconds)
+        if cost > (1 + RISE) * before and seconds >= SHORTEST_TRIAL:
+            self._pause, self._next_trial, self._known = FIRST_PAUSE, self._elapsed, seconds
+        weight = min(1.0, seconds / self._known)
+        self._costs[self._current] = before + weight * (cost - before)
+
+    def _end_trial(self, place: int, cost: float) -> None:
+        if cost < (1 - MARGIN) * self._costs[self._current]:
+            # The next neighbour in this direction comes next.
+            self._upwards = place < self._current
+            self._current, self._pause, self._known = place, FIRST_PAUSE, self._trial_seconds
+        else:
+            self._pause = min(LONGEST_PAUSE, 2 * self._pause)
+        self._costs[place] = cost
+        self._trial = None
+        self._next_trial = self._elapsed + self._pause * self._trial_length()
