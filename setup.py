@@ -24,7 +24,7 @@ DIRECTIVES = {
     "initializedcheck": DEBUG,
     "cdivision": True,
     "embedsignature": True,
-    # tests/test_concurrency.py, and the whole suite without the GIL: see tools/freethreaded.sh.
+    # See tests/engine/test_concurrency.py, and tools/freethreaded.sh for all tests without the GIL.
     "freethreading_compatible": True,
 }
 

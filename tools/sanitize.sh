@@ -31,12 +31,14 @@ fi
 
 # What reaches the engine, and what reads files of strangers. Left out is what would only repeat
 # that at a fifth of the speed (examples, benchmarks, figures), and what compiles.
-tests=(activations blas checkpoint concurrency dropout engine engine_arrays exactness fuzz gradients
-    idx interrupt losses neuralnet norms npz optimizers parameters persistence sparse_input
-    sparse_path textbook threads training validation)
+tests=(tests/engine/test_{activations,arrays,blas,concurrency,dropout,exactness,gradients}.py
+    tests/engine/test_{losses,network,norms,optimizers,options,sparse_path,threads}.py
+    tests/files/test_{fuzz,idx,npz}.py
+    tests/neuralnet/test_{model,parameters,persistence,sparse_input,textbook,validation}.py
+    tests/training/test_{checkpoint,interrupt}.py)
 if [ "$sanitizer" = thread ]; then
     # Threads only: a race does not depend on the values, and files have none.
-    tests=(concurrency engine exactness threads training)
+    tests=(tests/engine/test_{concurrency,exactness,network,options,threads}.py)
     # NumPy's BLAS hands work to threads of its own in a way that the sanitizer cannot see into, and
     # is blamed for it. It has none with this, and nothing needs a suppression.
     export OPENBLAS_NUM_THREADS=1
@@ -55,9 +57,7 @@ MLPCORE_DEBUG=1 MLPCORE_SANITIZE=$sanitizer "$python" -m pip install --quiet \
 rm -r mlpcore setup.py   # from here on only what was installed can be imported
 
 if [[ " $*" != *" tests/"* ]]; then
-    for test in "${tests[@]}"; do
-        [ ! -f "tests/test_$test.py" ] || set -- "$@" "tests/test_$test.py"
-    done
+    set -- "$@" "${tests[@]}"
 fi
 
 # Reports go into files: pytest holds back the words of a dying process. Any report is a failure,

@@ -5,7 +5,7 @@ and more kinds of hidden units. Written from the formulas, computed in the preci
 it shares no code with the package. Layers are pairs of weights and biases; t are one-hot targets.
 
 `activations`, `losses`, `optimizers` and `inputs` each have a table with one entry for everything
-that the engine has; `test_registry.py` sees to that.
+that the engine has; `test_registry.py` in ../engine sees to that.
 """
 
 from itertools import pairwise

@@ -10,7 +10,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from sklearn.neural_network.tests import test_mlp
 
-COMPAT = Path(__file__).resolve().parent.parent / "docs" / "sklearn-compat.md"
+COMPAT = Path(__file__).resolve().parents[2] / "docs" / "sklearn-compat.md"
 LINE = "from sklearn.neural_network import MLPClassifier, MLPRegressor"
 
 # Under scikit-learn's settings, a warning that a fit has not converged is no error.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "kernel"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "kernel"
 
 pytest.importorskip("Cython", reason="Cython is not installed")
 pytest.importorskip("setuptools", reason="setuptools is not installed")

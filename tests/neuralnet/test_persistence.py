@@ -267,7 +267,7 @@ def test_other_versions_are_refused_by_name(version, path, saved, about):
 
 def test_the_first_format_loads_still():
     """A file that the first version wrote, when hidden units were logistic."""
-    old = NeuralNetMLP.load(Path(__file__).with_name("data") / "model-1.npz")
+    old = NeuralNetMLP.load(Path(__file__).with_name("model-1.npz"))
     rows, labels = X[:60, 20:25], Y[:60] % 2
     new = NeuralNetMLP([3, 2], epochs=2, seed=1, minibatch_size=5, eta=0.5, l2=0.01, dtype="f4")
     new.fit(rows[:40], labels[:40], rows[40:], labels[40:])

@@ -16,7 +16,7 @@ import pytest
 
 from mlpcore import NeuralNetMLP, load_digits, load_npz
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 MNIST = os.environ.get("MLPCORE_DATA")
 PICTURES = {
     "train_mnist.py": [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^(?:<!-- ci: (\S+) -->\n)?```(\S*)\n(.*?)^```$", re.M | re.S)
 # Section: its blocks, each with the name that .ci/run knows it by, its language and its text.

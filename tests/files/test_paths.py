@@ -248,7 +248,7 @@ class TestWriters:
     def test_a_file_that_is_too_large(self, what, run_python):
         code = (
             "import os, resource, sys\n"
-            "sys.path.insert(0, os.environ['TESTS'])\n"
+            f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
             "import test_paths\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (8, resource.RLIM_INFINITY))\n"
             f"error, message = test_paths.failure(test_paths.WRITERS[{what!r}], 'x')\n"

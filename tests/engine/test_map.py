@@ -7,7 +7,7 @@ import pytest
 
 import mlpcore.engine
 
-SOURCES = Path(__file__).parents[1] / "mlpcore" / "engine"
+SOURCES = Path(__file__).resolve().parents[2] / "mlpcore" / "engine"
 # Of a package's modules, Cython's build sees only `cimport package.module as module`.
 IMPORT = re.compile(
     r"^(?:from mlpcore\.engine\.([\w.]+) c?import|cimport mlpcore\.engine\.([\w.]+) as)"

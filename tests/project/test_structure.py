@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "mlpcore"
 
 pytestmark = pytest.mark.skipif(not PACKAGE.is_dir(), reason="the source tree is not here")

@@ -7,7 +7,7 @@ import pytest
 
 import mlpcore.engine
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "architecture.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "architecture.md"
 if not PAGE.exists():
     pytest.skip("the documents are not part of this tree", allow_module_level=True)
 ENGINE = Path(mlpcore.engine.__file__).parent
