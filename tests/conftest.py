@@ -1,5 +1,6 @@
 """What the tests share: hypothesis' settings, and Python in a process of its own."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -14,10 +15,12 @@ settings.load_profile("mlpcore")
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
+def elsewhere(tmp_path):
     """Run each test in an empty folder: a Python started in the checkout would import the mlpcore
-    there, which has no compiled parts, and files by relative names must not land in it."""
-    monkeypatch.chdir(tmp_path)
+    there, which has no compiled parts, and files by relative names must not land in it. Without
+    monkeypatch, since a test that undoes its own patches would return to the checkout."""
+    with contextlib.chdir(tmp_path):
+        yield
 
 
 @pytest.fixture

@@ -274,7 +274,7 @@ def test_companions_of_a_checkpoint_that_are_folders(tmp_path):
         os.rmdir(f"x{ending}")
 
 
-def test_an_older_checkpoint_is_spoken_of_where_there_is_one(monkeypatch, tmp_path):
+def test_an_older_checkpoint_is_spoken_of_where_there_is_one(monkeypatch):
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -282,7 +282,6 @@ def test_an_older_checkpoint_is_spoken_of_where_there_is_one(monkeypatch, tmp_pa
     assert "of epoch 0 could not be written" in failure(WRITERS["checkpoint"], "x")[1]
     assert "and there is no older one" in failure(WRITERS["checkpoint"], "x")[1]
     monkeypatch.undo()
-    monkeypatch.chdir(tmp_path)
     WRITERS["checkpoint"]("x")
     monkeypatch.setattr(os, "fsync", full)
     message = failure(lambda path: model().set_params(epochs=2).fit(X, Y, checkpoint=path), "x")[1]
