@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -60,6 +61,24 @@ def run(script, *options, env, cwd):
     return subprocess.run(
         command(script, *options), env=env, cwd=cwd, capture_output=True, text=True, timeout=300
     )
+
+
+@pytest.fixture
+def run_here(offline, monkeypatch, capsys):
+    """Return a function that runs a script offline and in this process, which has loaded what takes
+    a process of its own seconds to load, and returns its exit status, output and errors."""
+    for key in os.environ.keys() - offline.keys():
+        monkeypatch.delenv(key)
+    for key, value in offline.items():
+        monkeypatch.setenv(key, value)
+
+    def run(script, *options):
+        monkeypatch.setattr(sys, "argv", [str(EXAMPLES / script), *options])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(sys.argv[0], run_name="__main__")
+        return ended.value.code, *capsys.readouterr()
+
+    return run
 
 
 def accuracy(kind, text):
@@ -126,15 +145,32 @@ def test_saved_model_and_history_are_those_of_the_run(trained):
     assert nn.score(X, y) > 0.97
 
 
-def test_options_reach_the_network(offline, tmp_path):
-    done = run(
-        *("train_mnist.py", "--epochs", 2, "--hidden", 7, "--batch", 50, "--seed", 3),
-        *("--dtype", "float64", "--threads", 1),
-        env=offline,
-        cwd=tmp_path,
-    )
+@pytest.fixture(scope="module")
+def with_options(offline, tmp_path_factory):
+    """Return a function that runs a script with all its options, once for several tests."""
+    options = {
+        "train_mnist.py": [
+            *("--epochs", 2, "--hidden", 7, "--batch", 50, "--seed", 3),
+            *("--dtype", "float64", "--threads", 1),
+        ],
+        "textbook_walkthrough.py": ["--epochs", 30],
+    }
+    runs = {}
+
+    def run_once(script):
+        if script not in runs:
+            folder = tmp_path_factory.mktemp("options")
+            output = f"--output=~/out of {script}"
+            runs[script] = run(script, output, *options[script], env=offline, cwd=folder), folder
+        return *runs[script], Path(offline["HOME"], f"out of {script}")
+
+    return run_once
+
+
+def test_options_reach_the_network(with_options):
+    done, _, output = with_options("train_mnist.py")
     assert done.returncode == 0, done.stderr
-    nn = NeuralNetMLP.load(tmp_path / "output/model.npz")
+    nn = NeuralNetMLP.load(output / "model.npz")
     assert nn.w_h.shape == (64, 7)
     assert nn.w_h.dtype == np.float64
     assert len(nn.eval_["cost"]) == 2
@@ -150,6 +186,7 @@ def test_a_folder_without_mnist_is_said_and_left_alone(offline, tmp_path):
     assert f"Looking for MNIST in {empty}" in done.stdout
     assert "Training on the small digits" in done.stdout
     assert list(empty.iterdir()) == []
+    assert (tmp_path / "output/model.npz").is_file()  # where nothing else was said
 
 
 @pytest.mark.parametrize(
@@ -173,18 +210,17 @@ def test_a_folder_without_mnist_is_said_and_left_alone(offline, tmp_path):
         ("switch_from_sklearn.py", ["--mnist"], "MNIST is not available: train-images-idx3"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_words(script, options, message, offline, tmp_path):
+def test_what_does_not_fit_is_refused_in_words(script, options, message, run_here, tmp_path):
     if script == "switch_from_sklearn.py":
         pytest.importorskip("sklearn", reason="scikit-learn is not installed")
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
-    names = {"home": offline["HOME"], "forbidden": forbidden(tmp_path)}
-    options = [option.format(**names) for option in options]
-    done = run(script, *options, env=offline, cwd=tmp_path)
-    assert done.returncode == 2
-    assert message.format(**names) in done.stderr
-    assert "Traceback" not in done.stderr
-    assert "accuracy" not in done.stdout
+    names = {"home": os.environ["HOME"], "forbidden": forbidden(tmp_path)}
+    status, out, errors = run_here(script, *(option.format(**names) for option in options))
+    assert status == 2
+    assert message.format(**names) in errors
+    assert "Traceback" not in errors
+    assert "accuracy" not in out
     files = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     assert files == {"file"}
 
@@ -200,24 +236,24 @@ def forbidden(folder):
 
 
 @pytest.mark.parametrize("script", ["train_mnist.py", "textbook_walkthrough.py"])
-def test_output_may_be_given_by_a_tilde(script, offline, tmp_path):
+def test_output_may_be_given_by_a_tilde(script, with_options):
     """In --output=~/name, the shell leaves it to the program."""
-    done = run(script, f"--output=~/out of {script}", "--epochs", 1, env=offline, cwd=tmp_path)
+    done, folder, output = with_options(script)
     assert done.returncode == 0, done.stderr
-    assert_pictures(Path(offline["HOME"], f"out of {script}"), PICTURES[script])
-    assert list(tmp_path.iterdir()) == []
+    assert_pictures(output, PICTURES[script])
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("script", [path.name for path in sorted(EXAMPLES.glob("*.py"))])
-def test_help_names_the_options(script, offline, tmp_path):
+def test_help_names_the_options(script, run_here):
     if script == "switch_from_sklearn.py":
         pytest.importorskip("sklearn", reason="scikit-learn is not installed")
-    done = run(script, "--help", env=offline, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    status, out, _ = run_here(script, "--help")
+    assert status == 0
     source = (EXAMPLES / script).read_text(encoding="utf-8")
     options = set(re.findall(r'(?:option|add_argument)\("(--\w+)"', source))
     assert options
-    assert options <= set(re.findall(r"--\w+", done.stdout))
+    assert options <= set(re.findall(r"--\w+", out))
     # The docstring's own calls use options that there are.
     assert set(re.findall(r"--\w+", source.split('"""')[1])) <= options | {"--help"}
 
@@ -253,19 +289,17 @@ def test_ctrl_c_saves_what_was_learned(offline, tmp_path):
     assert len(NeuralNetMLP.load(tmp_path / "output/model.npz").eval_["cost"]) == epochs
 
 
-def test_walkthrough_offline(offline, tmp_path):
-    done = run(
-        "textbook_walkthrough.py", "--epochs", 30, "--output", "out", env=offline, cwd=tmp_path
-    )
+def test_walkthrough_offline(with_options):
+    done, _, output = with_options("textbook_walkthrough.py")
     assert done.returncode == 0, done.stderr
     assert [line[:2] for line in done.stdout.splitlines() if line[0] != " "] == [
         f"{step}." for step in range(10)
     ]
     assert "MNIST is not available" in done.stdout
     assert accuracy("Test", done.stdout) >= 0.95  # as for train_mnist.py
-    assert_pictures(tmp_path / "out", PICTURES["textbook_walkthrough.py"])
+    assert_pictures(output, PICTURES["textbook_walkthrough.py"])
 
-    arrays = load_npz(tmp_path / "out/mnist_scaled.npz")
+    arrays = load_npz(output / "mnist_scaled.npz")
     assert {name: array.shape for name, array in arrays.items()} == {
         "X_train": (1597, 64),
         "y_train": (1597,),
