@@ -1,9 +1,10 @@
-"""What the tests share: hypothesis' settings, and Python in a process of its own."""
+"""What the tests share: hypothesis' settings, a new interpreter, and a measure of memory."""
 
 import contextlib
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,18 @@ def run_python(tmp_path):
         return result.stdout
 
     return run
+
+
+@pytest.fixture
+def peak():
+    """Return a function that calls another and returns the most memory it held, in bytes."""
+
+    def measure(function, *args):
+        tracemalloc.start()
+        try:
+            function(*args)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    return measure

@@ -32,13 +32,13 @@ fi
 # What reaches the engine, and what reads files of strangers. Left out is what would only repeat
 # that at a fifth of the speed (examples, benchmarks, figures), and what compiles.
 tests=(tests/engine/test_{activations,arrays,blas,concurrency,dropout,exactness,gradients}.py
-    tests/engine/test_{losses,network,norms,optimizers,options,sparse_path,threads}.py
+    tests/engine/test_{losses,network,norms,optimizers,options,sparse_path,team,threads,trainer}.py
     tests/files/test_{fuzz,idx,npz}.py
     tests/neuralnet/test_{model,parameters,persistence,sparse_input,textbook,validation}.py
-    tests/training/test_{checkpoint,interrupt}.py)
+    tests/training/test_{checkpoint,checkpoint_file,interrupt}.py)
 if [ "$sanitizer" = thread ]; then
     # Threads only: a race does not depend on the values, and files have none.
-    tests=(tests/engine/test_{concurrency,exactness,network,options,threads}.py)
+    tests=(tests/engine/test_{concurrency,exactness,network,options,team,threads,trainer}.py)
     # NumPy's BLAS hands work to threads of its own in a way that the sanitizer cannot see into, and
     # is blamed for it. It has none with this, and nothing needs a suppression.
     export OPENBLAS_NUM_THREADS=1

@@ -1,86 +1,18 @@
-"""The network, its trainer and their team of threads."""
+"""The network: its parameters, its outputs, and what it refuses."""
 
 import gc
-import threading
-import time
 import weakref
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import oracle
 import pytest
-import threadpoolctl
+from small import small_network
 
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.objective import Objective, gradient
-from mlpcore.engine.team import Team, single_threaded_blas
-from mlpcore.engine.trainer import Trainer
 
 DTYPES = ["float32", "float64"]
-
-
-def small(dtype="float64", units=(5, 7, 3), rows=23):
-    rng = np.random.default_rng(0)
-    network = Network(units, dtype=dtype)
-    for array in network.coefs + network.intercepts:
-        array[:] = rng.normal(size=array.shape)
-    X = rng.normal(size=(rows, units[0])).astype(dtype)
-    return network, X, rng.integers(units[-1], size=rows).astype(np.intc)
-
-
-# Worked by hand
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_one_step_worked_by_hand(dtype):
-    """Two inputs, one hidden unit, two outputs; one row, of class 1. Write L for ln 3.
-
-    The logistic function is 3/4 at L, 1/4 at -L.
-
-    forward   x = (1, -1), w_h = (2L, L), b_h = 0:         z_h = 2L - L = L, a_h = 3/4
-              w_out = (4L/3, -8L/3), b_out = (0, L):       z_out = (L, -2L + L) = (L, -L)
-                                                           a_out = (3/4, 1/4)
-    loss      t = (0, 1):  ln(1 + e^L) + ln(1 + e^-L) + L = ln 4 + ln 4/3 + ln 3 = 4 ln 2
-    error     a_out - t = (3/4, -3/4)
-    backward  3/4 * 4L/3 - 3/4 * -8L/3 = 3L, times a_h (1 - a_h) = 3/16:  9L/16
-    gradient  of w_out 3/4 * (3/4, -3/4) = (9/16, -9/16), of b_out the error itself,
-              of w_h   (1, -1) * 9L/16, of b_h 9L/16
-    step      eta = 1/2, l2 = 1/4:  w - (g + w/4) / 2 = 7w/8 - g/2 and b - g/2
-    """
-    L = np.log(3)
-    network = Network((2, 1, 2), dtype=dtype)
-    network.coefs[0][:] = [[2 * L], [L]]
-    network.coefs[1][:] = [[4 * L / 3, -8 * L / 3]]
-    network.intercepts[1][:] = [0, L]
-    X, labels = Input(np.array([[1, -1]], dtype), dtype), np.array([1], np.intc)
-    close = {"rtol": 8 * np.finfo(dtype).eps, "atol": 8 * np.finfo(dtype).eps}
-
-    np.testing.assert_allclose(network.net_inputs(X), [[L, -L]], **close)
-    np.testing.assert_allclose(network.weights_squared(), (5 + 80 / 9) * L**2, **close)
-
-    loss, flat = gradient(network, X, labels)
-    coefs, intercepts = network.views(flat)
-    np.testing.assert_allclose(loss, 4 * np.log(2), **close)
-    np.testing.assert_allclose(coefs[0], [[9 * L / 16], [-9 * L / 16]], **close)
-    np.testing.assert_allclose(intercepts[0], [9 * L / 16], **close)
-    np.testing.assert_allclose(coefs[1], [[9 / 16, -9 / 16]], **close)
-    np.testing.assert_allclose(intercepts[1], [3 / 4, -3 / 4], **close)
-
-    with Trainer(network, X, labels, learning_rate=1 / 2, l2=1 / 4) as trainer:
-        assert trainer.evaluate()[1] == 0  # the row is taken for class 0
-        trainer.epoch(np.arange(1))
-    np.testing.assert_allclose(
-        network.coefs[0], [[7 * L / 4 - 9 * L / 32], [7 * L / 8 + 9 * L / 32]], **close
-    )
-    np.testing.assert_allclose(network.intercepts[0], [-9 * L / 32], **close)
-    np.testing.assert_allclose(
-        network.coefs[1], [[7 * L / 6 - 9 / 32, -7 * L / 3 + 9 / 32]], **close
-    )
-    np.testing.assert_allclose(network.intercepts[1], [-3 / 8, L + 3 / 8], **close)
-
-
-# Network
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -106,7 +38,7 @@ def test_parameters_are_one_block_with_a_view_for_each_layer(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("units", [(5, 3), (300, 257, 3), (3, 256, 1)])
 def test_weights_squared_counts_weights_only(dtype, units):
-    network, _, _ = small(dtype, units)
+    network, _, _ = small_network(dtype, units)
     expected = sum((w.astype(np.float64) ** 2).sum() for w in network.coefs)
     np.testing.assert_allclose(network.weights_squared(), expected, rtol=40 * np.finfo(dtype).eps)
 
@@ -141,7 +73,7 @@ def test_whether_blas_is_used_follows_from_the_size_of_the_weights():
 
 
 def test_rows_lie_anywhere_and_are_not_copied():
-    network, _, _ = small(units=(4, 3))
+    network, _, _ = small_network(units=(4, 3))
     block = np.random.default_rng(1).normal(size=(60, 9))
     same = np.broadcast_to(block[3, :4], (7, 4))
     for X in (block[:, 2:6], block[::-3, 5:9], block[10:11, :4], same):
@@ -243,236 +175,6 @@ for name, code in {MISTAKES}.items():
     assert run_python(code, OPENBLAS_NUM_THREADS="1") == ""
 
 
-# Trainer
-
-
-def one_epoch(order, minibatch_size, **keywords):
-    network, X, labels = small()
-    trainer = Trainer(network, Input(X, "float64"), labels, learning_rate=0.1,
-                      minibatch_size=minibatch_size, **keywords)  # fmt: skip
-    with trainer:
-        trainer.epoch(np.array(order, np.intp))
-    return network.parameters
-
-
-def test_a_shorter_last_slice_is_left_out():
-    assert np.array_equal(one_epoch(range(23), 5), one_epoch(range(20), 5))
-    assert not np.array_equal(one_epoch(range(23), 5), one_epoch(range(15), 5))
-    untouched = small()[0].parameters
-    assert np.array_equal(one_epoch(range(4), 5), untouched)
-    assert np.array_equal(one_epoch([], 5), untouched)
-
-
-def test_rows_are_visited_in_the_order_given():
-    network, X, labels = small()
-    order = np.random.default_rng(1).permutation(23)
-    shuffled = one_epoch(order, 5)
-    assert not np.array_equal(shuffled, one_epoch(range(23), 5))
-    with Trainer(network, Input(X[order], "float64"), labels[order], learning_rate=0.1,
-                 minibatch_size=5) as trainer:  # fmt: skip
-        trainer.epoch(np.arange(23))
-    assert np.array_equal(network.parameters, shuffled)
-
-
-@pytest.mark.parametrize("order", [[0, 23], [-1, 0], [2**40]])
-def test_order_must_name_training_rows(order):
-    with pytest.raises(ValueError, match="below 23"):
-        one_epoch(order, 1)
-
-
-@pytest.mark.parametrize("rows", [1, 95, 96, 97, 500])
-def test_evaluation_counts_every_row_once(rows):
-    network, X, labels = small(rows=rows)
-    _, X_valid, labels_valid = small(rows=rows + 31)
-    layers = list(zip(network.coefs, network.intercepts, strict=True))
-    z, z_valid = (oracle.net_inputs(layers, rows)[-1] for rows in (X, X_valid))
-    with Trainer(network, Input(X, "float64"), labels, valid=Input(X_valid, "float64"),
-                 valid_targets=labels_valid, minibatch_size=1, n_threads=2) as trainer:  # fmt: skip
-        loss, hits, valid_hits = trainer.evaluate()
-    np.testing.assert_allclose(loss, oracle.cross_entropy(z, np.eye(3)[labels]).sum(), rtol=1e-13)
-    assert hits == (z.argmax(axis=1) == labels).sum()
-    assert valid_hits == (z_valid.argmax(axis=1) == labels_valid).sum()
-    with Trainer(network, Input(X, "float64"), labels) as trainer:
-        assert trainer.evaluate() == (loss, hits, 0)
-
-
-def test_the_first_of_equal_net_inputs_wins():
-    network = Network((1, 4))
-    network.intercepts[0][:] = [0, 2, 2, 1]
-    X = Input(np.zeros((2, 1)), "float64")
-    with Trainer(network, X, np.array([1, 2], np.intc)) as trainer:
-        assert trainer.evaluate()[1] == 1
-    assert network.classes(X).tolist() == [1, 1]
-
-
-# Team
-
-
-@pytest.mark.parametrize("n_threads", [1, 2, 5])
-def test_every_thread_works_once_and_the_caller_is_the_first(n_threads):
-    with Team(n_threads) as team:
-        assert team.n_threads == n_threads
-        for _ in range(20):
-            seen = []
-            team.run(lambda thread, seen=seen: seen.append((thread, threading.get_native_id())))
-            assert [thread for thread, _ in sorted(seen)] == list(range(n_threads))
-            assert (0, threading.get_native_id()) in seen
-            assert len({number for _, number in seen}) == n_threads
-
-
-@pytest.mark.parametrize("failing", [0, 1, 2])
-def test_an_exception_in_any_thread_is_raised_and_the_team_goes_on(failing):
-    def work(thread):
-        if thread == failing:
-            raise OSError(f"in thread {thread}")
-
-    with Team(3) as team:
-        with pytest.raises(OSError, match=f"in thread {failing}"):
-            team.run(work)
-        seen = []
-        team.run(seen.append)
-        assert sorted(seen) == [0, 1, 2]
-
-
-@pytest.mark.parametrize("when", ["at once", "when the other is at work"])
-def test_an_interrupt_of_the_calling_thread_leaves_nobody_at_work(when):
-    working, seen = threading.Event(), []
-
-    def work(thread):
-        if thread == 0:
-            if when != "at once":
-                working.wait()
-            raise KeyboardInterrupt
-        working.set()
-        time.sleep(0.05)
-        seen.append(thread)
-
-    with Team(2) as team:
-        with pytest.raises(KeyboardInterrupt):
-            team.run(work)
-        # The threads at work have finished, and the others do not begin any more.
-        before = list(seen)
-        assert before == [1] or (when == "at once" and before == [])
-        team.run(lambda thread: time.sleep(0.1))
-        assert seen == before
-
-
-@pytest.mark.parametrize("pause", [0, 0.001])
-def test_threads_that_wait_or_sleep_are_there_for_the_next_call(pause):
-    counts = [0, 0, 0]
-
-    def work(thread):
-        counts[thread] += 1
-
-    with Team(3) as team:
-        for _ in range(200):
-            team.run(work)
-            time.sleep(pause)
-    assert counts == [200] * 3
-
-
-def test_a_team_works_inside_of_its_block_only():
-    team = Team(2)
-    for _ in range(2):
-        with pytest.raises(RuntimeError, match="with"):
-            team.run(print)
-        with team:
-            team.run(lambda thread: None)
-            with pytest.raises(RuntimeError, match="one `with` block"):
-                team.__enter__()
-
-
-def blas_threads():
-    return [
-        library["num_threads"]
-        for library in threadpoolctl.threadpool_info()
-        if library["user_api"] == "blas"
-    ]
-
-
-@pytest.fixture
-def two_blas_threads():
-    """Set BLAS to two threads, whatever the machine has, and check that it stays so."""
-    if not blas_threads():
-        pytest.skip("this BLAS has no threads that can be set")
-    with threadpoolctl.threadpool_limits(2, user_api="blas"):
-        assert set(blas_threads()) == {2}
-        yield
-        assert set(blas_threads()) == {2}
-
-
-@pytest.mark.usefixtures("two_blas_threads")
-def test_blas_is_held_at_one_thread_until_the_last_one_leaves():
-    with single_threaded_blas():
-        assert set(blas_threads()) == {1}
-        with pytest.raises(KeyError), single_threaded_blas():
-            raise KeyError
-        assert set(blas_threads()) == {1}
-
-
-@pytest.mark.usefixtures("two_blas_threads")
-def test_blas_is_held_at_one_thread_from_any_thread():
-    def held():
-        with single_threaded_blas():
-            return set(blas_threads())
-
-    for _ in range(3):
-        with ThreadPoolExecutor(1) as pool:
-            assert pool.submit(held).result() == {1}
-        assert set(blas_threads()) == {2}
-        assert held() == {1}
-
-
-@pytest.mark.usefixtures("two_blas_threads")
-@pytest.mark.parametrize("first_out", [0, 1])
-def test_blas_is_held_by_whoever_is_left(first_out):
-    """Two threads enter one after the other and leave in either order."""
-    leave = [threading.Event(), threading.Event()]
-
-    def hold(number, entered):
-        with single_threaded_blas():
-            entered.set()
-            leave[number].wait()
-
-    counts = []
-    with ThreadPoolExecutor(2) as pool:
-        futures = []
-        for number in (0, 1):
-            entered = threading.Event()
-            futures.append(pool.submit(hold, number, entered))
-            entered.wait()
-            counts.append(set(blas_threads()))
-        for number in (first_out, 1 - first_out):
-            counts.append(set(blas_threads()))
-            leave[number].set()
-            futures[number].result()
-    assert counts == [{1}, {1}, {1}, {1}]
-
-
-@pytest.mark.usefixtures("two_blas_threads")
-def test_training_and_prediction_leave_blas_as_it_was():
-    network, X, labels = small("float32", (5, 533, 531, 3))
-    assert network.uses_blas()
-    seen = []
-    with Trainer(network, Input(X, "float32"), labels) as trainer:
-        seen += blas_threads()
-        trainer.epoch(np.arange(3))
-    assert set(seen) == {1}
-    assert set(blas_threads()) == {2}
-    network.net_inputs(Input(X, "float32"))
-
-
-def test_exceptions_in_training_leave_the_trainer_usable():
-    network, X, labels = small()
-    expected = one_epoch(range(23), 5)
-    trainer = Trainer(network, Input(X, "float64"), labels, learning_rate=0.1, minibatch_size=5)
-    with trainer:
-        with pytest.raises(ValueError, match="below 23"):
-            trainer.epoch(np.arange(24))
-        trainer.epoch(np.arange(23))
-    assert np.array_equal(network.parameters, expected)
-
-
 # One row
 
 
@@ -480,7 +182,7 @@ def test_exceptions_in_training_leave_the_trainer_usable():
 @pytest.mark.parametrize("loss", ["binary_cross_entropy", "cross_entropy", "squared_error"])
 @pytest.mark.parametrize("background", [None, 0.0, -1.0])
 def test_one_row_the_quick_way(dtype, loss, background):
-    _, X, _ = small(dtype)
+    _, X, _ = small_network(dtype)
     X[np.abs(X) < 0.5] = -1 if background is None else background
     network = Network((5, 7, 3), loss=loss, dtype=dtype)
     network.background = background
@@ -499,7 +201,7 @@ def test_one_row_the_quick_way(dtype, loss, background):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_rows_that_have_no_quick_way(dtype):
-    network, X, _ = small(dtype)
+    network, X, _ = small_network(dtype)
     other = "float64" if dtype == "float32" else "float32"
     bad = X[:1].copy()
     bad[0, 2] = np.nan
@@ -533,7 +235,7 @@ def test_packed_parameters_are_all_weights_and_then_all_biases(dtype):
 
 
 def test_weights_are_set_as_they_were_got():
-    network, _, _ = small()
+    network, _, _ = small_network()
     coefs, intercepts = network.get_weights()
     before = network.pack()
     network.parameters[:] = 0
@@ -588,7 +290,7 @@ def test_packed_rows_are_read_by_their_own_background():
 
 @pytest.mark.parametrize("average", [False, True])
 def test_objective_of_other_parameters_in_each_call(average):
-    network, X, labels = small(rows=700)
+    network, X, labels = small_network(rows=700)
     weight = np.linspace(0.5, 2, 700)
     options = {"sample_weight": weight, "l1": 0.2, "l2": 0.3, "average": average, "n_threads": 2}
     rows = Input(X, "float64")
@@ -600,25 +302,3 @@ def test_objective_of_other_parameters_in_each_call(average):
             expected, expected_flat = gradient(network, rows, labels, **options)
             assert loss == expected
             assert np.array_equal(flat, expected_flat)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_training_renews_what_one_row_is_predicted_with(dtype):
-    """Of a network that skips a background, whose share in the sums is kept from row to row."""
-    rng = np.random.default_rng(3)
-    X = np.where(rng.random((40, 30)) < 0.2, rng.normal(size=(40, 30)), -1.0).astype(dtype)
-    labels = (np.arange(40) % 3).astype(np.intc)
-    network = Network((30, 5, 3), dtype=dtype)
-    for weights in network.coefs:
-        weights[:] = rng.normal(0, 0.3, weights.shape)
-    network.background = -1.0
-    before = np.concatenate([network.row_outputs(X[i : i + 1]) for i in range(40)])
-    rows = Input(X, dtype, path="sparse")
-    with Trainer(network, rows, labels, learning_rate=0.1, minibatch_size=10) as trainer:
-        trainer.epoch(np.arange(40))
-    after = np.concatenate([network.row_outputs(X[i : i + 1]) for i in range(40)])
-    z = X.astype(float)
-    for weights, biases in zip(network.coefs, network.intercepts, strict=True):
-        z = 1 / (1 + np.exp(-(z @ weights.astype(float) + biases)))
-    np.testing.assert_allclose(after, z, rtol=1e-4 if dtype == "float32" else 1e-12)
-    assert abs(after - before).min() > 1e-3

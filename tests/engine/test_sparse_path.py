@@ -298,25 +298,16 @@ def test_evaluating_less_often_changes_nothing_else(path):
     assert all(np.array_equal(a, b) for a, b in zip(layers(every), layers(third), strict=True))
 
 
-def peak_of(function):
-    tracemalloc.start()
-    try:
-        function()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
-def test_a_fit_copies_neither_rows_nor_bytes():
+def test_a_fit_copies_neither_rows_nor_bytes(peak):
     """20 MB of rows: NumPy reports its arrays to tracemalloc, so a copy would show."""
     y = np.arange(5000) % 3
     X = np.random.default_rng(0).normal(size=(5000, 1000)).astype(np.float32)
     model = NeuralNetMLP(10, epochs=1, minibatch_size=50, n_threads=2)
-    assert peak_of(lambda: model.fit(X, y)) < X.nbytes / 5
+    assert peak(model.fit, X, y) < X.nbytes / 5
     mostly_zero = (X > 1.5).view(np.uint8)
     assert model.fit(mostly_zero, y).input_path_ == "sparse"
     # Three bytes for each entry that is kept: of the 5 million, 6.7 %.
-    assert peak_of(lambda: model.fit(mostly_zero, y)) < 3 * mostly_zero.sum() + X.nbytes / 10
+    assert peak(model.fit, mostly_zero, y) < 3 * mostly_zero.sum() + X.nbytes / 10
 
 
 def test_a_memory_mapped_file_is_read_where_it_is(tmp_path):

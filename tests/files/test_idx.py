@@ -9,7 +9,6 @@ import socket
 import struct
 import subprocess
 import sys
-import tracemalloc
 import zipfile
 import zlib
 from pathlib import Path
@@ -73,21 +72,6 @@ def file(tmp_path):
         return path
 
     return write
-
-
-@pytest.fixture
-def peak():
-    """Return a function that calls another and returns the most memory it held, in bytes."""
-
-    def measure(function, *args):
-        tracemalloc.start()
-        try:
-            function(*args)
-            return tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
-
-    return measure
 
 
 # Reading

@@ -5,7 +5,6 @@ import io
 import os
 import pickle
 import struct
-import tracemalloc
 import zipfile
 
 import hypothesis.extra.numpy as hnp
@@ -190,14 +189,12 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize(("data", "message"), MALFORMED.values(), ids=MALFORMED)
-def test_malformed_file_is_a_value_error_that_names_it(file, data, message):
-    tracemalloc.start()
-    try:
+def test_malformed_file_is_a_value_error_that_names_it(file, peak, data, message):
+    def refuse():
         with pytest.raises(ValueError, match=rf"some\.npz: expected .*{message}.*save_npz"):
             load_npz(file(data))
-        assert tracemalloc.get_traced_memory()[1] < 2 * MIB
-    finally:
-        tracemalloc.stop()
+
+    assert peak(refuse) < 2 * MIB
 
 
 def test_two_arrays_of_one_name(file):

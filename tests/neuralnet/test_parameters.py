@@ -7,19 +7,10 @@ import re
 
 import numpy as np
 import pytest
+from small import X, Y, model
 
-from mlpcore import NeuralNetMLP, load_digits
+from mlpcore import NeuralNetMLP
 from mlpcore.engine.registry import HYPERPARAMETERS
-
-X, Y = load_digits()
-X = X[:120].astype(np.float64)
-Y = Y[:120]
-FAST = {"n_hidden": 7, "epochs": 2, "eta": 0.01, "minibatch_size": 13, "seed": 1}
-
-
-def model(**keywords):
-    return NeuralNetMLP(**{**FAST, **keywords})
-
 
 HUGE = 10**400  # more than a double holds
 

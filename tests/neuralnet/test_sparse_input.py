@@ -3,18 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
-
-from mlpcore import NeuralNetMLP, load_digits
-
-X, Y = load_digits()
-X = X[:120].astype(np.float64)
-Y = Y[:120]
-FAST = {"n_hidden": 7, "epochs": 2, "eta": 0.01, "minibatch_size": 13, "seed": 1}
-
-
-def model(**keywords):
-    return NeuralNetMLP(**{**FAST, **keywords})
-
+from small import X, Y, model
 
 SPARSE = [
     kind for name in ("csr", "csc", "coo", "lil", "dok", "bsr", "dia")

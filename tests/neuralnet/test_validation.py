@@ -9,17 +9,9 @@ from cases import engine_threads
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from small import X, Y, model
 
-from mlpcore import NeuralNetMLP, load_digits
-
-X, Y = load_digits()
-X = X[:120].astype(np.float64)
-Y = Y[:120]
-FAST = {"n_hidden": 7, "epochs": 2, "eta": 0.01, "minibatch_size": 13, "seed": 1}
-
-
-def model(**keywords):
-    return NeuralNetMLP(**{**FAST, **keywords})
+from mlpcore import NeuralNetMLP
 
 
 def results(nn, rows):

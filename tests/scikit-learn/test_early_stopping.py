@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
+from cases import weights
 from sklearn.datasets import make_classification, make_multilabel_classification, make_regression
 from sklearn.metrics import f1_score, get_scorer, make_scorer, max_error, mean_absolute_error
 from sklearn.model_selection import train_test_split
@@ -25,10 +26,6 @@ FAST = {
     "learning_rate_init": 0.01,
     "early_stopping": True,
 }
-
-
-def weights(model):
-    return np.concatenate([part.ravel() for part in model.coefs_ + model.intercepts_])
 
 
 def scores_of(values):

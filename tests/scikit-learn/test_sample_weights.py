@@ -9,6 +9,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 import sklearn
 import sklearn.neural_network as theirs
+from cases import weights
 from scipy.sparse import csr_matrix
 from scipy.special import xlogy
 from sklearn.datasets import make_classification, make_multilabel_classification, make_regression
@@ -26,10 +27,6 @@ ROWS, LABELS = make_multilabel_classification(N, 6, n_classes=3, random_state=0)
 FAST = {"hidden_layer_sizes": (5, 4), "max_iter": 6, "random_state": 0, "learning_rate_init": 0.01}
 FEW = np.concatenate([np.flatnonzero(Y == 0)[:5], np.flatnonzero(Y > 0)])
 OWN = np.linspace(1, 2, len(FEW))
-
-
-def weights(model):
-    return np.concatenate([part.ravel() for part in model.coefs_ + model.intercepts_])
 
 
 def balanced(y, sample_weight):

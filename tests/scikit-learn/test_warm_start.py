@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 import sklearn.neural_network as theirs
+from cases import weights
 from sklearn.datasets import make_classification, make_multilabel_classification, make_regression
 from sklearn.metrics import get_scorer
 
@@ -33,10 +34,6 @@ TASKS = {
     "multilabel": ("MLPClassifier", (LABELS[0] - LABELS[0].mean(axis=0)) / 3, LABELS[1]),
     "numbers": ("MLPRegressor", NUMBERS[0], NUMBERS[1] / NUMBERS[1].std()),
 }
-
-
-def weights(model):
-    return np.concatenate([part.ravel() for part in model.coefs_ + model.intercepts_])
 
 
 # Early stopping of a fit goes by this fit alone.

@@ -11,27 +11,11 @@ import sys
 import threading
 from pathlib import Path
 
-import numpy as np
 import pytest
+from runs import DATA, X, Y, assert_same, model
 
-from mlpcore import NeuralNetMLP, load_digits
+from mlpcore import NeuralNetMLP
 from mlpcore.training.checkpoint import read_checkpoint
-
-X, Y = load_digits()
-DATA = (X[:200], Y[:200], X[200:260], Y[200:260])
-FAST = {"n_hidden": 9, "eta": 0.01, "l2": 0.01, "minibatch_size": 20, "seed": 1}
-
-
-def model(epochs, **keywords):
-    return NeuralNetMLP(**{"epochs": epochs, **FAST, **keywords})
-
-
-def assert_same(a, b):
-    for mine, its in zip(a.coefs_ + a.intercepts_, b.coefs_ + b.intercepts_, strict=True):
-        assert np.array_equal(mine, its)
-    assert a.eval_ == b.eval_
-    assert a.n_iter_ == b.n_iter_
-
 
 # SIGKILL
 
@@ -116,7 +100,7 @@ def ready(epoch, history):
 
 nn = NeuralNetMLP(9, epochs=10**6, eta=0.01, l2=0.01, minibatch_size=20, seed=1, callback=ready)
 try:
-    nn.fit(X[:200], y[:200], X[200:260], y[200:260], checkpoint="run.ckpt", checkpoint_every=10**6)
+    nn.fit(X[:300], y[:300], X[300:400], y[300:400], checkpoint="run.ckpt", checkpoint_every=10**6)
 finally:
     print("finished", nn.n_iter_, float(nn.w_h.sum()), flush=True)
 """
@@ -332,7 +316,7 @@ for callback in (None, close):
     os.chmod("folder", 0o755 if callback else 0o555)
     nn = NeuralNetMLP(9, epochs=5, eta=0.01, l2=0.01, minibatch_size=20, seed=1, callback=callback)
     try:
-        nn.fit(X[:200], y[:200], X[200:260], y[200:260], checkpoint="folder/run.ckpt")
+        nn.fit(X[:300], y[:300], X[300:400], y[300:400], checkpoint="folder/run.ckpt")
     except PermissionError as error:
         print("writable" in str(error), getattr(nn, "n_iter_", None), sorted(os.listdir("folder")))
 """
