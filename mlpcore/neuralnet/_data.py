@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from mlpcore._feature_names import check_names_match, feature_names
 from mlpcore._labels import check_labels, encode_labels, lookup_labels
 from mlpcore._validation import (
-    check_dtype,
     check_finite,
     check_rows,
     check_weights,
     float_for,
 )
 from mlpcore.engine.inputs import Input
+from mlpcore.neuralnet._parameters import Settings
 from mlpcore.training.class_weight import class_weights, row_weights
 from mlpcore.training.snapshot import fingerprint, fingerprint_classes
 
@@ -57,8 +57,8 @@ class Data(NamedTuple):
     weights: NDArray[np.float64] | None
     valid: Rows | None
 
-    def identity(self) -> dict[str, str | None]:
-        """What tells these data from others, for a checkpoint."""
+    def resume_identity(self) -> dict[str, str | None]:
+        """Fingerprints that a run must have to be resumed."""
         valid = (None, None) if self.valid is None else (self.valid.scaled, self.valid.labels)
         return {
             "dtype": self.dtype.name,
@@ -77,24 +77,23 @@ class Data(NamedTuple):
 
 
 def prepare(
-    model: Any,
-    settings: dict[str, Any],
+    settings: Settings,
     X: Any,
     y: Any,
     X_valid: Any,
     y_valid: Any,
     sample_weight: Any,
+    model: str,
 ) -> Data:
     """Check what `fit` was given and bring it into the engine's forms.
 
     Parameters
     ----------
-    model : NeuralNetMLP
-        For its parameters `dtype`, `input_path` and `class_weight`.
-    settings : dict
-        Its checked parameters.
+    settings : Settings
     X, y, X_valid, y_valid, sample_weight
         As in `NeuralNetMLP.fit`.
+    model : str
+        The name of the class, for messages.
 
     Returns
     -------
@@ -105,24 +104,24 @@ def prepare(
     TypeError, ValueError
         If an array is not as `NeuralNetMLP.fit` describes it, or does not go with the parameters.
     """
-    dtype = check_dtype(model.dtype)
+    dtype = settings.dtype
     rows = check_rows(X, "X_train", dtype=dtype, finite=False)
     names = feature_names(X)
-    scaled = scale_rows(rows, settings["input_scale"])
+    scaled = scale_rows(rows, settings.input_scale)
     n_samples, n_features = scaled.shape
     if dtype is None:
         dtype = np.dtype(float_for(scaled.dtype))
     classes, labels = encode_labels(check_labels(y, "y_train", n_samples, "X_train"))
-    if settings["minibatch_size"] > n_samples:
+    if settings.minibatch_size > n_samples:
         raise ValueError(
             f"minibatch_size must be at most the number of rows, {n_samples}; got "
-            f"{settings['minibatch_size']}. Lower it, or no update would take place."
+            f"{settings.minibatch_size}. Lower it, or no update would take place."
         )
     if sample_weight is not None:
         sample_weight = check_weights(sample_weight, "sample_weight", n_samples, "X_train")
     weights = sample_weight
-    if model.class_weight is not None:
-        by_class = class_weights(model.class_weight, labels, classes, sample_weight)
+    if settings.class_weight is not None:
+        by_class = class_weights(settings.class_weight, labels, classes, sample_weight)
         weights = row_weights(by_class, labels) * (1 if sample_weight is None else sample_weight)
         weights = check_weights(weights, "class_weight", n_samples, "X_train")
     if (X_valid is None) != (y_valid is None):
@@ -132,20 +131,20 @@ def prepare(
         valid_rows = check_rows(
             X_valid, "X_valid", dtype=dtype, n_features=n_features, finite=False
         )
-        check_names_match(names, feature_names(X_valid), "X_valid", type(model).__name__)
+        check_names_match(names, feature_names(X_valid), "X_valid", model)
         valid_labels = check_labels(y_valid, "y_valid", valid_rows.shape[0], "X_valid")
         valid_labels = lookup_labels(valid_labels, classes, "y_valid")
-    elif settings["early_stopping"] == "valid_acc":
+    elif settings.early_stopping == "valid_acc":
         raise ValueError(
             "early_stopping needs X_valid and y_valid; got none. Give them, or use "
             'early_stopping="cost".'
         )
-    train = _first_layer_rows(model, settings, rows, scaled, labels, dtype)
+    train = _first_layer_rows(settings, rows, scaled, labels, dtype)
     valid = None
     if valid_rows is not None:
-        scaled = scale_rows(valid_rows, settings["input_scale"])
+        scaled = scale_rows(valid_rows, settings.input_scale)
         valid_input = make_input(
-            scaled, dtype, settings["input_scale"], train.input.path, settings["n_threads"]
+            scaled, dtype, settings.input_scale, train.input.path, settings.n_threads
         )
         valid = Rows(valid_rows, scaled, valid_input, valid_labels)
         _check_rows_are_finite(valid, "X_valid", dtype)
@@ -153,18 +152,17 @@ def prepare(
 
 
 def _first_layer_rows(
-    model: Any,
-    settings: dict[str, Any],
+    settings: Settings,
     rows: Any,
     scaled: Any,
     labels: NDArray[np.intc],
     dtype: np.dtype[Any],
 ) -> Rows:
     """The rows to train on, on the path through the first layer that the parameters ask for."""
-    drops_inputs = settings["dropout"][:1] > (0,)
+    drops_inputs = settings.dropout[:1] > (0,)
     # Dropped inputs are 0, which is not the background, as a rule.
-    path = "dense" if drops_inputs and model.input_path == "auto" else model.input_path
-    train_input = make_input(scaled, dtype, settings["input_scale"], path, settings["n_threads"])
+    path = "dense" if drops_inputs and settings.input_path == "auto" else settings.input_path
+    train_input = make_input(scaled, dtype, settings.input_scale, path, settings.n_threads)
     train = Rows(rows, scaled, train_input, labels)
     _check_rows_are_finite(train, "X_train", dtype)
     if drops_inputs and train_input.background:

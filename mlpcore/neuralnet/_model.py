@@ -17,14 +17,13 @@ from mlpcore.neuralnet._convert import to_sklearn
 from mlpcore.neuralnet._data import Data, prepare
 from mlpcore.neuralnet._estimator import Estimator, explain_unknown
 from mlpcore.neuralnet._fitted import Fitted
-from mlpcore.neuralnet._parameters import check_parameters, resume_identity
+from mlpcore.neuralnet._parameters import Settings, check_parameters
 from mlpcore.neuralnet._persistence import load_model, save_model
 from mlpcore.neuralnet._run import new_run, new_trainer
 from mlpcore.training.checkpoint import Checkpoint
 from mlpcore.training.interrupts import exit_on_sigterm
 from mlpcore.training.progress import Progress
 from mlpcore.training.run import History, Run
-from mlpcore.training.snapshot import fingerprint
 
 
 class NeuralNetMLP(Fitted, Estimator):
@@ -274,9 +273,11 @@ class NeuralNetMLP(Fitted, Estimator):
         """
         settings = check_parameters(self)
         checkpoint_every = check_int(checkpoint_every, "checkpoint_every", low=1)
-        data = prepare(self, settings, X_train, y_train, X_valid, y_valid, sample_weight)
-        rng = np.random.RandomState(settings["seed"])
-        network = self._new_network(settings, data, rng)
+        data = prepare(
+            settings, X_train, y_train, X_valid, y_valid, sample_weight, type(self).__name__
+        )
+        rng = np.random.RandomState(settings.seed)
+        network = _new_network(settings, data, rng)
         trainer = new_trainer(settings, data, network, rng)
         run = new_run(settings, data, trainer, rng)
         with (
@@ -284,27 +285,23 @@ class NeuralNetMLP(Fitted, Estimator):
             contextlib.nullcontext() if checkpoint is None else Checkpoint(checkpoint) as file,
         ):
             if file is not None:
-                identity = {**resume_identity(settings), **data.identity()}
-                for name in ("coefs_init", "intercepts_init"):
-                    identity[name] = _fingerprints(getattr(self, name))
-                earlier: dict[str, Any] = data.earlier_identity()
-                if settings["schedule"] == "constant":  # the only one of version 0.1
-                    earlier["schedule"] = None
+                identity = {**settings.resume_identity(), **data.resume_identity()}
+                earlier = {**settings.earlier_identity(), **data.earlier_identity()}
                 run.resume_or_begin(file, file.read(), identity, earlier)
             # At once, so that Ctrl-C leaves either the old model or this one.
             self.__dict__.update(
                 _network=network,
-                _activation=settings["activation"],
+                _activation=settings.activation,
                 classes_=data.classes,
                 n_features_in_=network.n_units[0],
                 input_path_=data.train.input.path,
-                _scale=settings["input_scale"],
+                _scale=settings.input_scale,
                 _names=data.names,
                 eval_=run.history,
                 n_iter_=run.epoch,
             )
             try:
-                self._train(run, trainer, settings["epochs"], checkpoint_every)
+                self._train(settings, run, trainer, checkpoint_every)
             except BaseException as error:
                 run.give_up(error)
                 self.n_iter_ = run.epoch
@@ -313,37 +310,18 @@ class NeuralNetMLP(Fitted, Estimator):
                 network.background = data.train.input.background
         return self
 
-    def _train(self, run: Run, trainer: Trainer, epochs: int, checkpoint_every: int) -> None:
-        with trainer, Progress(self.progress, epochs, run.epoch) as progress:
+    def _train(self, settings: Settings, run: Run, trainer: Trainer, checkpoint_every: int) -> None:
+        callback = settings.callback
+        with trainer, Progress(settings.progress, settings.epochs, run.epoch) as progress:
             for epoch, metrics in run.epochs():
                 self.n_iter_ = epoch
                 progress.update(epoch, metrics)
                 if epoch % checkpoint_every == 0:
                     run.save()
-                if self.callback is not None and self.callback(epoch, run.history):
+                if callback is not None and callback(epoch, run.history):
                     break
             run.save()
             run.restore_best()
-
-    def _new_network(
-        self, settings: dict[str, Any], data: Data, rng: np.random.RandomState
-    ) -> Network:
-        """A network with its starting weights, which are drawn in any case: the order of rows is
-        drawn after them."""
-        network = Network(
-            (data.train.scaled.shape[1], *settings["n_hidden"], len(data.classes)),
-            activation=settings["activation"],
-            dtype=data.dtype.name,
-        )
-        for weights in network.coefs:
-            weights[:] = rng.normal(0.0, 0.1, weights.shape)
-        for name, parts in (("coefs_init", network.coefs), ("intercepts_init", network.intercepts)):
-            starts = getattr(self, name)
-            if starts is not None:
-                arrays = check_start(starts, name, [part.shape for part in parts])
-                for part, array in zip(parts, arrays, strict=True):
-                    part[:] = array
-        return network
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the fitted model in one ``.npz`` file, which holds arrays and text and no pickle.
@@ -413,5 +391,20 @@ class NeuralNetMLP(Fitted, Estimator):
         return to_sklearn(self, self._fitted())
 
 
-def _fingerprints(arrays: Sequence[ArrayLike] | None) -> list[str | None] | None:
-    return None if arrays is None else [fingerprint(np.asarray(array)) for array in arrays]
+def _new_network(settings: Settings, data: Data, rng: np.random.RandomState) -> Network:
+    """A network with its starting weights, which are drawn in any case: the order of rows is
+    drawn after them."""
+    network = Network(
+        (data.train.scaled.shape[1], *settings.n_hidden, len(data.classes)),
+        activation=settings.activation,
+        dtype=data.dtype.name,
+    )
+    for weights in network.coefs:
+        weights[:] = rng.normal(0.0, 0.1, weights.shape)
+    for name, parts in (("coefs_init", network.coefs), ("intercepts_init", network.intercepts)):
+        starts = getattr(settings, name)
+        if starts is not None:
+            arrays = check_start(starts, name, [part.shape for part in parts])
+            for part, array in zip(parts, arrays, strict=True):
+                part[:] = array
+    return network

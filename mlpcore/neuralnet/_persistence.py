@@ -45,7 +45,7 @@ def save_model(model: Any, path: str | os.PathLike[str]) -> None:
     OSError
         If the file cannot be written.
     """
-    _check_parameters(model)
+    check_parameters(model)
     parameters = model.get_params()
     parameters.pop("callback", None)  # a function, which is for the next fit to bring
     if parameters.get("dtype") is not None:
@@ -136,17 +136,11 @@ def load_model(cls: type[Model], path: str | os.PathLike[str]) -> Model:
         if isinstance(parameters.get("class_weight"), list):
             parameters["class_weight"] = dict(parameters["class_weight"])
         model = cls(**parameters)
-        _check_parameters(model)
+        check_parameters(model)
         model.__setstate__(_learned(about, arrays))  # type: ignore[attr-defined]
     except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name}: not a complete model: {error}. Save it again.") from error
     return model
-
-
-def _check_parameters(model: Any) -> None:
-    """Raise ValueError or TypeError for what `fit` would not take."""
-    check_parameters(model)
-    check_dtype(model.dtype)
 
 
 def _learned(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
