@@ -193,12 +193,6 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
                 first=first,
                 incremental=incremental,
             )
-        # Not of the memory between the rows, which takes part in what overflows.
-        if not all(np.isfinite(part).all() for part in network.coefs + network.intercepts):
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may"
-                " contain large values and need to be preprocessed."
-            )
         if bridge is not None:
             bridge.close()
         return self

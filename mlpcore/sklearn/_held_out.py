@@ -95,24 +95,15 @@ def _not_every_class(model: Any, reason: str) -> ValueError:
 
 
 class Validation:
-    """The rows that are held out: their loss and score with the present weights.
-
-    A context manager, as the engine's Trainer.
-    """
+    """The rows that are held out: their loss and score with the present weights."""
 
     def __init__(self, model: Any, network: Network, table: Table) -> None:
         self.model, self.network, self.table = model, network, table
         self.rows = Input(table.X, network.dtype)
+        self.target = as_target(table.target, network)
         self.total = table.X.shape[0] if table.weight is None else table.weight.sum()
-        # One that only evaluates; few rows are not worth the threads that training may have.
+        # Few rows are not worth the threads that training may have.
         self.n_threads = model._threads(table.X, network)
-        self.trainer = Trainer(
-            network,
-            self.rows,
-            as_target(table.target, network),
-            sample_weight=table.weight,
-            n_threads=self.n_threads,
-        )
         self.scorer = None
         if model.scoring is not None:
             # A shallow copy, which sees the weights as they are during training, and which has no
@@ -125,16 +116,9 @@ class Validation:
             passed = weight is not None and _takes_weights(self.scorer)
             self.metadata = {"sample_weight": weight} if passed else {}
 
-    def __enter__(self) -> Validation:
-        self.trainer.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.trainer.__exit__(*error)
-
-    def loss(self) -> float:
-        """Mean loss, without penalties."""
-        return float(self.trainer.evaluate()[0] / self.total)
+    def loss(self, trainer: Trainer) -> float:
+        """Mean loss, without penalties, by a trainer that has these rows for validation."""
+        return float(trainer.valid_loss() / self.total)
 
     def score(self) -> float:
         """What early stopping goes by; can be NaN."""

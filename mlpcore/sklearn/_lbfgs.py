@@ -14,6 +14,7 @@ from mlpcore.engine.network import Network
 from mlpcore.engine.objective import Objective
 from mlpcore.engine.team import single_threaded_blas
 from mlpcore.sklearn._callbacks import CallbackBridge
+from mlpcore.sklearn._network import check_weights_are_finite
 from mlpcore.sklearn._optimizer import STOCHASTIC
 from mlpcore.sklearn._resume import Resume
 from mlpcore.sklearn._solvers import prints, skip_in_prediction
@@ -177,5 +178,6 @@ def fit_lbfgs(
     model.n_iter_, model.loss_ = after.count, float(result.fun)
     after.theta = result.x
     objective.load(after.theta)
+    check_weights_are_finite(network)
     skip_in_prediction(model, network, objective.rows)
     after.save()

@@ -19,6 +19,18 @@ from mlpcore.sklearn._table import readable
 FLOATS = (np.float64, np.float32)
 
 
+def check_weights_are_finite(network: Network) -> None:
+    """Raise ValueError, in scikit-learn's words, for weights or biases that are not finite."""
+    if np.isfinite(network.parameters).all():
+        return
+    # The padding between the rows does not count, which takes part in what overflows.
+    if not all(np.isfinite(part).all() for part in network.coefs + network.intercepts):
+        raise ValueError(
+            "Solver produced non-finite parameter weights. The input data may contain large "
+            "values and need to be preprocessed."
+        )
+
+
 class NetworkOwner(Parameters):
     """An estimator that keeps its network, and shows its memory as `coefs_` and `intercepts_`."""
 

@@ -134,7 +134,7 @@ class Parameters(BaseEstimator):
     def _hidden_units(self) -> list[int]:
         sizes = self.hidden_layer_sizes
         sizes = list(sizes) if np.iterable(sizes) else [sizes]
-        if np.any(np.array(sizes) <= 0):
+        if any(size <= 0 for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
         return [operator.index(size) for size in sizes]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
 from typing import Any
 
@@ -16,6 +15,7 @@ from mlpcore.engine.registry import HYPERPARAMETERS
 from mlpcore.engine.trainer import Trainer
 from mlpcore.sklearn._callbacks import CallbackBridge
 from mlpcore.sklearn._held_out import Validation, split
+from mlpcore.sklearn._network import check_weights_are_finite
 from mlpcore.sklearn._optimizer import OptimizerState
 from mlpcore.sklearn._resume import Resume
 from mlpcore.sklearn._table import Table, as_target
@@ -66,13 +66,13 @@ def fit_stochastic(
     network.background = None
     validation = None if held_out is None else Validation(model, network, held_out)
     batch = _batch_size(model, len(train))
-    trainer = _new_trainer(model, network, rows, table, batch)
+    trainer = _new_trainer(model, network, rows, table, batch, validation)
     epochs, steps = 1 if incremental else model.max_iter, -(-len(train) // batch)
     run = _new_run(model, trainer, train, epochs, steps, validation, bridge, resume)
     if resume is not None:
         resume.resume_or_begin(run, model, table, own_validation)
     try:
-        with trainer, validation or contextlib.nullcontext():
+        with trainer:
             asked_to_stop = _train(model, run, trainer, bridge, resume)
         if not (run.stopped_early or asked_to_stop or incremental):
             _warn_of_the_end(model)
@@ -86,8 +86,10 @@ def fit_stochastic(
         _record(model, run, trainer)
         skip_in_prediction(model, network, rows)
         run.restore_best()
-    if model.early_stopping and run.best.value is None and run.epoch:
-        raise _no_score(model)
+    if model.early_stopping:
+        if run.best.value is None and run.epoch:
+            raise _no_score(model)
+        check_weights_are_finite(network)
 
 
 def _check_incremental(model: Any, incremental: bool) -> None:
@@ -140,7 +142,14 @@ def _start_curves(model: Any, own_validation: bool, first: bool) -> None:
     model.best_loss_ = None
 
 
-def _new_trainer(model: Any, network: Network, rows: Input, table: Table, batch: int) -> Trainer:
+def _new_trainer(
+    model: Any,
+    network: Network,
+    rows: Input,
+    table: Table,
+    batch: int,
+    validation: Validation | None,
+) -> Trainer:
     optimizer, rng = model._optimizer, model._random_state
     dropout = model._dropout(network.n_layers - 1)
     trainer = Trainer(
@@ -148,6 +157,9 @@ def _new_trainer(model: Any, network: Network, rows: Input, table: Table, batch:
         rows,
         as_target(table.target, network),
         sample_weight=table.weight,
+        valid=None if validation is None else validation.rows,
+        valid_targets=None if validation is None else validation.target,
+        valid_weight=None if validation is None else validation.table.weight,
         optimizer=optimizer.rule,
         l1=model.l1,
         l2=model.alpha,
@@ -191,20 +203,14 @@ def _new_run(
     def evaluate(loss: float) -> dict[str, float]:
         metrics = {"loss": loss}
         if validation is not None:
-            metrics["validation_loss"] = validation.loss()
+            metrics["validation_loss"] = validation.loss(trainer)
             if early_stopping:
                 metrics["validation_score"] = validation.score()
         return metrics
 
     def check(epoch: int, metrics: dict[str, float]) -> None:
-        # Early stopping ends with the best weights, which are finite.
-        # Not of the memory between the rows, which takes part in what overflows.
-        parts = network.coefs + network.intercepts
-        if not early_stopping and not all(np.isfinite(part).all() for part in parts):
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may contain large "
-                "values and need to be preprocessed."
-            )
+        if not early_stopping:  # which ends with the best weights, and checks those
+            check_weights_are_finite(network)
 
     plan = Plan(
         kind=type(model).__name__,

@@ -97,6 +97,8 @@ class Progress:
             Those that this epoch has. Accuracies, whose names end in ``"_acc"``, are fractions
             from 0 to 1.
         """
+        if self._bar is None and not self._lines:
+            return
         texts = {
             name.removesuffix("_acc"): f"{value:{_FORMATS.get(name, '.6g')}}"
             for name, value in metrics.items()
@@ -105,7 +107,7 @@ class Progress:
             if texts:
                 self._bar.set_postfix(texts, refresh=False)
             self._bar.update()
-        elif self._lines and sys.stderr is not None and not getattr(sys.stderr, "closed", False):
+        elif sys.stderr is not None and not getattr(sys.stderr, "closed", False):
             text = ", ".join(f"{name} {value}" for name, value in texts.items())
             line = f"epoch {epoch}/{self._epochs}" + (f": {text}" if text else "")
             print(line, file=sys.stderr, flush=True)

@@ -155,13 +155,20 @@ class Run:
         return self._best
 
     def _snapshot(self, epoch: int) -> None:
-        resumable = self._file is not None
+        plan, resumable = self._plan, self._file is not None
+        parameters, state = self._network.parameters, self._trainer.state
+        if not resumable and not plan.keep_state:
+            state = state[:0]
+        keep_best = plan.stopping is not None and plan.stopping.keep_best
+        if epoch < plan.epochs or keep_best:
+            # After the last epoch nothing changes them but `restore_best`, and no copy is needed.
+            parameters, state = parameters.copy(), state.copy()
         # In one assignment: an interrupt comes before it or after it.
         self._kept = Snapshot(
             epoch,
             self._rows_seen,
-            self._network.parameters.copy(),
-            self._trainer.state[: None if resumable or self._plan.keep_state else 0].copy(),
+            parameters,
+            state,
             self._trainer.step_count,
             (self._schedule.step_size, self._schedule.epochs),
             pack_random(self._rng) if resumable else None,
