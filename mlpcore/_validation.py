@@ -292,7 +292,7 @@ def _not_finite(name: str, value: Any, row: int, column: int) -> ValueError:
 
 
 def check_weights(weights: ArrayLike, name: str, n_rows: int, rows_name: str) -> NDArray[Any]:
-    """Weights of rows: finite numbers, one for each row, with a sum above 0.
+    """Weights of rows: finite numbers, one for each row.
 
     Parameters
     ----------
@@ -310,7 +310,7 @@ def check_weights(weights: ArrayLike, name: str, n_rows: int, rows_name: str) ->
     TypeError
         If they are no numbers.
     ValueError
-        If they are not finite, not one for each row, or sum to 0 or less.
+        If they are not finite, or not one for each row.
     """
     try:
         array = np.asarray(weights, np.float64)
@@ -326,11 +326,27 @@ def check_weights(weights: ArrayLike, name: str, n_rows: int, rows_name: str) ->
     if not np.isfinite(array).all():
         row = int(np.argmin(np.isfinite(array)))
         raise ValueError(f"{name} must be finite; got {array[row]} in row {row}.")
-    if not array.sum() > 0:
-        raise ValueError(
-            f"{name} must sum to more than zero; got {array.sum():g}. Give some rows a weight."
-        )
     return np.ascontiguousarray(array)
+
+
+def check_total(weights: NDArray[Any], name: str, rows: str, advice: str = "") -> None:
+    """Raise ValueError unless weights have a sum that losses can be divided by.
+
+    Parameters
+    ----------
+    weights : ndarray of float64
+    name, rows : str
+        What the caller calls the weights and the rows.
+    advice : str, optional
+        What to do; by default to give other weights.
+    """
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not 0 < total < np.inf:
+        raise ValueError(
+            f"{name} must sum to a finite number above zero over {rows}; got {total:g}. "
+            + (advice or "Give rows weights above 0, or none at all.")
+        )
 
 
 def check_start(starts: Any, name: str, shapes: list[tuple[int, ...]]) -> list[NDArray[Any]]:

@@ -17,7 +17,7 @@ from mlpcore._validation import (
 )
 from mlpcore.engine.inputs import Input
 from mlpcore.neuralnet._parameters import Settings
-from mlpcore.training.class_weight import class_weights, row_weights
+from mlpcore.training.class_weight import class_weights, weigh_rows
 from mlpcore.training.snapshot import fingerprint, fingerprint_classes
 
 AS_IT_IS = (1.0, 0.0)  # scale and offset
@@ -119,11 +119,10 @@ def prepare(
         )
     if sample_weight is not None:
         sample_weight = check_weights(sample_weight, "sample_weight", n_samples, "X_train")
-    weights = sample_weight
+    by_class = None
     if settings.class_weight is not None:
         by_class = class_weights(settings.class_weight, labels, classes, sample_weight)
-        weights = row_weights(by_class, labels) * (1 if sample_weight is None else sample_weight)
-        weights = check_weights(weights, "class_weight", n_samples, "X_train")
+    weights, _ = weigh_rows(sample_weight, by_class, labels, "sample_weight", "X_train")
     if (X_valid is None) != (y_valid is None):
         raise ValueError("X_valid and y_valid belong together; got only one of them.")
     valid_rows, valid_labels = None, classes[:0]

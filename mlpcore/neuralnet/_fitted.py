@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mlpcore._feature_names import check_names_match, feature_names
 from mlpcore._labels import check_labels, check_same_kind
-from mlpcore._validation import check_finite, check_rows, check_weights
+from mlpcore._validation import check_finite, check_rows, check_total, check_weights
 from mlpcore._version import __version__, warn_if_newer
 from mlpcore.engine.activations import activation
 from mlpcore.engine.inputs import Input
@@ -173,6 +173,7 @@ class Fitted:
         weights = None
         if sample_weight is not None:
             weights = check_weights(sample_weight, "sample_weight", len(predicted), "X")
+            check_total(weights, "sample_weight", "the rows of X")
         return float(np.average(predicted == labels, weights=weights))
 
     def _probabilities(self, X: ArrayLike) -> NDArray[np.float64]:

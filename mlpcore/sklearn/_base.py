@@ -20,7 +20,7 @@ from mlpcore.sklearn._network import FLOATS, NetworkOwner
 from mlpcore.sklearn._optimizer import OptimizerState
 from mlpcore.sklearn._resume import Resume
 from mlpcore.sklearn._solvers import fit_stochastic
-from mlpcore.sklearn._table import Table, check_weight, readable, weighed
+from mlpcore.sklearn._table import Table, check_sample_weight, readable, weighed
 from mlpcore.training.interrupts import exit_on_sigterm
 
 try:
@@ -160,7 +160,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         given = X, y, sample_weight
         self._check_missing(y, "y")
         X, y = self._validate_input(X, y, incremental, reset=first)
-        sample_weight = check_weight(sample_weight, X, "sample_weight")
+        sample_weight = check_sample_weight(sample_weight, X, "sample_weight")
         target = self._encode(y)
         class_weights = self._class_weights(target, sample_weight, incremental)
         table = weighed(X, y, target, sample_weight, class_weights, "")
@@ -210,7 +210,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         self._check_missing(y, "y_val")
         X, y = self._validate_rows(X, y, dtype=dtype, reset=False)
         self._check_known(y, "y_val")
-        sample_weight = check_weight(sample_weight, X, "sample_weight_val")
+        sample_weight = check_sample_weight(sample_weight, X, "sample_weight_val")
         held_out = weighed(X, y, self._encode(y), sample_weight, class_weights, "_val")
         check_enough(held_out, self)
         return held_out

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
+from mlpcore._validation import check_total
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.trainer import Trainer
-from mlpcore.sklearn._table import Table, as_target, check_total
+from mlpcore.sklearn._table import Table, as_target
 
 
 def check_pairs(validation: tuple[Any, Any, Any]) -> bool:

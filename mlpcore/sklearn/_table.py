@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import _check_sample_weight
 
-from mlpcore._validation import check_rows
+from mlpcore._validation import check_rows, check_weights
 from mlpcore.engine.network import Network
-from mlpcore.training.class_weight import row_weights
+from mlpcore.training.class_weight import weigh_rows
 
 
 class Table(NamedTuple):
@@ -39,31 +39,18 @@ class Table(NamedTuple):
         return Table(self.X[rows], self.y[rows], self.target[rows], weight, given, self.weight_name)
 
 
-def check_total(weight: NDArray[Any] | None, name: str, rows: str, advice: str) -> None:
-    """Raise ValueError unless these weights have a sum that losses can be divided by."""
-    if weight is None:
-        return
-    with np.errstate(over="ignore"):
-        total = weight.sum()
-    if not 0 < total < np.inf:
-        raise ValueError(
-            f"{name} must sum to a finite number above 0 over {rows}; got {total:g}. {advice}"
-        )
-
-
-def check_weight(sample_weight: ArrayLike | None, X: Any, name: str) -> NDArray[Any] | None:
+def check_sample_weight(weight: ArrayLike | None, X: Any, name: str) -> NDArray[Any] | None:
     """Weights as the caller gave them, one finite number for each row, or ValueError."""
-    if sample_weight is None:
+    if weight is None:
         return None
     try:
-        weight = np.ascontiguousarray(_check_sample_weight(sample_weight, X), np.float64)
+        weight = _check_sample_weight(weight, X)
     except ValueError as error:
         if name == "sample_weight":  # which scikit-learn's words name
             raise
         raise ValueError(f"{name}: {error}") from None
-    if not np.isfinite(weight).all():  # one number for all rows, which scikit-learn passes on
-        raise ValueError(f"{name} must hold finite numbers; got {sample_weight!r}.")
-    return weight
+    # scikit-learn passes one number for all rows on, even NaN.
+    return check_weights(weight, name, X.shape[0], f"X{name.removeprefix('sample_weight')}")
 
 
 def weighed(
@@ -75,16 +62,8 @@ def weighed(
     suffix: str,
 ) -> Table:
     """Rows with their weights: what the caller gave, times that of their class."""
-    weight, names = sample_weight, [f"sample_weight{suffix}"]
-    if class_weights is not None:
-        weight = row_weights(class_weights, target)
-        names = ["class_weight"]
-        if sample_weight is not None:
-            weight *= sample_weight
-            names.insert(0, f"sample_weight{suffix}")
-    name = " times ".join(names)
-    check_total(
-        weight, name, f"the rows of X{suffix}", "Give rows weights above 0, or none at all."
+    weight, name = weigh_rows(
+        sample_weight, class_weights, target, f"sample_weight{suffix}", f"X{suffix}"
     )
     return Table(readable(X), y, target, weight, sample_weight, name)
 
