@@ -209,9 +209,7 @@ def test_labels_are_the_keys_whatever_they_are():
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
 @pytest.mark.parametrize("weight", [NO, np.where(np.arange(N) < 40, -1.0, 1.0)])
 def test_weights_that_sum_to_nothing(cls, y, solver, weight):
-    text = (
-        r"[Ss]ample.?weights? must (sum to a finite number above zero|contain at least one non-zero)"
-    )
+    text = r"[Ss]ample.?weights? must (sum to a finite number|contain at least one non-zero)"
     model = cls(**FAST | {"solver": solver})
     with pytest.raises(ValueError, match=text):
         model.fit(X, y, weight)

@@ -7,6 +7,7 @@ same ``random_state``, the same networks. What is on top is off by default and g
 It needs scikit-learn 1.6 or newer: ``pip install "mlpcore[sklearn]"``.
 
 - `_classifier`, `_regressor`: the two classes, and how they read y
+- `_docstrings`: what their docstrings share
 - `_base`: what they share: `fit`, starting weights, pickles
 - `_parameters`, `_network`: the parameters; the network, its weights as attributes, its outputs
 - `_table`: rows, targets and weights as training needs them

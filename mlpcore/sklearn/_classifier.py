@@ -17,12 +17,14 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 from sklearn.utils.validation import validate_data
 
 from mlpcore.sklearn._base import BaseMLP, fit_context
+from mlpcore.sklearn._docstrings import ATTRIBUTES, EXTENSIONS, N_THREADS, PARAMETERS
 from mlpcore.sklearn._network import FLOATS
 from mlpcore.training.class_weight import class_weights
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
-    """Multi-layer perceptron classifier with scikit-learn's interface, on the compiled engine.
+    # Most of the text is the same for both estimators.
+    __doc__ = f"""scikit-learn's multi-layer perceptron classifier on the compiled engine.
 
     Parameters, attributes and results are those of ``sklearn.neural_network.MLPClassifier``, whose
     documentation [1]_ says more about each. With the same `random_state` it is the same network.
@@ -30,71 +32,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Parameters
     ----------
-    hidden_layer_sizes : array-like of int, default=(100,)
-        Units of each hidden layer.
-    activation : str or sequence of str, default="relu"
-        Of the hidden units: "identity", "logistic", "tanh" or "relu" as in scikit-learn, or any
-        other of `mlpcore.engine.registry.ACTIVATIONS`; a sequence has one for each hidden layer.
-    solver : {"adam", "sgd", "lbfgs", "adamw"}, default="adam"
-        "adamw" is Adam with decoupled `weight_decay`.
-    alpha : float, default=0.0001
-        Strength of the L2 penalty, which is divided by the number of rows.
-    batch_size : int or "auto", default="auto"
-        Rows of a minibatch; "auto" is ``min(200, n_samples)``.
-    learning_rate : str, default="constant"
-        "constant", "invscaling" or "adaptive", which only "sgd" heeds, as in scikit-learn; or for
-        any stochastic solver "cosine", which goes from `learning_rate_init` down to 0 over
-        `max_iter` epochs, or "one_cycle", which rises to `learning_rate_init` in the first 30 % of
-        all minibatches and falls to next to nothing from there. `fit` with one of these two is
-        planned to take `max_iter` epochs and does not warn that it has.
-    learning_rate_init : float, default=0.001
-    power_t : float, default=0.5
-        Exponent of "invscaling".
-    max_iter : int, default=200
-        Epochs, or iterations of L-BFGS, at most.
-    shuffle : bool, default=True
-        Whether to visit the rows in a new order in each epoch.
-    random_state : int, RandomState instance or None, default=None
-        For starting weights, held-out rows, order and dropout.
-    tol : float, default=1e-4
-        What loss or score must improve by in `n_iter_no_change` epochs.
-    verbose : bool or int, default=False
-        Whether to print a line for each epoch.
-    warm_start : bool, default=False
-        Whether `fit` goes on from the present weights.
-    momentum : float, default=0.9
-        Of "sgd".
-    nesterovs_momentum : bool, default=True
-        Of "sgd".
-    early_stopping : bool, default=False
-        Whether to stop by the score on held-out rows, and keep the weights with the best one.
-    validation_fraction : float, default=0.1
-        Share of rows to hold out.
-    beta_1, beta_2, epsilon : float, default=0.9, 0.999, 1e-8
-        Of Adam.
-    n_iter_no_change : int, default=10
-        Epochs without progress before training stops.
-    max_fun : int, default=15000
-        Evaluations of the loss by L-BFGS at most.
-    out_activation : {"softmax", "logistic"} or None, default=None
-        Of the output units. None is "softmax" for three classes or more and "logistic" for two and
-        for labels of which several apply. "logistic" for three classes or more trains each output
-        for its own class; probabilities are then the outputs divided by their sum.
-    coefs_init, intercepts_init : list of ndarray or None, default=None
-        Custom starting weights and biases, in the shapes of `coefs_` and `intercepts_`.
-        What is None is drawn.
-    dropout : float or sequence of float, default=0.0
-        Share of units left out in each step of training: one for all hidden layers, or one for each
-        of them, or before these one for the features.
-    l1 : float, default=0.0
-        Strength of an L1 penalty on the weights, divided by the number of rows as `alpha` is.
-    weight_decay : float, default=0.01
-        Of "adamw": weights shrink by this times the learning rate in each step. Usually with
-        ``alpha=0``.
-    clip_norm : float or None, default=None
-        Largest norm of the whole gradient; a larger one is scaled down to it.
-    max_norm : float or None, default=None
-        Largest norm of the weights that lead into a unit.
+    {PARAMETERS}
+    out_activation : {{"softmax", "logistic"}} or None, default=None
+        Activation of the output units. None is "softmax" for three classes or more and "logistic"
+        for two and for labels of which several apply. "logistic" for three classes or more trains
+        each output for its own class; probabilities are then the outputs divided by their sum.
+    {EXTENSIONS}
     scoring : str, callable or None, default=None
         What early stopping goes by, as in ``sklearn.model_selection``; None is the accuracy. Rows
         of every class are then held out, in proportion. A callable takes (estimator, X, y), and
@@ -107,32 +50,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         by the number of classes and by the weight of the class. Validation rows get the weights
         that training rows of their class get. They count in the loss and in the accuracy that early
         stopping goes by, but not in `scoring`.
-    n_threads : int or None, default=None
-        Threads at most, or fewer where the system starts no more. None is all cores, or fewer
-        under a container's CPU quota, ``OMP_NUM_THREADS`` or ``LOKY_MAX_CPU_COUNT``, or where
-        joblib runs several fits at once. Changes no bit of any result.
+    {N_THREADS}
 
     Attributes
     ----------
     classes_ : ndarray or list of ndarray of shape (n_classes,)
-    coefs_, intercepts_ : list of ndarray
-        Weights (n_in, n_out) and biases (n_out,) of each layer. Views of the network's memory:
-        what is written to them counts, and so do other arrays that are put into the lists.
-    loss_, best_loss_ : float
-        Loss of the last epoch, and the lowest; the latter is None with early stopping.
-    loss_curve_ : list of float
-        Loss of each epoch: the mean over its minibatches, penalties included.
-    validation_loss_curve_ : list of float or None
-        Loss on the validation rows after each epoch, without penalties; None where there are none.
-    validation_scores_, best_validation_score_ : list of float and float, or None
-        Scores that early stopping went by, in all fits of a warm start, and the best of the last
-        fit, whose weights are kept.
-    n_iter_, t_ : int
-        Epochs, and rows seen in them.
-    n_features_in_, n_outputs_, n_layers_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Where X in `fit` has names of columns.
-    out_activation_ : str
+        The class labels, sorted.
+    {ATTRIBUTES}
 
     See Also
     --------

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import operator
-from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -19,29 +16,6 @@ from mlpcore.engine.registry import ACTIVATIONS, HYPERPARAMETERS, OUTPUTS
 from mlpcore.sklearn._optimizer import STOCHASTIC
 from mlpcore.sklearn._threads import worthwhile
 from mlpcore.training.schedules import SCHEDULES
-
-
-def with_hyperparameters(constructor: Callable[..., None]) -> Callable[..., None]:
-    """Let a constructor take the optimisers' hyperparameters that it does not list itself.
-
-    By keyword, with the engine's defaults, and in the signature, where scikit-learn looks.
-    """
-    signature = inspect.signature(constructor)
-    more = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=float)
-        for name, (default, _, _) in HYPERPARAMETERS.items()
-        if name not in signature.parameters
-    ]
-
-    @functools.wraps(constructor)
-    def init(self: Any, *args: Any, **parameters: Any) -> None:
-        own = {one.name: parameters.pop(one.name, one.default) for one in more}
-        constructor(self, *args, **parameters)
-        vars(self).update(own)
-
-    parameters = [*signature.parameters.values(), *more]
-    init.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    return init if more else constructor
 
 
 class Parameters(BaseEstimator):
