@@ -10,7 +10,7 @@ It needs scikit-learn 1.6 or newer: ``pip install "mlpcore[sklearn]"``.
 - `_docstrings`: what their docstrings share
 - `_base`: what they share: `fit`, starting weights, pickles
 - `_parameters`, `_network`: the parameters; the network, its weights as attributes, its outputs
-- `_table`: rows, targets and weights as training needs them
+- `_data`: rows, targets and weights as training needs them
 - `_solvers`, `_lbfgs`: a fit as a run of `mlpcore.training`; L-BFGS
 - `_optimizer`: what a stochastic solver keeps from one fit to the next
 - `_held_out`: validation rows and their score

@@ -12,16 +12,20 @@ from sklearn.utils import check_random_state
 
 from mlpcore._validation import check_start
 from mlpcore._version import __version__, warn_if_newer
+from mlpcore.engine.inputs import Input
+from mlpcore.engine.network import Network
+from mlpcore.engine.trainer import Trainer
 from mlpcore.sklearn._callbacks import CallbackBridge
 from mlpcore.sklearn._convert import from_sklearn, to_sklearn
+from mlpcore.sklearn._data import TrainingData, check_sample_weight, readable, weighed
 from mlpcore.sklearn._held_out import check_enough, check_pairs
 from mlpcore.sklearn._lbfgs import PackedObjective, check_lbfgs, fit_lbfgs
 from mlpcore.sklearn._network import FLOATS, NetworkOwner
 from mlpcore.sklearn._optimizer import OptimizerState
 from mlpcore.sklearn._resume import Resume
 from mlpcore.sklearn._solvers import fit_stochastic
-from mlpcore.sklearn._table import Table, check_sample_weight, readable, weighed
 from mlpcore.training.interrupts import exit_on_sigterm
+from mlpcore.training.run import Run
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -157,17 +161,21 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
     ) -> Self:
         hidden = self._hidden_units()
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
+        n_hidden = len(hidden) if first else len(self.coefs_) - 1
+        settings = self._training_settings(n_hidden, incremental)
         given = X, y, sample_weight
         self._check_missing(y, "y")
         X, y = self._validate_input(X, y, incremental, reset=first)
         sample_weight = check_sample_weight(sample_weight, X, "sample_weight")
         target = self._encode(y)
         class_weights = self._class_weights(target, sample_weight, incremental)
-        table = weighed(X, y, target, sample_weight, class_weights, "")
+        data = weighed(X, y, target, sample_weight, class_weights, "")
         held_out = self._held_out(validation, X.dtype, class_weights)
-        if self.solver == "lbfgs":
-            check_lbfgs(self, held_out)
-        self.n_outputs_ = self._units_of_target(table.target)
+        if held_out is not None and settings.early_stopping:
+            check_enough(held_out)
+        if settings.solver == "lbfgs":
+            check_lbfgs(settings, held_out)
+        self.n_outputs_ = self._units_of_target(data.target)
         self._random_state = check_random_state(self.random_state)
         if resume is not None:
             self._random_state = resume.random_state(self._random_state, type(self).__name__)
@@ -179,20 +187,11 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
             hasattr(self, "_skl_callbacks") or hasattr(self, "_parent_callback_ctx")
         ):
             # SciPy's L-BFGS reports one iteration more than it makes.
-            bridge = CallbackBridge(self, *given, tasks=self.max_iter + 1)
-        if self.solver == "lbfgs":
-            fit_lbfgs(self, network, table, bridge, resume)
+            bridge = CallbackBridge(self, *given, tasks=settings.epochs + 1)
+        if settings.solver == "lbfgs":
+            fit_lbfgs(self, settings, network, data, bridge, resume)
         else:
-            fit_stochastic(
-                self,
-                network,
-                table,
-                held_out,
-                bridge,
-                resume,
-                first=first,
-                incremental=incremental,
-            )
+            fit_stochastic(self, settings, network, data, held_out, bridge, resume, first=first)
         if bridge is not None:
             bridge.close()
         return self
@@ -202,7 +201,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         validation: tuple[Any, Any, Any],
         dtype: np.dtype[Any],
         class_weights: list[NDArray[np.float64]] | None,
-    ) -> Table | None:
+    ) -> TrainingData | None:
         """The validation rows of the caller's, under the classes' weights in training."""
         if not check_pairs(validation):
             return None
@@ -211,9 +210,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         X, y = self._validate_rows(X, y, dtype=dtype, reset=False)
         self._check_known(y, "y_val")
         sample_weight = check_sample_weight(sample_weight, X, "sample_weight_val")
-        held_out = weighed(X, y, self._encode(y), sample_weight, class_weights, "_val")
-        check_enough(held_out, self)
-        return held_out
+        return weighed(X, y, self._encode(y), sample_weight, class_weights, "_val")
 
     def _validate_rows(self, X: Any, y: Any, *, dtype: Any = FLOATS, reset: bool) -> Any:
         """Rows and targets that belong together, in NumPy's or SciPy's arrays."""
@@ -260,9 +257,68 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
 
         What comes behind y are that one's buffers.
         """
-        table = Table(readable(X), y, y, None)
-        with PackedObjective(self, self._from_arrays(), table) as objective:
+        data = TrainingData(readable(X), y, y, None)
+        settings = self._training_settings(len(self.coefs_) - 1, incremental=False)
+        with PackedObjective(self, settings, self._from_arrays(), data) as objective:
             return objective(packed)
+
+    # What a fit records of itself.
+
+    def _start_curves(self, own_validation: bool, first: bool) -> None:
+        """Begin what is recorded of each epoch, or what a warm start has not recorded yet.
+
+        Scores are of the rows that one fit holds out: the best one of an earlier fit says nothing
+        about them.
+        """
+
+        def missing(name: str) -> bool:
+            return first or getattr(self, name, None) is None
+
+        if missing("loss_curve_"):
+            self.loss_curve_ = []
+            self._no_improvement_count = 0
+        if not (own_validation or self.early_stopping):
+            self.validation_loss_curve_ = None
+        elif missing("validation_loss_curve_"):
+            self.validation_loss_curve_ = []
+        if not self.early_stopping:
+            if missing("best_loss_"):
+                self.best_loss_ = np.inf
+            self.validation_scores_ = None
+            self.best_validation_score_ = None
+            return
+        if missing("validation_scores_"):
+            self.validation_scores_ = []
+        self.best_validation_score_ = -np.inf
+        self._no_improvement_count = 0
+        self.best_loss_ = None
+
+    def _record(self, run: Run, trainer: Trainer) -> None:
+        """Set the attributes to those of the last finished epoch."""
+        self.n_iter_, self.t_ = run.epoch, run.rows_seen
+        if run.epoch:
+            self.loss_ = self.loss_curve_[-1]
+        self._no_improvement_count = run.best.waited
+        if run.best.value is not None:
+            if self.early_stopping:
+                self.best_validation_score_ = run.best.value
+            else:
+                self.best_loss_ = run.best.value
+        self._optimizer.t = trainer.step_count
+
+    def _record_iterations(self, count: int, loss: float | None = None) -> None:
+        """The same for L-BFGS, whose loss is known when it ends."""
+        self.n_iter_ = count
+        if loss is not None:
+            self.loss_ = loss
+
+    def _skip_in_prediction(self, network: Network, rows: Input) -> None:
+        """Let prediction skip the zeros that are most of the rows.
+
+        It skips no other background: the background term that the network would keep misses what
+        the caller writes to `coefs_`.
+        """
+        self._background = network.background = 0.0 if rows.background == 0 else None
 
     # Conversion, copies and tags.
 

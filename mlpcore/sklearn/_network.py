@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
+from mlpcore.sklearn._data import readable
 from mlpcore.sklearn._parameters import Parameters
-from mlpcore.sklearn._table import readable
 
 # What `fit` reads as it is; anything else becomes float64, as in scikit-learn.
 FLOATS = (np.float64, np.float32)

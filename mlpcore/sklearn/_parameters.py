@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -15,11 +16,54 @@ from mlpcore.engine.network import Network
 from mlpcore.engine.registry import ACTIVATIONS, HYPERPARAMETERS, OUTPUTS
 from mlpcore.sklearn._optimizer import STOCHASTIC
 from mlpcore.sklearn._threads import worthwhile
-from mlpcore.training.schedules import SCHEDULES
+from mlpcore.training.schedules import PLANNED, SCHEDULES
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The parameters of one fit that training reads, after scikit-learn has checked them.
+
+    Attributes
+    ----------
+    incremental : bool
+        Whether this is `partial_fit`: one epoch, after which others may follow.
+    epochs : int
+        Epochs, or iterations of L-BFGS, at most.
+    l2 : float
+        The parameter `alpha`.
+    dropout : tuple of float
+        Rates for each hidden layer, or before them one for the inputs; empty for no dropout.
+    clip_norm, max_norm : float
+        0 for no limit.
+    prints, shows_bar : bool
+        What `verbose` asks for: a line for each epoch, or a progress bar.
+    others
+        The parameters of the same name.
+    """
+
+    incremental: bool
+    epochs: int
+    solver: str
+    learning_rate: str
+    batch_size: Any
+    shuffle: bool
+    l1: float
+    l2: float
+    dropout: tuple[float, ...]
+    clip_norm: float
+    max_norm: float
+    tol: float
+    n_iter_no_change: float
+    max_fun: int
+    early_stopping: bool
+    validation_fraction: float
+    scoring: Any
+    prints: bool
+    shows_bar: bool
 
 
 class Parameters(BaseEstimator):
-    """The parameters by themselves; `MLPClassifier` describes them."""
+    """The parameters by themselves; `_docstrings` describes them."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         # Some of these scikit-learn has, too, with limits of its own, which follow.
@@ -142,6 +186,44 @@ class Parameters(BaseEstimator):
                 f"features; got {self.dropout!r}."
             )
         return rates
+
+    def _training_settings(self, n_hidden: int, incremental: bool) -> Settings:
+        """What training reads, or ValueError.
+
+        Parameters
+        ----------
+        n_hidden : int
+            Hidden layers of the network.
+        incremental : bool
+        """
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        if incremental and self.learning_rate in PLANNED:
+            raise ValueError(
+                f"partial_fit does not support learning_rate={self.learning_rate!r}, which is "
+                "planned for the whole of a fit. Use fit, or another learning_rate."
+            )
+        return Settings(
+            incremental=incremental,
+            epochs=1 if incremental else self.max_iter,
+            solver=self.solver,
+            learning_rate=self.learning_rate,
+            batch_size=self.batch_size,
+            shuffle=self.shuffle,
+            l1=self.l1,
+            l2=self.alpha,
+            dropout=self._dropout(n_hidden),
+            clip_norm=self.clip_norm or 0.0,
+            max_norm=self.max_norm or 0.0,
+            tol=self.tol,
+            n_iter_no_change=self.n_iter_no_change,
+            max_fun=self.max_fun,
+            early_stopping=bool(self.early_stopping),
+            validation_fraction=self.validation_fraction,
+            scoring=self.scoring,
+            prints=bool(self.verbose) and self.verbose != "bar",
+            shows_bar=self.verbose == "bar",
+        )
 
     def _threads(
         self, X: Any = None, network: Network | None = None, *, asleep: bool = False

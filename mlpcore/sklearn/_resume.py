@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcore._validation import check_int
-from mlpcore.sklearn._table import Table
+from mlpcore.sklearn._data import TrainingData
 from mlpcore.training.checkpoint import Checkpoint, check_same, take
 from mlpcore.training.run import Run, check_kind
 from mlpcore.training.schedules import PLANNED
@@ -91,11 +91,15 @@ class Resume:
         self.start = pack_random(rng)
         return rng
 
-    def resume_or_begin(self, run: Run, model: Any, table: Table, held_out: Table | None) -> None:
+    def resume_or_begin(
+        self, run: Run, model: Any, data: TrainingData, held_out: TrainingData | None
+    ) -> None:
         """Let a run of a stochastic solver go on from where the checkpoint stands, or begin it."""
-        run.resume_or_begin(self.file, self._content, identity(model, table, held_out), {})
+        run.resume_or_begin(self.file, self._content, identity(model, data, held_out), {})
 
-    def last_iterate(self, model: Any, table: Table, size: int) -> tuple[int, NDArray[Any]] | None:
+    def last_iterate(
+        self, model: Any, data: TrainingData, size: int
+    ) -> tuple[int, NDArray[Any]] | None:
         """The iteration of L-BFGS where the checkpoint stands, and its parameters; None at first.
 
         Raises
@@ -103,7 +107,7 @@ class Resume:
         ValueError
             If the checkpoint is damaged, or of another fit.
         """
-        self._identity = identity(model, table, None)
+        self._identity = identity(model, data, None)
         if self._content is None:
             return None
         about, arrays = self._content
@@ -123,7 +127,7 @@ class Resume:
         self.file.write(about, {"parameters": theta, "start": self.start[1]})
 
 
-def identity(model: Any, table: Table, held_out: Table | None) -> dict[str, Any]:
+def identity(model: Any, data: TrainingData, held_out: TrainingData | None) -> dict[str, Any]:
     """What tells a fit from others: parameters that change bits, and fingerprints of the data."""
     parameters = model.get_params(deep=False)
     about: dict[str, Any] = {
@@ -137,8 +141,8 @@ def identity(model: Any, table: Table, held_out: Table | None) -> dict[str, Any]
         about["scoring"] = _name(model.scoring)
     if model.learning_rate in PLANNED and model.solver != "lbfgs":
         about["max_iter"] = model.max_iter  # which the schedule is laid out over
-    about["X"], about["y"] = fingerprint(table.X), fingerprint(table.target)
-    about["sample_weight"] = fingerprint(table.weight)
+    about["X"], about["y"] = fingerprint(data.X), fingerprint(data.target)
+    about["sample_weight"] = fingerprint(data.weight)
     if hasattr(model, "classes_"):
         about["classes"] = fingerprint_classes(np.asarray(model.classes_))
     if held_out is not None:

@@ -13,7 +13,7 @@ from mlpcore.engine.network import Network
 from mlpcore.training.class_weight import weigh_rows
 
 
-class Table(NamedTuple):
+class TrainingData(NamedTuple):
     """Rows in the forms in which they are needed.
 
     X : ndarray, or CSR matrix with sorted indices and no duplicates
@@ -31,12 +31,14 @@ class Table(NamedTuple):
     given_weight: NDArray[np.float64] | None = None
     weight_name: str = "sample_weight"
 
-    def take(self, rows: NDArray[np.intp]) -> Table:
+    def take(self, rows: NDArray[np.intp]) -> TrainingData:
         """Some of the rows."""
         weight, given = (
             None if part is None else part[rows] for part in (self.weight, self.given_weight)
         )
-        return Table(self.X[rows], self.y[rows], self.target[rows], weight, given, self.weight_name)
+        return TrainingData(
+            self.X[rows], self.y[rows], self.target[rows], weight, given, self.weight_name
+        )
 
 
 def check_sample_weight(weight: ArrayLike | None, X: Any, name: str) -> NDArray[Any] | None:
@@ -60,12 +62,12 @@ def weighed(
     sample_weight: NDArray[np.float64] | None,
     class_weights: list[NDArray[np.float64]] | None,
     suffix: str,
-) -> Table:
+) -> TrainingData:
     """Rows with their weights: what the caller gave, times that of their class."""
     weight, name = weigh_rows(
         sample_weight, class_weights, target, f"sample_weight{suffix}", f"X{suffix}"
     )
-    return Table(readable(X), y, target, weight, sample_weight, name)
+    return TrainingData(readable(X), y, target, weight, sample_weight, name)
 
 
 def readable(X: Any) -> Any:
