@@ -2,7 +2,7 @@
 
 - `_model`: the class itself, its parameters and `fit`
 - `_parameters`: their checks, and `Settings`, the frozen result for one fit
-- `_estimator`: what scikit-learn's tools ask of an estimator
+- `_estimator`: the interface that scikit-learn's tools need
 - `_data`: the checks of the rows and labels that `fit` gets, and the engine's inputs made of them
 - `_run`: the textbook's conventions of a training run
 - `_fitted`: prediction, scores, weights by name, pickles

@@ -26,10 +26,10 @@ AS_IT_IS = (1.0, 0.0)  # scale and offset
 class Rows(NamedTuple):
     """Rows in the forms in which they are needed.
 
-    given : as `check_rows` returned them, for messages about them
-    scaled : the same, where the engine does not scale while reading
-    input : the engine's
-    labels : intc, shape (n_rows,), the class of each row by its number
+    given : as `check_rows` returned them, for error messages
+    scaled : scaled already, where the engine does not scale while reading
+    input : as the engine reads them
+    labels : intc, shape (n_rows,), the index of each row's class
     """
 
     given: Any
@@ -41,12 +41,15 @@ class Rows(NamedTuple):
 class Data(NamedTuple):
     """What `fit` trains on.
 
-    dtype : of the network
-    classes : the class labels
-    names : ndarray of object, shape (n_features,), or None: the names of the columns
+    dtype : dtype
+        The network's.
+    classes : ndarray, shape (n_classes,)
+        The class labels.
+    names : ndarray of object, shape (n_features,), or None
+        The names of the columns.
     train : Rows
     weights : ndarray of float64, shape (n_samples,), or None
-        Of the rows to train on, after those of their classes.
+        Weights of the training rows, times those of their classes.
     valid : Rows or None
     """
 
@@ -159,7 +162,7 @@ def _first_layer_rows(
 ) -> Rows:
     """The rows to train on, on the path through the first layer that the parameters ask for."""
     drops_inputs = settings.dropout[:1] > (0,)
-    # Dropped inputs are 0, which is not the background, as a rule.
+    # Dropped inputs are 0, and usually 0 is not the background.
     path = "dense" if drops_inputs and settings.input_path == "auto" else settings.input_path
     train_input = make_input(scaled, dtype, settings.input_scale, path, settings.n_threads)
     train = Rows(rows, scaled, train_input, labels)
@@ -189,6 +192,6 @@ def make_input(
 
 
 def _check_rows_are_finite(rows: Rows, name: str, dtype: np.dtype[Any]) -> None:
-    """Raise for rows that are not finite, unless the packing has seen that they are."""
+    """Raise for rows that are not finite, unless packing has checked them already."""
     if isinstance(rows.given, np.ndarray) and not rows.input.seen_finite:
         check_finite(rows.given, name, dtype)

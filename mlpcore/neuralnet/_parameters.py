@@ -96,7 +96,7 @@ class Settings:
         The hyperparameters of other optimisers change nothing, and are left out.
         """
         free = {"epochs", "patience", "power_t"}
-        if self.schedule in PLANNED:  # laid out over all epochs
+        if self.schedule in PLANNED:  # planned over all epochs
             free.remove("epochs")
         if self.schedule == "invscaling":
             free.remove("power_t")
@@ -113,7 +113,7 @@ class Settings:
 
     def earlier_identity(self) -> dict[str, Any]:
         """What mlpcore 0.1 wrote in place of some of that."""
-        # It had no other schedule, and wrote none.
+        # It had the schedule "constant" only, and wrote none.
         return {"schedule": None} if self.schedule == "constant" else {}
 
 

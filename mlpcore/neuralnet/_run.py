@@ -59,7 +59,7 @@ def new_run(settings: Settings, data: Data, trainer: Trainer, rng: np.random.Ran
 
     def check(epoch: int, metrics: dict[str, float]) -> None:
         cost = metrics["cost"] if metrics else penalty()
-        # Biases, too, which the penalty does not see.
+        # The biases must be finite, too, and are not part of the penalty.
         if not (math.isfinite(cost) and np.isfinite(network.parameters).all()):
             raise FloatingPointError(
                 f"the cost is not finite after epoch {epoch}; lower eta ({settings.eta:g}) or "

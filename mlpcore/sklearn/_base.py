@@ -1,4 +1,4 @@
-"""What both estimators share: checks, starting weights, `fit`, prediction, pickling."""
+"""The base of both estimators: checks, starting weights, `fit`, attributes, pickling."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ try:
 except ImportError:  # scikit-learn before 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Callbacks are there from scikit-learn 1.9 on."""
+        """Callbacks exist from scikit-learn 1.9 on."""
 
 
 def fit_context(method: Any) -> Any:
@@ -41,9 +41,9 @@ def fit_context(method: Any) -> Any:
 
 
 class BaseMLP(CallbackSupportMixin, NetworkOwner):
-    """A multi-layer perceptron with scikit-learn's parameters; see the two that derive from it."""
+    """A multi-layer perceptron with scikit-learn's parameters; two classes derive from it."""
 
-    # What fit learns.
+    # `fit` sets these.
     n_features_in_: int
     n_outputs_: int
     n_iter_: int
@@ -61,18 +61,18 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
     # Whether early stopping holds out rows of each class in proportion.
     _stratify = False
 
-    # What differs between the estimators.
+    # The two estimators define these.
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
-        """X and y checked, and what is learned from y alone set."""
+        """Checked X and y; sets the attributes that depend on y alone."""
         raise NotImplementedError
 
     def _encode(self, y: Any) -> NDArray[Any]:
-        """Targets of checked y: intc (n_samples,), output units; or (n_samples, n_outputs)."""
+        """Targets of checked y: indices of output units (intc), or a number for each output."""
         raise NotImplementedError
 
     def _units_of_target(self, target: NDArray[Any]) -> int:
-        """Output units for such targets."""
+        """The number of output units for such targets."""
         raise NotImplementedError
 
     def _default_out_activation(self) -> str:
@@ -85,7 +85,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
     def _class_weights(
         self, target: NDArray[Any], sample_weight: NDArray[Any] | None, incremental: bool
     ) -> list[NDArray[np.float64]] | None:
-        """Weights of the classes in each column of such targets; None where all weigh the same."""
+        """Weights of the classes in each column of the targets; None where all weigh the same."""
         return None
 
     def _score_outputs(self, outputs: NDArray[Any], y: Any, sample_weight: Any) -> float:
@@ -120,12 +120,12 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
             A custom validation set. Its loss goes into `validation_loss_curve_`, and early
             stopping goes by it instead of holding out rows of X. Not for ``solver="lbfgs"``.
         checkpoint : str or PathLike, default=None
-            A file that keeps the run: written before the first epoch and then after every
+            A file that stores the run: written before the first epoch and then after every
             `checkpoint_every`, after the last, and when training is interrupted. Where it exists,
             training goes on from it, and ends with the bits of a fit that was never interrupted.
-            With "lbfgs" it holds the last iterate, from which the method begins again: another way
-            to the same minimum. The one before stays under the same name with ``.previous`` at the
-            end.
+            With "lbfgs" it holds the last iterate, from which the method begins again on another
+            path to the same minimum. The previous checkpoint stays under the same name with
+            ``.previous`` at the end.
         checkpoint_every : int, default=1
             Epochs, or iterations of L-BFGS, from one checkpoint to the next.
 
@@ -136,9 +136,9 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         Raises
         ------
         ValueError
-            If parameters, data or the checkpoint are not what they must be, the weights of rows sum
-            to 0 or less, the score of early stopping was finite in no epoch, or weights of the
-            network have become infinite.
+            If parameters, data or the checkpoint are invalid, the weights of rows sum to 0 or less,
+            the score of early stopping was finite in no epoch, or weights of the network have
+            become infinite.
         """
         validation = X_val, y_val, sample_weight_val
         if checkpoint is None:
@@ -161,11 +161,11 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
     ) -> Self:
         hidden = self._hidden_units()
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
-        n_hidden = len(hidden) if first else len(self.coefs_) - 1
-        settings = self._training_settings(n_hidden, incremental)
         given = X, y, sample_weight
         self._check_missing(y, "y")
         X, y = self._validate_input(X, y, incremental, reset=first)
+        n_hidden = len(hidden) if first else len(self.coefs_) - 1
+        settings = self._training_settings(n_hidden, incremental)
         sample_weight = check_sample_weight(sample_weight, X, "sample_weight")
         target = self._encode(y)
         class_weights = self._class_weights(target, sample_weight, incremental)
@@ -202,7 +202,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         dtype: np.dtype[Any],
         class_weights: list[NDArray[np.float64]] | None,
     ) -> TrainingData | None:
-        """The validation rows of the caller's, under the classes' weights in training."""
+        """The caller's validation rows, with the weights that their classes have in training."""
         if not check_pairs(validation):
             return None
         X, y, sample_weight = validation
@@ -217,10 +217,10 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         raise NotImplementedError
 
     def _check_missing(self, y: Any, name: str) -> None:
-        """Raise ValueError for targets that are missing, where scikit-learn has no words for it."""
+        """Raise ValueError for missing targets that scikit-learn does not refuse itself."""
 
     def _check_known(self, y: Any, name: str) -> None:
-        """Raise ValueError for targets that are none of this model's."""
+        """Raise ValueError for classes that this model does not have."""
 
     # The network.
 
@@ -255,17 +255,17 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
     ) -> tuple[float, NDArray[Any]]:
         """Loss and gradient at some parameters: scikit-learn's private method, for its test.
 
-        What comes behind y are that one's buffers.
+        Further arguments are buffers of scikit-learn's, and unused.
         """
         data = TrainingData(readable(X), y, y, None)
         settings = self._training_settings(len(self.coefs_) - 1, incremental=False)
         with PackedObjective(self, settings, self._from_arrays(), data) as objective:
             return objective(packed)
 
-    # What a fit records of itself.
+    # `fit` and its solvers record their results by these.
 
     def _start_curves(self, own_validation: bool, first: bool) -> None:
-        """Begin what is recorded of each epoch, or what a warm start has not recorded yet.
+        """Begin the records of epochs, or those that a warm start does not have yet.
 
         Scores are of the rows that one fit holds out: the best one of an earlier fit says nothing
         about them.
@@ -326,7 +326,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         """scikit-learn's own estimator with the same parameters and weights.
 
         Parameters that scikit-learn does not have are left out where they only matter in training.
-        The optimiser's state goes along, so that `partial_fit` can go on.
+        The optimiser's state is converted, too, so that `partial_fit` can go on.
 
         Returns
         -------
@@ -336,7 +336,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         Raises
         ------
         ValueError
-            If it would predict otherwise: scikit-learn lacks an activation or a loss.
+            If its predictions would differ: scikit-learn lacks an activation or a loss.
         """
         return to_sklearn(self)
 
@@ -347,7 +347,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         Parameters
         ----------
         estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
-            That of the two that corresponds to this class; fitted or not.
+            The one that corresponds to this class; fitted or not.
 
         Returns
         -------
@@ -357,7 +357,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         Raises
         ------
         TypeError
-            If `estimator` is something else.
+            If `estimator` is no such estimator.
         """
         return from_sklearn(cls, estimator)
 

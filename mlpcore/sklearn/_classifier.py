@@ -1,4 +1,4 @@
-"""MLPClassifier: its parameters, and how it reads y, weighs its classes and predicts them."""
+"""MLPClassifier: its parameters; labels, class weights and prediction of classes."""
 
 from __future__ import annotations
 
@@ -142,9 +142,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_classes)
         """
-        quick = self._quick(X)
-        if quick is not None and self._label_binarizer.y_type_ == "multiclass":
-            index = quick.classify(X)
+        network = self._fast_path(X)
+        if network is not None and self._label_binarizer.y_type_ == "multiclass":
+            index = network.classify(X)
             if index >= 0:
                 return self.classes_[index : index + 1].copy()
         return self._decide(self._outputs(X))
@@ -165,7 +165,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self.n_outputs_ == 1:
             return np.hstack([1 - outputs, outputs])
         if self.out_activation_ == "logistic" and self._label_binarizer.y_type_ == "multiclass":
-            # Of a row that is far from every class all outputs can be zero.
+            # All outputs can be zero for a row that is far from every class.
             tiny = np.finfo(outputs.dtype).tiny
             outputs = np.maximum(outputs, tiny)
             outputs /= outputs.sum(axis=1, keepdims=True)
@@ -199,7 +199,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
         sample_weight : array-like of shape (n_samples,), default=None
         classes : array-like of shape (n_classes,), default=None
-            All classes that will ever come: needed in the first call.
+            All classes of this and later calls: needed in the first call.
 
         Returns
         -------
@@ -240,10 +240,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return
         try:
             labels = np.asarray(y)
-        except ValueError:  # rows of several lengths, which scikit-learn tells of
+        except ValueError:  # rows of several lengths, which scikit-learn reports
             return
         if labels.dtype.kind == "U" and isinstance(y, (list, tuple)):
-            labels = np.asarray(y, object)  # or else a NaN among text has become text
+            labels = np.asarray(y, object)  # NumPy turns a NaN among text into text
         if labels.dtype.kind not in "OMm" or labels.ndim == 0:
             return
         for place, label in enumerate(labels.ravel()):
@@ -252,7 +252,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 row = place // (labels.size // len(labels))
                 raise ValueError(
                     f"{name} must hold a class for each row; got {label!r} in row {row}. Leave "
-                    "such rows out, or give them a class of their own."
+                    "such rows out, or give them a separate class."
                 )
 
     def _check_known(self, y: Any, name: str) -> None:
@@ -266,10 +266,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             )
 
     def _are_known(self, y: Any) -> bool:
-        """Whether a look at each label is enough to see that it is known.
+        """Whether a search for each label finds it among the known ones.
 
-        It takes 15 us for 200 rows, and `unique_labels`, which looks for all that y might be, 160.
-        More classes than half the rows are left to that: scikit-learn warns of such a y.
+        It takes 15 us for 200 rows, and `unique_labels`, which also determines the type of y, 160.
+        A y with more classes than half its rows is left to that, since scikit-learn warns of it.
         """
         if y.ndim != 1 or y.dtype.kind not in "biuUS" or y.dtype.kind != self.classes_.dtype.kind:
             return False
@@ -319,7 +319,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _decide(self, outputs: NDArray[Any]) -> Any:
         """Classes for outputs of the network."""
         binarizer = self._label_binarizer
-        # The quick way to what the binarizer does with dense labels.
+        # The fast path to the result of the binarizer for dense labels.
         if binarizer.y_type_ == "multiclass":
             return self.classes_[outputs.argmax(axis=1)]
         if binarizer.y_type_ == "binary" and len(self.classes_) == 2:
@@ -330,10 +330,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         predicted = self._decide(outputs)
         if issparse(y):
             y, predicted = y.toarray(), predicted.toarray()
-        hits = predicted == y
-        if hits.ndim == 2:  # of several labels all must be right
-            hits = hits.all(axis=1)
-        return float(np.average(hits, weights=sample_weight))
+        correct = predicted == y
+        if correct.ndim == 2:  # where several labels apply, all must be correct
+            correct = correct.all(axis=1)
+        return float(np.average(correct, weights=sample_weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

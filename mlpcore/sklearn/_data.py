@@ -1,4 +1,4 @@
-"""Rows and targets in the forms in which training needs them, and what each row weighs."""
+"""Rows, targets and weights in the forms in which training needs them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class TrainingData(NamedTuple):
     """Rows in the forms in which they are needed.
 
     X : ndarray, or CSR matrix with sorted indices and no duplicates
-    y : as the caller has it, for scorers
-    target : intc (n_samples,), output units; or any numbers (n_samples, n_outputs)
-    weight : float64 (n_samples,) or None, what each row's loss is multiplied by
-    given_weight : float64 (n_samples,) or None, the caller's part of it, for scorers
-    weight_name : what the caller calls the weights, for messages
+    y : as given by the caller, for scorers
+    target : intc (n_samples,), indices of output units; or numbers (n_samples, n_outputs)
+    weight : float64 (n_samples,) or None, multiplies each row's loss
+    given_weight : float64 (n_samples,) or None, without the weights of classes, for scorers
+    weight_name : the caller's name of the weights, for messages
     """
 
     X: Any
@@ -48,7 +48,7 @@ def check_sample_weight(weight: ArrayLike | None, X: Any, name: str) -> NDArray[
     try:
         weight = _check_sample_weight(weight, X)
     except ValueError as error:
-        if name == "sample_weight":  # which scikit-learn's words name
+        if name == "sample_weight":  # as scikit-learn's text says
             raise
         raise ValueError(f"{name}: {error}") from None
     # scikit-learn passes one number for all rows on, even NaN.
@@ -63,7 +63,7 @@ def weighed(
     class_weights: list[NDArray[np.float64]] | None,
     suffix: str,
 ) -> TrainingData:
-    """Rows with their weights: what the caller gave, times that of their class."""
+    """Rows with the caller's weights, times those of their classes."""
     weight, name = weigh_rows(
         sample_weight, class_weights, target, f"sample_weight{suffix}", f"X{suffix}"
     )

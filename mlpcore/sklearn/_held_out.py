@@ -1,4 +1,4 @@
-"""The rows that are held out: which they are, their loss and score."""
+"""Held-out rows: their choice, loss and score."""
 
 from __future__ import annotations
 
@@ -113,8 +113,8 @@ class Validation:
         self.n_threads = model._threads(data.X, network)
         self.scorer = None
         if self.scoring is not None:
-            # A shallow copy, which sees the weights as they are during training, and which has no
-            # feature names: these rows have lost theirs.
+            # A shallow copy has the weights as they are during training. It has no feature names,
+            # since these rows have none any more.
             self.view = object.__new__(type(model))
             self.view.__dict__.update(model.__dict__)
             self.view.__dict__.pop("feature_names_in_", None)
@@ -128,7 +128,7 @@ class Validation:
         return float(trainer.valid_loss() / self.total)
 
     def score(self) -> float:
-        """What early stopping goes by; can be NaN."""
+        """The score for early stopping; can be NaN."""
         if self.scorer is None:
             outputs = self.network.outputs(self.rows, self.n_threads)
             return self.model._score_outputs(outputs, self.data.y, self.data.weight)
@@ -144,7 +144,7 @@ def _takes_weights(scorer: Any) -> bool:
     """Whether a scorer, or the metric in one of scikit-learn's, has a `sample_weight`."""
     try:
         parameters = inspect.signature(getattr(scorer, "_score_func", scorer)).parameters
-    except (TypeError, ValueError):  # a compiled function that does not say
+    except (TypeError, ValueError):  # a compiled function without a signature
         return False
     return "sample_weight" in parameters or any(
         parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()

@@ -23,7 +23,7 @@ from mlpcore.training.progress import Progress
 
 
 def check_lbfgs(settings: Settings, held_out: TrainingData | None) -> None:
-    """Refuse what has no meaning where all rows make up one step."""
+    """Refuse parameters that have no meaning where all rows make up one step."""
     for name, on in (
         ("X_val", held_out is not None),
         ("dropout", any(settings.dropout)),
@@ -38,7 +38,7 @@ def check_lbfgs(settings: Settings, held_out: TrainingData | None) -> None:
 
 
 class PackedObjective:
-    """Loss and gradient by all parameters in one vector: all weights, then all biases.
+    """Loss and gradient as functions of one vector: all weights, then all biases.
 
     A context manager, as the engine's Objective.
     """
@@ -47,7 +47,7 @@ class PackedObjective:
         self, model: Any, settings: Settings, network: Network, data: TrainingData
     ) -> None:
         self.network = network
-        # SciPy works for a while between two evaluations.
+        # SciPy computes for a while between two evaluations, in which threads fall asleep.
         n_threads = model._threads(data.X, network, asleep=True)
         self.rows = Input(data.X, network.dtype, path="auto", n_threads=n_threads)
         self.objective = Objective(
@@ -70,7 +70,7 @@ class PackedObjective:
         self.objective.__exit__(*error)
 
     def packed(self) -> NDArray[Any]:
-        """The present parameters."""
+        """The current parameters."""
         return np.concatenate([part.ravel() for part in self._parts])
 
     def load(self, theta: NDArray[Any]) -> None:
@@ -88,12 +88,12 @@ class PackedObjective:
 
 
 class Iterations:
-    """What happens after each iteration: the callback that SciPy calls.
+    """SciPy's callback after each iteration: progress, checkpoint, scikit-learn's callbacks.
 
     Attributes
     ----------
     count : int
-        Iterations so far, with those before a checkpoint.
+        Iterations so far, including those before a checkpoint.
     theta : ndarray
         The last iterate.
     stopped : bool
@@ -145,8 +145,8 @@ def fit_lbfgs(
 ) -> None:
     """Train by SciPy's L-BFGS-B on all rows at once.
 
-    A checkpoint holds the last iterate and not what the method knows of the curvature: a fit that
-    goes on from it begins the method again there, and takes another way to the same minimum.
+    A checkpoint holds the last iterate and not the method's approximation of the curvature: a fit
+    that goes on from it begins the method again there, on another path to the same minimum.
     """
     network.background = None
     objective = PackedObjective(model, settings, network, data)

@@ -1,4 +1,4 @@
-"""The parameters that both estimators have: what they may be, and the engine's words for them."""
+"""The parameters of both estimators: their constraints, and their values for the engine."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Parameters(BaseEstimator):
     """The parameters by themselves; `_docstrings` describes them."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        # Some of these scikit-learn has, too, with limits of its own, which follow.
+        # Where scikit-learn has the same hyperparameter, its limits follow and replace these.
         **{
             name: [Interval(Real, low, below if np.isfinite(below) else None, closed="left")]
             for name, (_, low, below) in HYPERPARAMETERS.items()
@@ -95,7 +95,7 @@ class Parameters(BaseEstimator):
             Options(Real, {np.inf}),
         ],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
-        # From here on what scikit-learn does not have.
+        # The following are extensions.
         "out_activation": [StrOptions(set(OUTPUTS)), None],
         "coefs_init": ["array-like", None],
         "intercepts_init": ["array-like", None],
@@ -107,7 +107,7 @@ class Parameters(BaseEstimator):
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
     }
 
-    # The parameters, which __init__ sets.
+    # __init__ sets the parameters.
     hidden_layer_sizes: Any
     activation: Any
     solver: str
@@ -175,7 +175,7 @@ class Parameters(BaseEstimator):
         return names
 
     def _dropout(self, n_hidden: int) -> tuple[float, ...]:
-        """Rates for each hidden layer, or before them one for the inputs; () for none."""
+        """Rates for each hidden layer, optionally after one for the inputs; () for no dropout."""
         if isinstance(self.dropout, Real):
             return (float(self.dropout),) * n_hidden if self.dropout else ()
         rates = tuple(float(rate) for rate in self.dropout)
@@ -188,7 +188,7 @@ class Parameters(BaseEstimator):
         return rates
 
     def _training_settings(self, n_hidden: int, incremental: bool) -> Settings:
-        """What training reads, or ValueError.
+        """The parameters that training reads, or ValueError.
 
         Parameters
         ----------
@@ -228,7 +228,7 @@ class Parameters(BaseEstimator):
     def _threads(
         self, X: Any = None, network: Network | None = None, *, asleep: bool = False
     ) -> int:
-        """Threads at most; for passes over X that train, as many as are worth waking for each."""
+        """Threads at most; for training passes over X, as many as are worth waking for each."""
         if self.n_threads is not None:
             return self.n_threads
         threads = available_threads()

@@ -1,4 +1,4 @@
-"""MLPRegressor: its parameters, and how it reads y and predicts numbers."""
+"""MLPRegressor: its parameters; targets and prediction of numbers."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from mlpcore.sklearn._base import BaseMLP, fit_context
 from mlpcore.sklearn._docstrings import ATTRIBUTES, EXTENSIONS, N_THREADS, PARAMETERS
 from mlpcore.sklearn._network import FLOATS
 
-# Losses of numbers.
+# The losses for regression.
 _LOSSES = {name: loss for name, loss in LOSSES.items() if not loss.probabilities}
-# Output units for which the Poisson deviance is defined: those above zero.
+# The Poisson deviance is defined for outputs above zero.
 _POSITIVE = tuple(name for name in POSITIVE_UNITS if name != "softmax")
 
 

@@ -64,7 +64,7 @@ def fit_stochastic(
         train, held_out = split(model, settings, data, rng)
     if not settings.incremental or not hasattr(model, "_optimizer"):
         model._optimizer = OptimizerState(model)
-    # Counting what could be skipped pays over many epochs.
+    # Counting the entries that could be skipped pays off over many epochs only.
     path = "dense" if settings.incremental else "auto"
     rows = Input(data.X, network.dtype, path=path, n_threads=model._threads(data.X, network))
     network.background = None
@@ -82,10 +82,10 @@ def fit_stochastic(
         if not (run.stopped_early or asked_to_stop or settings.incremental):
             _warn_of_the_end(model, settings)
     except KeyboardInterrupt as error:
-        run.give_up(error)
+        run.roll_back_and_save(error)
         warnings.warn("Training interrupted by user.", stacklevel=5)
     except BaseException as error:
-        run.give_up(error)
+        run.roll_back_and_save(error)
         raise
     finally:
         model._record(run, trainer)
@@ -134,7 +134,7 @@ def _new_trainer(
         keep_last=True,
         **{name: getattr(optimizer, name) for name in HYPERPARAMETERS},
         dropout=settings.dropout,
-        # A draw only where it is needed: scikit-learn has no such draw.
+        # Drawn only where it is needed, since scikit-learn has no such draw.
         seed=int(rng.randint(2**31 - 1)) if any(settings.dropout) else 0,
         clip_norm=settings.clip_norm,
         max_norm=settings.max_norm,
@@ -175,7 +175,7 @@ def _new_run(
         return metrics
 
     def check(epoch: int, metrics: dict[str, float]) -> None:
-        if not early_stopping:  # which ends with the best weights, and checks those
+        if not early_stopping:  # then the best weights count, which are checked at the end
             check_weights_are_finite(network)
 
     plan = Plan(
@@ -201,7 +201,7 @@ def _new_run(
 
 
 def _print_no_progress(model: Any, settings: Settings, rate: float | None) -> None:
-    """Say that training stops (None), or goes on with a lower rate."""
+    """Print that training stops (None), or goes on with a lower rate."""
     if not settings.prints:
         return
     what = "Validation score" if settings.early_stopping else "Training loss"
@@ -225,8 +225,8 @@ def _stopping(settings: Settings) -> Stopping:
 
 
 def _best_so_far(model: Any, settings: Settings, network: Network) -> Best:
-    """What stopping remembers when a fit begins."""
-    if settings.early_stopping:  # the weights that the fit begins with, should no score be finite
+    """The state of early stopping when a fit begins."""
+    if settings.early_stopping:  # if no score is finite, the weights stay those of the beginning
         return Best(None, 0, network.parameters.copy())
     value = model.best_loss_ if np.isfinite(model.best_loss_) else None
     return Best(value, model._no_improvement_count, network.parameters[:0].copy())
@@ -240,7 +240,7 @@ def _train(
     bridge: CallbackBridge | None,
     resume: Resume | None,
 ) -> bool:
-    """Train to the end; whether a callback has asked to stop."""
+    """Train to the end; whether a callback asked to stop."""
     asked_to_stop = False
     model._record(run, trainer)
     with Progress(settings.shows_bar, settings.epochs, run.epoch) as progress:
@@ -271,14 +271,14 @@ def _warn_of_the_end(model: Any, settings: Settings) -> None:
 
 
 def _no_score(model: Any, settings: Settings) -> ValueError:
-    """The error where early stopping had nothing to go by."""
+    """The error where no score was finite."""
     if settings.scoring is None:
         what = "the score"
         advice = "Training diverges: lower learning_rate_init, or scale X and y."
     else:
         what = f"scoring={settings.scoring!r}"
         advice = (
-            "Many a score needs validation rows of every class and finite predictions: give other "
+            "Many scores need validation rows of every class and finite predictions: give other "
             "X_val and y_val, another scoring, or a lower learning_rate_init."
         )
     return ValueError(

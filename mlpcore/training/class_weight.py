@@ -23,16 +23,16 @@ def class_weights(
     ----------
     class_weight : dict, list of dict or "balanced"
     target : ndarray of int, shape (n_samples,) or (n_samples, n_columns)
-        Of each training row the place of its class among `classes`; or, with several columns, for
-        each label whether it applies.
+        The index of each training row's class in `classes`; or, with several columns, for each
+        label whether it applies.
     classes : ndarray, shape (n_classes,)
     sample_weight : ndarray, shape (n_samples,), or None
-        What the rows count for where classes are balanced.
+        Weights of the rows, by which classes are balanced.
 
     Returns
     -------
     weights : list of ndarray of float64
-        For each column the weights of its classes.
+        The weights of the classes of each column.
 
     Raises
     ------
@@ -82,14 +82,14 @@ def weigh_rows(
     target : ndarray of int, shape (n_samples,) or (n_samples, n_columns)
         As for `class_weights`.
     name, rows : str
-        What the caller calls `sample_weight` and the rows.
+        The caller's names of `sample_weight` and the rows.
 
     Returns
     -------
     weights : ndarray of float64, shape (n_samples,), or None
         None where all rows weigh the same.
     name : str
-        What these weights are called.
+        The name of these weights.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def _balanced(
                 f"together; got {weight:g} for {label!r} in {where}. Leave such rows out, or give "
                 "the weights of the classes yourself."
             )
-    # A label that no row or every row has is nothing to balance.
+    # A label that no row has, or every row, cannot be balanced.
     weights = np.ones(len(labels))
     weights[present] = counts.sum() / (present.sum() * counts[present])
     return weights
