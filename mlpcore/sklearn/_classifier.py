@@ -39,7 +39,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         each output for its own class; probabilities are then the outputs divided by their sum.
     {EXTENSIONS}
     scoring : str, callable or None, default=None
-        What early stopping goes by, as in ``sklearn.model_selection``; None is the accuracy. Rows
+        The score for early stopping, as in ``sklearn.model_selection``; None is the accuracy. Rows
         of every class are then held out, in proportion. A callable takes (estimator, X, y), and
         `sample_weight` by that name if it has it and `fit` was given weights of these rows; the
         weights of the classes are not in it.

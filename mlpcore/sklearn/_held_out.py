@@ -20,7 +20,7 @@ from mlpcore.sklearn._parameters import Settings
 
 
 def check_pairs(validation: tuple[Any, Any, Any]) -> bool:
-    """Whether the caller gave validation rows; ValueError for half of what is needed."""
+    """Whether the caller gave validation rows; ValueError if they are incomplete."""
     given = [value is not None for value in validation]
     if any(given) and not (given[0] and given[1]):
         names = [

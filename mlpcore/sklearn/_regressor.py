@@ -47,7 +47,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         "poisson" one with values above zero.
     {EXTENSIONS}
     scoring : str, callable or None, default=None
-        What early stopping goes by, as in ``sklearn.model_selection``; None is the R2 score. A
+        The score for early stopping, as in ``sklearn.model_selection``; None is the R2 score. A
         callable takes (estimator, X, y), and `sample_weight` by that name if it has it and `fit`
         was given weights of these rows.
     delta : float, default=1.0

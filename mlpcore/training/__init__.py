@@ -1,4 +1,4 @@
-"""The training loop that every facade runs on; it knows none of them.
+"""The training loop of every facade, which depends on none of them.
 
 - `run`: order of the rows, epoch, metrics, early stopping, snapshot, and checkpoint
 - `schedules`: learning rates from epoch to epoch and from step to step
