@@ -1,4 +1,4 @@
-"""Make one deliberate error in mlpcore at a time, and see that a named test fails because of it.
+"""Make one deliberate error in mlpcore at a time, and check that a named test fails.
 
     python tools/mutants.py [--jobs N] [--json FILE] [WORD ...]
 
@@ -31,7 +31,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = {".py", ".pyx", ".pxd", ".h"}
 MARKER = re.compile(r" *(?:#|/\*) (?:mutant: (.+?)|end of mutant)(?: \*/)?(?= *\\?$)")
-# A test that takes longer has been made to hang.
+# A test that takes longer counts as hanging.
 LONGEST = 120
 
 ALL = "all marked lines"
@@ -188,7 +188,7 @@ def find_all(tree):
 
 
 def build(tree):
-    # Without optimisation, which takes most of the time; and with the checks of every index.
+    # A debug build has no optimisation, which takes most of the time, and checks every index.
     done = subprocess.run(
         [sys.executable, "setup.py", "-q", "build_ext", "--inplace"],
         cwd=tree, env=os.environ | {"MLPCORE_DEBUG": "1"}, capture_output=True, text=True,
@@ -198,7 +198,7 @@ def build(tree):
 
 
 def run_tests(tree, tests):
-    """How the tests end: None if they pass, or in a word what happened, and pytest's last lines."""
+    """How the tests end, None if they pass, and pytest's last lines."""
     environment = {key: value for key, value in os.environ.items() if key != "MLPCORE_DATA"}
     try:
         done = subprocess.run(
@@ -218,7 +218,7 @@ def run_tests(tree, tests):
 
 
 def restore(tree, original):
-    """Take back all changes, with the times that files had, so that nothing is compiled again."""
+    """Undo all changes, with the files' times, so that no module is compiled again."""
     for path in original.rglob("*"):
         copy = tree / path.relative_to(original)
         if path.is_file() and copy.stat().st_mtime_ns != path.stat().st_mtime_ns:

@@ -1,4 +1,4 @@
-"""How many threads a fit is worth, of those that it may use."""
+"""The number of threads that pay off for a fit."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from scipy.sparse import issparse
 
 from mlpcore.engine.network import Network
 
-# Multiplications, forward and in one pass, that a thread more must bring. Below that, waking it and
-# waiting for it takes longer: some 150 us for each pass; and where something else is done between
-# two passes, so that it falls fast asleep, 1 ms.
+# Multiplications of a forward pass from which one more thread pays off. With less work, waking the
+# thread and waiting for it takes longer: about 150 us for each pass, and 1 ms where other work
+# between two passes lets it fall asleep.
 WORTH_A_THREAD = 3_000_000
 WORTH_A_SLEEPING_THREAD = 20_000_000
 
 
 def worthwhile(X: Any, network: Network, *, asleep: bool = False) -> int:
-    """Threads that bring more to a pass over X than they take, `asleep` or not in between."""
+    """The number of threads that pay off for a pass over X, asleep or not between two passes."""
     first, *others = network.n_units[1:]
     work = (X.nnz if issparse(X) else X.size) * first
     for more in others:

@@ -242,7 +242,7 @@ class TestWriters:
         monkeypatch.setattr(files, "open", full, raising=False)
         error, message = failure(WRITERS[what], "x")
         assert error.errno == errno.ENOSPC
-        assert "No space left on device; make room" in message
+        assert "No space left on device; free some space" in message
         assert sorted(os.listdir()) == before
 
     def test_a_file_that_is_too_large(self, what, run_python):

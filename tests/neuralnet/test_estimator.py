@@ -216,7 +216,7 @@ def test_score_with_weights_is_scikit_learns():
     ("weights", "message"),
     [
         (np.ones(299), "a weight for each of the 300 rows of X"),
-        (np.zeros(300), "sum to more than zero"),
+        (np.zeros(300), "sum to a finite number above zero"),
         (np.where(np.arange(300) == 7, np.nan, 1), "finite; got nan in row 7"),
         (["heavy"] * 300, "must hold numbers"),
     ],
