@@ -8,7 +8,7 @@ from mlpcore.engine.typedefs cimport real_t
 
 # MLP_PICK(f, f32) is the function for float and for the instruction set of this processor.
 cdef extern from "moving_average.h" nogil:
-    const int MLP_LINE   # bytes of a cache line
+    const int MLP_CACHE_LINE   # bytes of a cache line
     const int mlp_isa    # the chosen instruction set
     double moving_average_f32 "MLP_PICK(moving_average, f32)" (
         float*, const float*, double, Py_ssize_t)
@@ -50,10 +50,10 @@ def moving_average(real_t[::1] average, const real_t[::1] w, double rate):
         raise ValueError(f"average and w must have equal lengths; got {n} and {w.shape[0]}")
     if n == 0:
         return 0.0
-    if (<size_t> &average[0] | <size_t> &w[0] | n * sizeof(real_t)) % MLP_LINE != 0:
+    if (<size_t> &average[0] | <size_t> &w[0] | n * sizeof(real_t)) % MLP_CACHE_LINE != 0:
         raise ValueError(
-            f"average and w must start on a cache line and fill whole lines of {MLP_LINE} bytes; "
-            "use the parameters of two networks"
+            "average and w must start on a cache line and fill whole lines of "
+            f"{MLP_CACHE_LINE} bytes; use the parameters of two networks"
         )
     with nogil:
         change = _moving_average(&average[0], &w[0], rate, n)

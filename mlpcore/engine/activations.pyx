@@ -31,7 +31,7 @@ cdef void _apply(int kind, real_t[::1] z) noexcept:
         activate(kind, &z[0], z.shape[0])
 
 
-cdef void _keep(int kind, real_t[::1] z, real_t[::1] derivative) noexcept:
+cdef void _apply_with_derivative(int kind, real_t[::1] z, real_t[::1] derivative) noexcept:
     if z.shape[0]:
         activate_keeping(kind, &z[0], &derivative[0], z.shape[0])
 
@@ -77,7 +77,7 @@ def derivative(name, z):
     out = np.empty_like(z)
     cdef int kind = index_of(name, ACTIVATIONS, "activation")
     if z.dtype == np.float32:
-        _keep[float](kind, z.reshape(-1), out.reshape(-1))
+        _apply_with_derivative[float](kind, z.reshape(-1), out.reshape(-1))
     else:
-        _keep[double](kind, z.reshape(-1), out.reshape(-1))
+        _apply_with_derivative[double](kind, z.reshape(-1), out.reshape(-1))
     return out
