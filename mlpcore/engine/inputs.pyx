@@ -2,7 +2,7 @@
 
 There are two paths through the first layer. Dense rows are fetched as they are needed, so that the
 caller's array is never copied as a whole, and multiplied as matrices. Where most entries equal one
-background value (81 % of MNIST's pixels), only the others are kept, as packed sparse rows: they
+background value (81 % of MNIST's pixels), only the others are stored, as packed sparse rows: they
 take fewer operations than any dense product could.
 """
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from libc.string cimport memset
 
-from mlpcore.engine.activations cimport activate, activate_keeping
+from mlpcore.engine.activations cimport activate, activate_with_derivative
 from mlpcore.engine.blocking cimport CACHE_LINE
 from mlpcore.engine.registry cimport index_of
 from mlpcore.engine.typedefs cimport real_t
@@ -150,7 +150,7 @@ cdef double row_error(const Loss* loss, const Targets* targets, Py_ssize_t row, 
     if loss.canonical or loss.softmax:
         output(loss, z, n, width)
     else:
-        activate_keeping[real_t](loss.output, z, scratch + width, width)
+        activate_with_derivative[real_t](loss.output, z, scratch + width, width)
     if wanted and not loss.exact:
         value = _value[real_t](loss, False, z, width, t, t_width, n)
     if not loss.canonical:

@@ -251,8 +251,8 @@ cdef class Network:
                 f"of {X.rows.n_features} for {X.dtype}"
             )
 
-    def net_inputs(self, Input X, int n_threads=1):
-        """Pre-activations of the output units: logits, or net inputs as the textbook has it.
+    def logits(self, Input X, int n_threads=1):
+        """Pre-activations of the output units. (The textbook calls pre-activations net inputs.)
 
         The result for a row does not depend on the other rows; in a network that `uses_blas`, its
         rounding may depend on their number.
@@ -283,7 +283,7 @@ cdef class Network:
         ----------
         X : Input
         n_threads : int, default=1
-            As in `net_inputs`.
+            As in `logits`.
 
         Returns
         -------
@@ -299,7 +299,7 @@ cdef class Network:
         ----------
         X : Input
         n_threads : int, default=1
-            As in `net_inputs`.
+            As in `logits`.
 
         Returns
         -------

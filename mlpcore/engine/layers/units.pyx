@@ -1,6 +1,6 @@
 """Units of a layer: their activations and derivatives."""
 
-from mlpcore.engine.activations cimport activate, activate_keeping, chain
+from mlpcore.engine.activations cimport activate, activate_with_derivative, chain
 from mlpcore.engine.kernels cimport multiply
 from mlpcore.engine.layout cimport Layer
 from mlpcore.engine.typedefs cimport real_t
@@ -10,7 +10,8 @@ cdef void activate_units(const Layer* layer, real_t* work, Py_ssize_t capacity, 
                          Py_ssize_t n) noexcept nogil:
     cdef real_t* z = work + capacity * layer.a + offset
     if layer.derivative:
-        activate_keeping(layer.activation, z, work + capacity * layer.derivative + offset, n)
+        activate_with_derivative(layer.activation, z,
+                                 work + capacity * layer.derivative + offset, n)
     elif layer.hidden:
         activate(layer.activation, z, n)
 

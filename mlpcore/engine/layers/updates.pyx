@@ -38,7 +38,7 @@ cdef void apply_rule(Plan* plan, const UpdateRule* rule, const Layer* layer, rea
 
 cdef void _accumulate(Plan* plan, const Layer* layer, const real_t* theta, const real_t* gradient,
                       Py_ssize_t start, Py_ssize_t rows) noexcept nogil:
-    """Store a gradient with its penalty, and its squared norms per ROW_TILE, for `clipping`."""
+    """Store a gradient with its penalty, and its squared norms per ROW_TILE, for clipping."""
     cdef real_t* full = <real_t*> plan.workspace.full_gradient + layer.w + start * layer.ld
     cdef Py_ssize_t i
     memset(full, 0, rows * layer.ld * sizeof(real_t))

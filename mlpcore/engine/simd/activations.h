@@ -33,7 +33,7 @@
 #include "normal.h"
 
 /* VALUE: the activation a of a pre-activation z. DERIVATIVE: da/dz, written in terms of a where
- * that is possible, so that pre-activations need not be kept; those that need z say so in the
+ * that is possible, so that pre-activations need not be stored; those that need z say so in the
  * table, and for all others z is 0. */
 #define VALUE(name) MLP_INLINE REAL MLP_NAME(name##_value)(REAL z)
 #define DERIVATIVE(name) MLP_INLINE REAL MLP_NAME(name##_derivative)(REAL z, REAL a)
@@ -135,8 +135,8 @@ DERIVATIVE(exp) {
     MLP_KERNEL void MLP_NAME(name##_apply)(REAL *z, ptrdiff_t n) {                           \
         for (ptrdiff_t i = 0; i < n; i++) z[i] = MLP_NAME(name##_value)(z[i]);               \
     }                                                                                        \
-    MLP_KERNEL void MLP_NAME(name##_keeping)(REAL *restrict z, REAL *restrict derivative,    \
-                                             ptrdiff_t n) {                                  \
+    MLP_KERNEL void MLP_NAME(name##_with_derivative)(                                        \
+        REAL *restrict z, REAL *restrict derivative, ptrdiff_t n) {                          \
         for (ptrdiff_t i = 0; i < n; i++) {                                                  \
             const REAL a = MLP_NAME(name##_value)(z[i]);                                     \
             derivative[i] = MLP_NAME(name##_derivative)(z[i], a);                            \
@@ -160,9 +160,10 @@ MLP_KERNEL void MLP_NAME(activate)(int kind, REAL *z, ptrdiff_t n) {
 }
 
 /* The same, and the derivatives at z. */
-MLP_KERNEL void MLP_NAME(activate_keeping)(int kind, REAL *z, REAL *derivative, ptrdiff_t n) {
+MLP_KERNEL void MLP_NAME(activate_with_derivative)(int kind, REAL *z, REAL *derivative,
+                                                   ptrdiff_t n) {
     static void (*const table[])(REAL *restrict, REAL *restrict, ptrdiff_t) = {
-#define ENTRY(name, ...) MLP_NAME(name##_keeping),
+#define ENTRY(name, ...) MLP_NAME(name##_with_derivative),
         ACTIVATIONS(ENTRY) OUTPUT_ACTIVATIONS(ENTRY)
 #undef ENTRY
     };

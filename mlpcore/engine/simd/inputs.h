@@ -42,7 +42,8 @@ typedef enum {
 INPUT_KINDS(FETCH)
 
 /* One row of n numbers of any kind as REAL. */
-MLP_KERNEL void MLP_NAME(fetch)(int kind, const void *x, ptrdiff_t n, const void *table, REAL *out) {
+MLP_KERNEL void MLP_NAME(fetch)(int kind, const void *x, ptrdiff_t n, const void *table,
+                                REAL *out) {
     switch (kind) {
 #define CASE(name, source, number) \
     case MLP_##name: MLP_NAME(fetch_##name)((const source *)x, n, table, out); break;

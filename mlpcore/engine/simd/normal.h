@@ -69,7 +69,7 @@ MLP_INLINE REAL MLP_NAME(tail)(REAL x, REAL *root, REAL *rest) {
     return p / (1 + x);
 }
 
-/* z Phi(z), and its derivative Phi(z) + z phi(z). Beyond 60 neither changes any more but by z. */
+/* z Phi(z), and its derivative Phi(z) + z phi(z). The tail is that at 60 from there on. */
 MLP_INLINE REAL MLP_NAME(gaussian_unit)(REAL z, REAL *derivative) {
     REAL near = z < -60 ? (REAL)-60 : z;
     near = near > 60 ? (REAL)60 : near;
