@@ -75,7 +75,7 @@ MUTANTS = [
     Mutant("skip the last block of rows", "first >=", "first + EVALUATION_ROW_BLOCK >=",
            "engine/test_trainer.py::test_evaluation_counts_every_row_once"),
     # Packed sparse rows
-    Mutant("wrong background term", "background", "1",
+    Mutant("wrong background term", "*= background", "*= 1",
            "engine/test_sparse_path.py::test_history_is_the_oracles"),
     Mutant("wrong background term online", " * plan.rows.background", "",
            "engine/test_sparse_path.py::test_history_is_the_oracles"),
@@ -88,7 +88,7 @@ MUTANTS = [
     # Other rules
     Mutant("uncorrected Adam", ALL, "return rule.learning_rate",
            "engine/test_optimizers.py"),
-    Mutant("forget the momentum", "kept * state[i] + ", "",
+    Mutant("forget the momentum", "momentum * state[i] + ", "",
            "engine/test_optimizers.py"),
     # Threads and signals
     Mutant("leave out a barrier", ALL, "pass",

@@ -1,6 +1,6 @@
-"""The one place that speaks BLAS: row-major in, Fortran out.
+"""The only module that calls BLAS: row-major for callers, Fortran order for BLAS.
 
-``blas_int`` is SciPy's integer, which one says `setup.py`.
+`setup.py` writes which integer type ``blas_int`` is, since it depends on SciPy's version.
 """
 
 import os
@@ -11,12 +11,12 @@ from scipy.linalg.cython_blas cimport dgemm, sgemm
 
 include "blas_int.pxi"
 
-cdef extern from "simd/gate.h" nogil:
+cdef extern from "threads/fork_gate.h" nogil:
     void gate_enter "mlp_gate_enter" ()
     void gate_leave "mlp_gate_leave" ()
     void gate_close "mlp_gate_close" ()
     void gate_open "mlp_gate_open" ()
-    void gate_renew "mlp_gate_renew" ()
+    void gate_reset "mlp_gate_reset" ()
 
 
 def _before_fork():
@@ -29,7 +29,7 @@ def _after_fork_in_parent():
 
 
 def _after_fork_in_child():
-    gate_renew()
+    gate_reset()
 
 
 os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent,

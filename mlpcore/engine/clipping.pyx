@@ -1,9 +1,9 @@
-"""What a step cannot do block by block, since it needs a full gradient or a whole unit.
+"""Clipping and max-norm, which need a full gradient or all weights of a unit.
 
 Clipping by the global norm (Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent
 neural networks", ICML 2013): the step has only accumulated the gradient, and here it is applied.
 Max-norm: the weights that lead into a unit are kept within a ball (Srebro & Shraibman, COLT 2005).
-Both cost barriers, so that steps without them do not come here.
+Both cost barriers, so that steps without them do not call this module.
 """
 
 from libc.math cimport sqrt
@@ -15,7 +15,7 @@ from mlpcore.engine.layout cimport Layer
 from mlpcore.engine.optimizers cimport update
 from mlpcore.engine.plan cimport Plan, UpdateRule
 from mlpcore.engine.step cimport refresh_derived
-from mlpcore.engine.team cimport barrier_wait, share
+from mlpcore.engine.team cimport team_barrier, thread_slice
 from mlpcore.engine.typedefs cimport real_t
 
 
@@ -25,20 +25,20 @@ cdef void apply_clipping_and_max_norm(Plan* plan, real_t* theta, int thread) noe
     cdef int i
     if plan.rule.clip_norm > 0:
         _apply_clipped(plan, theta, thread)
-        barrier_wait(plan.barrier, thread)
+        team_barrier(plan.team, thread)
     if plan.rule.max_norm > 0:
         for i in range(plan.layout.n_layers):
             layer = &plan.layout.layers[i]
-            share(layer.width, CACHE_LINE // sizeof(real_t), thread, plan.barrier.size, &start,
-                  &stop)
+            thread_slice(layer.width, CACHE_LINE // sizeof(real_t), thread, plan.team.size,
+                         &start, &stop)
             cap_columns[real_t](theta + layer.w, layer.ld, layer.n_in, start, stop,
                                 plan.rule.max_norm)
-        barrier_wait(plan.barrier, thread)
+        team_barrier(plan.team, thread)
     refresh_derived(plan, theta, thread)
 
 
 cdef void _apply_clipped(Plan* plan, real_t* theta, int thread) noexcept nogil:
-    """The optimiser's step of this thread's rows of every W, with the accumulated gradient."""
+    """Do the optimiser's step on this thread's rows of every W, with the accumulated gradient."""
     cdef const real_t* full = <const real_t*> plan.workspace.full_gradient
     cdef real_t* state = <real_t*> plan.workspace.state
     cdef const Layer* layer
@@ -53,9 +53,9 @@ cdef void _apply_clipped(Plan* plan, real_t* theta, int thread) noexcept nogil:
     rule.l1 = rule.l2 = 0   # the penalties are part of what was accumulated
     for j in range(plan.layout.n_layers):
         layer = &plan.layout.layers[j]
-        share(layer.n_in, ROW_TILE, thread, plan.barrier.size, &start, &stop)
+        thread_slice(layer.n_in, ROW_TILE, thread, plan.team.size, &start, &stop)
         apply_rule(plan, &rule, layer, theta, full + layer.w + start * layer.ld, start,
                    stop - start)
-        if j % plan.barrier.size == thread:
+        if j % plan.team.size == thread:
             update[real_t](plan.rule.optimizer, &rule, False, theta + layer.b, full + layer.b,
                            state + layer.b, plan.workspace.state_stride, layer.width)

@@ -9,8 +9,10 @@ from mlpcore.engine.team cimport Team
 cdef class Evaluator:
     cdef Team team
     cdef ForwardPass _forward
-    # The losses of all rows summed up (0 unless they are wanted), and the rows predicted right.
+    # The sum of the losses of all rows (0 unless it is wanted), and the number of correct
+    # predictions.
     cdef evaluate(self, Input rows, TargetRows targets, bint wants_loss)
 
-# Evaluation by a team, of up to `capacity` rows at a time, in `work`; see blocks.forward_pass.
+# Make an evaluator for a team and up to `capacity` rows at a time, in `work`; see
+# blocks.forward_pass.
 cdef Evaluator evaluator(Network network, Team team, Py_ssize_t capacity, void* work)

@@ -8,8 +8,8 @@ from mlpcore.engine.network cimport Network
 from mlpcore.engine.plan cimport Plan
 from mlpcore.engine.team cimport Team
 
-# An epoch, for the threads.
-cdef struct Job:
+# What the threads need for an epoch.
+cdef struct Epoch:
     Plan* plan
     void* theta
     const Py_ssize_t* order
@@ -24,6 +24,6 @@ cdef class Trainer:
     cdef bint _keep_last
     cdef Team _team
     cdef Evaluator _evaluator
-    cdef Arena _arena         # what the plan points into
-    cdef Job _job
+    cdef Arena _arena         # the memory of the plan
+    cdef Epoch _epoch
     cdef object _exits

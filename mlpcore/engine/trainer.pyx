@@ -27,12 +27,12 @@ from mlpcore.engine.plan cimport (
     threads_worth_it,
 )
 from mlpcore.engine.step cimport refresh_derived, step
-from mlpcore.engine.team cimport SECONDS_BETWEEN_SIGNALS, Team, barrier_stopped, clock
+from mlpcore.engine.team cimport SECONDS_BETWEEN_SIGNALS, Team, clock, team_stopped
 from mlpcore.engine.typedefs cimport real_t
 
+from mlpcore.engine.blas_threads import single_threaded_blas
 from mlpcore.engine.memory import aligned_zeros
 from mlpcore.engine.registry import OPTIMIZERS
-from mlpcore.engine.team import single_threaded_blas
 
 
 cdef class Trainer:
@@ -46,55 +46,56 @@ cdef class Trainer:
         Trained in place.
     train : Input
     targets : ndarray of intc, shape (n_samples,), or real, shape (n_samples, n_outputs)
-        Of each row the index of the output unit that shall be one, or what each output shall be, in
-        the network's dtype.
+        For each row the index of the output unit whose target is one, or the target of each output
+        in the network's dtype.
     sample_weight : ndarray of float64, shape (n_samples,), optional
-        What each row's loss and error are multiplied by.
-    valid, valid_targets, valid_weight : the same for validation, optional
+        Factors of each row's loss and error.
+    valid, valid_targets, valid_weight : the same for the validation rows, optional
     optimizer : str, default="sgd"
         See `mlpcore.engine.registry.OPTIMIZERS`.
     learning_rate : float, default=0.0
     l1, l2 : float, default=0.0
         The gradient of each weight w gains ``l2 * w + l1 * sign(w)``; biases have no penalty.
     average : bool, default=False
-        Divide a minibatch's gradient and penalty by its rows, or by the sum of their weights,
-        instead of summing up, as scikit-learn does.
+        Divide a minibatch's gradient and penalty by the number of its rows, or by the sum of their
+        weights, as scikit-learn does. Else they are sums.
     minibatch_size : int, default=1
     keep_last : bool, default=False
         Train on a shorter last minibatch, too.
     **hyperparameters : float
-        Those of the optimizer that differ from the defaults in
+        Hyperparameters that differ from the defaults in
         `mlpcore.engine.registry.HYPERPARAMETERS`. Those of other optimizers are ignored.
     dropout : sequence of float, default=()
         The fraction of each hidden layer's units that are zero in a minibatch, while the others
         are multiplied by 1 / (1 - fraction); one number more, in front, for the inputs. Sparse
         inputs can be dropped from only if their background is 0.
     seed : int, default=0
-        Together with `epoch_count`, the row and the unit it says what is dropped, whatever the
-        threads and the order of the rows.
+        Together with `epoch_count`, the row and the unit it determines what is dropped, whatever
+        the number of threads and the order of the rows.
     clip_norm : float, default=0.0
         Above 0, a minibatch's gradient, with its penalty, is scaled to at most this 2-norm.
     max_norm : float, default=0.0
-        Above 0, after each step the weights that lead into a unit are, to at most this 2-norm.
+        Above 0, the weights that lead into a unit are scaled to at most this 2-norm after each
+        step.
     track_loss : bool, default=False
         Let `epoch` return the loss.
     n_threads : int, default=1
-        At most; a small network gets fewer, and so does a process that may start no more. Changes
-        the time and not one bit of the result.
+        Threads at most; a small network gets fewer, and so does a process that may start no more.
+        Their number changes the time but no bit of the result.
 
     Attributes
     ----------
     state : ndarray
         The optimiser's vectors, each laid out as ``network.parameters``.
     step_count : int
-        Minibatches in all epochs. Together with `epoch_count`, `state`, the network's parameters
-        and what orders the rows it is all that another trainer needs to go on.
+        Minibatches in all epochs. Another trainer can go on with this number, `epoch_count`,
+        `state`, the network's parameters and the state of the generator that orders the rows.
     epoch_count : int
         Epochs so far, which dropout depends on.
     seed : int
     learning_rate : float
     n_threads : int
-        That an epoch is done by; inside the block as many as the system has started.
+        Threads of an epoch; inside the block as many as the system has started.
     """
 
     def __cinit__(self, Network network, Input train, targets, *, sample_weight=None,
@@ -130,7 +131,7 @@ cdef class Trainer:
                        n_threads)
 
     def _allocate(self, dropout, n_vectors, int n_threads):
-        """Threads, buffers, and what depends on the numbers of both."""
+        """Make the threads, the buffers, and what depends on their numbers."""
         cdef Plan* plan = &self.plan
         cdef Arena arena = Arena()
         cdef Network network = self.network
@@ -138,20 +139,20 @@ cdef class Trainer:
         cdef int n_training = threads_worth_it(&network.layout, train, plan.rule.minibatch_size,
                                                n_threads)
         self._arena = arena
-        # No more for evaluation than there are blocks of rows.
+        # Evaluation can use as many threads as there are blocks of rows.
         rows = max(train.rows.n_rows, 0 if self._valid is None else self._valid.rows.n_rows)
         blocks = (rows + EVALUATION_ROW_BLOCK - 1) // EVALUATION_ROW_BLOCK
         n_evaluating = max(n_training, min(n_threads, blocks))
         self._team = Team(n_training)
         self.state = aligned_zeros(n_vectors * network.size, network.dtype)
         plan.workspace.state, plan.workspace.state_stride = address(self.state), network.size
-        plan.barrier = self._team.barrier
+        plan.team = self._team.state
         if dropout.any():
             plan.rule.dropout = <double*> arena.reserve("dropout", len(dropout), np.float64)
             memcpy(<void*> plan.rule.dropout, address(dropout), len(dropout) * sizeof(double))
         plan_layout(plan, &network.layout, train, dropout, arena)
         plan_rows(plan, train, dropout, network.dtype, arena)
-        # Evaluation comes between epochs, so that it can work where they do.
+        # Evaluation comes between epochs, so that it can share their workspace.
         rows = min(EVALUATION_ROW_BLOCK, rows)
         plan_workspace(plan, train, n_training, n_evaluating * rows * network.layout.forward_width,
                        network.dtype, arena)
@@ -206,10 +207,10 @@ cdef class Trainer:
     def step_count(self, int64_t count):
         self.plan.progress.step_count = count
 
-    def epoch(self, const Py_ssize_t[::1] order, const double[::1] rates=None):
+    def epoch(self, const Py_ssize_t[::1] order, const double[::1] learning_rates=None):
         """Train on minibatches of consecutive rows in the given order.
 
-        A shorter last slice is left out, or not; see ``keep_last``. Signals are looked for every
+        A shorter last minibatch is left out, or not; see ``keep_last``. Signals are handled every
         few hundredths of a second; after an exception the parameters are those of some unfinished
         step.
 
@@ -217,15 +218,15 @@ cdef class Trainer:
         ----------
         order : ndarray of intp
             Indices of training rows.
-        rates : ndarray of float64, optional
-            A learning rate for each minibatch, in the place of ``learning_rate``.
+        learning_rates : ndarray of float64, optional
+            A learning rate for each minibatch, in place of ``learning_rate``.
 
         Returns
         -------
         loss : float
-            Of the minibatches as they were met, with the penalty (``l2 / 2 * sum(w**2) + l1 *
-            sum(abs(w))``) of the weights at that time: scikit-learn's loss curve. NaN if the loss
-            is not tracked.
+            Mean loss of the minibatches, each before its step and with the penalty (``l2 / 2 *
+            sum(w**2) + l1 * sum(abs(w))``) of the weights at that time: scikit-learn's loss curve.
+            NaN if the loss is not tracked.
         """
         cdef Plan* plan = &self.plan
         cdef Py_ssize_t n = len(order), batch = plan.rule.minibatch_size
@@ -234,16 +235,21 @@ cdef class Trainer:
         if not self._keep_last:  # mutant: train on the shorter last minibatch
             n -= n % batch  # mutant: skip the last minibatch
         steps = (n + batch - 1) // batch
-        if rates is not None and len(rates) != steps:
-            raise ValueError(f"rates must be one for each of {steps} minibatches; got {len(rates)}")
-        plan.progress.rates = &rates[0] if steps and rates is not None else NULL
+        if learning_rates is not None and len(learning_rates) != steps:
+            raise ValueError(
+                f"learning_rates must be one for each of {steps} minibatches; got "
+                f"{len(learning_rates)}"
+            )
+        plan.progress.learning_rates = NULL
+        if steps and learning_rates is not None:
+            plan.progress.learning_rates = &learning_rates[0]
         plan.progress.update.learning_rate = plan.progress.learning_rate
         plan.progress.minibatch = 0
         plan.progress.loss_sum = plan.progress.loss_curve = 0
-        self._job.plan, self._job.theta = plan, self.network.theta
-        self._job.order, self._job.n = &order[0] if n else NULL, n
+        self._epoch.plan, self._epoch.theta = plan, self.network.theta
+        self._epoch.order, self._epoch.n = &order[0] if n else NULL, n
         try:
-            self._team.share_out(_part, &self._job, self._lead_epoch)
+            self._team.execute(_epoch_of_thread, &self._epoch, self._lead_epoch)
         finally:
             self.network.parameters_changed()  # mutant: predict with outdated weights
         plan.progress.dropout.epoch += 1
@@ -251,9 +257,9 @@ cdef class Trainer:
 
     def _lead_epoch(self):
         if self.plan.layout.single:
-            _lead[float](&self._job, <float*> self._job.theta)
+            _lead[float](&self._epoch, <float*> self._epoch.theta)
         else:
-            _lead[double](&self._job, <double*> self._job.theta)
+            _lead[double](&self._epoch, <double*> self._epoch.theta)
 
     def evaluate(self):
         """Loss and correct predictions over all rows, with the present parameters.
@@ -263,7 +269,7 @@ cdef class Trainer:
         loss : float
             Sum over the training rows, each times its weight, without a penalty.
         n_correct_train, n_correct_valid : int
-            Rows whose largest pre-activation is that of their class; 0 where targets are no
+            Rows whose largest pre-activation is that of their class; 0 where targets are not
             classes.
         """
         loss, n_correct_train = self._evaluator.evaluate(self._train, self._targets, True)
@@ -284,7 +290,7 @@ cdef class Trainer:
 
 
 def _dropout_rates(Network network, dropout):
-    """Rates of what each layer reads, or ValueError."""
+    """The rate for the inputs of each layer, or ValueError."""
     n_hidden = network.n_layers - 1
     rates = np.array([0.0] * (len(dropout) <= n_hidden) + list(dropout), np.float64)
     are_fractions = np.all((0 <= rates) & (rates < 1))
@@ -297,7 +303,7 @@ def _dropout_rates(Network network, dropout):
 
 
 def _target_rows(Network network, Input rows, targets, weight, name):
-    """Targets of the rows, or ValueError unless the network can read both."""
+    """The targets of the rows, or ValueError unless the network can read both."""
     network.check(rows)
     if rows.rows.n_rows < 1:
         raise ValueError(f"{name} must have a row or more; got none")
@@ -305,23 +311,23 @@ def _target_rows(Network network, Input rows, targets, weight, name):
     return TargetRows(targets, weight, rows.rows.n_rows, n_outputs, network.dtype, name)
 
 
-cdef void _part(void* job, int thread) noexcept nogil:
-    """One thread's part of an epoch."""
-    cdef Job* epoch = <Job*> job
+cdef void _epoch_of_thread(void* job, int thread) noexcept nogil:
+    """The work of one thread in an epoch."""
+    cdef Epoch* epoch = <Epoch*> job
     if epoch.plan.layout.single:
         _all_steps(epoch, <float*> epoch.theta, thread)
     else:
         _all_steps(epoch, <double*> epoch.theta, thread)
 
 
-cdef void _all_steps(const Job* job, real_t* theta, int thread) noexcept nogil:
-    refresh_derived(job.plan, theta, thread)
-    _steps(job.plan, theta, thread, job.order, 0, job.n, 1e300)
+cdef void _all_steps(const Epoch* epoch, real_t* theta, int thread) noexcept nogil:
+    refresh_derived(epoch.plan, theta, thread)
+    _steps(epoch.plan, theta, thread, epoch.order, 0, epoch.n, 1e300)
 
 
-cdef _lead(const Job* job, real_t* theta):
-    """The calling thread's part, in which it looks for signals."""
-    cdef Plan* plan = job.plan
+cdef _lead(const Epoch* epoch, real_t* theta):
+    """The work of the calling thread, which looks for signals between minibatches."""
+    cdef Plan* plan = epoch.plan
     cdef Py_ssize_t position = 0
     cdef double deadline
     cdef bint online = supports_online(plan)
@@ -329,13 +335,13 @@ cdef _lead(const Job* job, real_t* theta):
         refresh_derived(plan, theta, 0)
         if online:
             enter_scaled(plan, theta)
-    while position < job.n and not barrier_stopped(plan.barrier):
+    while position < epoch.n and not team_stopped(plan.team):
         deadline = clock() + SECONDS_BETWEEN_SIGNALS
         with nogil:
             if online:
-                position = online_steps(plan, theta, job.order, position, job.n, deadline)
+                position = online_steps(plan, theta, epoch.order, position, epoch.n, deadline)
             else:
-                position = _steps(plan, theta, 0, job.order, position, job.n, deadline)
+                position = _steps(plan, theta, 0, epoch.order, position, epoch.n, deadline)
         PyErr_CheckSignals()  # mutant: ignore signals
     if online:
         leave_scaled(plan, theta)
@@ -343,10 +349,11 @@ cdef _lead(const Job* job, real_t* theta):
 
 cdef Py_ssize_t _steps(Plan* plan, real_t* theta, int thread, const Py_ssize_t* order,
                        Py_ssize_t position, Py_ssize_t n, double deadline) noexcept nogil:
-    """Steps from a position on; in the calling thread until the deadline. The new position."""
+    """Do the steps from a position on, in the calling thread until the deadline; returns the new
+    position."""
     cdef Py_ssize_t size = plan.rule.minibatch_size
     cdef Minibatch batch
-    while position < n and not barrier_stopped(plan.barrier):
+    while position < n and not team_stopped(plan.team):
         batch.order, batch.rows = order + position, min(size, n - position)
         batch.n_next = min(size, n - position - batch.rows)
         step(plan, theta, thread, &batch)

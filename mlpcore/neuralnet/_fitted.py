@@ -177,7 +177,7 @@ class Fitted:
         return float(np.average(predicted == labels, weights=weights))
 
     def _probabilities(self, X: ArrayLike) -> NDArray[np.float64]:
-        z = self._forward(X, Network.net_inputs)
+        z = self._forward(X, Network.logits)
         # In float64 the smallest activation, at the clipped pre-activation -250, is far from zero.
         a = activation("logistic", z.astype(np.float64))
         return cast("NDArray[np.float64]", a / a.sum(axis=1, keepdims=True))

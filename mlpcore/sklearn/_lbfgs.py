@@ -9,10 +9,10 @@ import scipy.optimize
 from numpy.typing import NDArray
 from sklearn.utils.optimize import _check_optimize_result
 
+from mlpcore.engine.blas_threads import single_threaded_blas
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.objective import Objective
-from mlpcore.engine.team import single_threaded_blas
 from mlpcore.sklearn._callbacks import CallbackBridge
 from mlpcore.sklearn._data import TrainingData, as_target
 from mlpcore.sklearn._network import check_weights_are_finite

@@ -176,7 +176,7 @@ def test_forms_of_the_same_rows(form, dtype, path, tmp_path):
     (w, v), (b, c) = network.coefs, network.intercepts
     expected = np.tanh(np.array(rows, float) @ w + b) @ v + c
     source = Input(rows, "float64", path=path)
-    np.testing.assert_allclose(network.net_inputs(source), expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(network.logits(source), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("index", [np.int32, np.int64])
@@ -188,11 +188,11 @@ def test_forms_of_the_same_sparse_rows(kind, index):
         part.flags.writeable = False
     network = Network((6, 3))
     network.coefs[0][:] = ROWS[:6, :3]
-    z = network.net_inputs(Input(matrix, "float64"))
+    z = network.logits(Input(matrix, "float64"))
     np.testing.assert_allclose(z, SPARSE.toarray() @ ROWS[:6, :3], atol=1e-13)
 
 
 def test_no_rows_at_all():
     for path in ("dense", "auto", "sparse"):
         assert Input(ROWS[:0], "float64", path=path).density == 1
-        assert Network((6, 3)).net_inputs(Input(ROWS[:0], "float64", path=path)).shape == (0, 3)
+        assert Network((6, 3)).logits(Input(ROWS[:0], "float64", path=path)).shape == (0, 3)

@@ -80,7 +80,7 @@ def problem(activation="tanh", *, loss="squared_error", n_outputs=3, zeros=0.0, 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_gradient_is_that_of_the_network_without_the_dropped_units(activation, dropout, path):
     network, X, rows, t = problem(activation, zeros=0.5, path=path)
-    trainer = Trainer(network, rows, t, optimizer="store", dropout=dropout, seed=SEED,
+    trainer = Trainer(network, rows, t, optimizer="accumulate", dropout=dropout, seed=SEED,
                       minibatch_size=7, track_loss=True, n_threads=2)  # fmt: skip
     trainer.epoch_count = 3
     order = np.array([3, 1, 6, 0, 2, 5, 4])
@@ -119,7 +119,7 @@ def test_every_parameter_agrees_with_its_central_difference(activation, loss, dr
     network, _, rows, t = problem(activation, loss=loss, n_outputs=n_outputs)
 
     trainer = Trainer(
-        network, rows, t, sample_weight=np.linspace(0.5, 2, 7), optimizer="store",
+        network, rows, t, sample_weight=np.linspace(0.5, 2, 7), optimizer="accumulate",
         average=True, minibatch_size=7, dropout=dropout, seed=SEED, track_loss=True, **penalty,
     )  # fmt: skip
     order = np.arange(7)

@@ -72,16 +72,16 @@ def test_another_seed_gives_another_result():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("units", [(29, 31, 5), (29, 533, 531, 5)])
-def test_net_inputs_have_the_same_bits_for_any_number_of_threads(units, dtype):
+def test_logits_have_the_same_bits_for_any_number_of_threads(units, dtype):
     rng = np.random.default_rng(1)
     network = Network(units, dtype=dtype)
     for w in network.coefs:
         w[:] = rng.normal(0, 0.1, w.shape)
     X = Input(rng.normal(size=(1000, 29)).astype(dtype), dtype)
-    one = network.net_inputs(X)
+    one = network.logits(X)
     assert np.array_equal(network.classes(X), one.argmax(axis=1))
     for n_threads in (2, 3, 5, 50):
-        assert np.array_equal(network.net_inputs(X, n_threads), one)
+        assert np.array_equal(network.logits(X, n_threads), one)
         assert np.array_equal(network.classes(X, n_threads), one.argmax(axis=1))
 
 

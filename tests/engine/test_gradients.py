@@ -44,7 +44,7 @@ def problem_off_the_kink(units, *, rows, activation):
     """One whose hidden net inputs all stay 0.02 away from zero, where some slopes have a jump."""
     for seed in range(10_000):
         network, X, labels = problem(units, rows=rows, activation=activation, seed=seed)
-        z = oracle.net_inputs(layers_of(network), X, activation)[:-1]
+        z = oracle.pre_activations(layers_of(network), X, activation)[:-1]
         if not ACTIVATIONS[activation].corner or all(abs(a).min() > 0.02 for a in z):
             return network, X, labels
     raise AssertionError("no such network found")
@@ -89,7 +89,7 @@ def test_every_parameter_agrees_with_its_central_difference(units, activation, l
     network, X, labels = problem_off_the_kink(units, rows=5, activation=activation)
     loss, flat = gradient(network, Input(X, "float64"), labels, l2=l2)
     t = np.eye(units[-1])[labels]
-    z = oracle.net_inputs(layers_of(network), X, activation)[-1]
+    z = oracle.pre_activations(layers_of(network), X, activation)[-1]
     np.testing.assert_allclose(loss, oracle.cross_entropy(z, t).sum(), rtol=1e-14)
 
     coefs, intercepts = network.views(flat)
@@ -164,7 +164,7 @@ def test_gradient_equals_the_oracles(units, rows, activation, dtype, l2, n_threa
     network, X, labels = problem(units, rows=rows, activation=activation, dtype=dtype, seed=seed)
     tolerance = {"float64": 1e-11, "float32": 1e-3}[dtype]
     if ACTIVATIONS[activation].corner:  # in float32, no unit may be on the other side of the kink
-        z = oracle.net_inputs(layers_of(network), X.astype(np.float64), activation)[:-1]
+        z = oracle.pre_activations(layers_of(network), X.astype(np.float64), activation)[:-1]
         assume(all(abs(a).min() > 1e-5 for a in z))
     assert_gradient_equals_the_oracles(network, X, labels, activation, l2, tolerance, n_threads)
 

@@ -33,10 +33,10 @@ def test_numbers_are_what_they_stand_for(kind, dtype, path, background):
     network.coefs[0][:] = np.random.default_rng(5).normal(size=(70, 9))
     expected = INPUT_KINDS[kind](x, scale, offset) @ network.coefs[0].astype(np.float64)
     tolerance = 300 * np.finfo(dtype).eps
-    np.testing.assert_allclose(network.net_inputs(source), expected, tolerance, tolerance)
+    np.testing.assert_allclose(network.logits(source), expected, tolerance, tolerance)
     # A network whose inputs are known to be mostly the background, given dense rows.
     network.background = source.background
-    again = network.net_inputs(Input(x, dtype, scale=scale, offset=offset))
+    again = network.logits(Input(x, dtype, scale=scale, offset=offset))
     np.testing.assert_allclose(again, expected, tolerance, tolerance)
 
 

@@ -77,7 +77,7 @@ def test_parameters_must_fit(loss, parameter, message):
 
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_loss_of_outputs_equals_that_of_net_inputs(name, dtype):
+def test_loss_of_outputs_equals_that_of_logits(name, dtype):
     """Clipped to between eps and 1 - eps, which changes nothing in the middle."""
     rng = np.random.default_rng(6)
     z = rng.normal(0, 2, (50, 13)).astype(dtype)
@@ -114,7 +114,7 @@ def test_cross_entropy_is_finite_where_the_textbooks_is_not(dtype, z):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_largest_net_inputs(dtype):
+def test_largest_logits(dtype):
     z = np.array([[np.finfo(dtype).max, np.finfo(dtype).min]], dtype)
     loss = row_losses("binary_cross_entropy", z, np.array([[1, 0]], dtype))
     assert 0 <= loss < 1e-30  # exp(-max), as near as the exponential goes

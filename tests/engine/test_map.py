@@ -23,7 +23,7 @@ def module_of(path):
 
 MODULES = {
     module_of(path)
-    for suffix in ("pyx", "pxd")
+    for suffix in ("py", "pyx", "pxd")
     for path in SOURCES.rglob(f"*.{suffix}")
     if path.stem != "__init__"
 }
@@ -32,7 +32,7 @@ MODULES = {
 def used_by(module):
     """The modules that a module imports or cimports, in its source or its declarations."""
     used = set()
-    for suffix in (".pyx", ".pxd"):
+    for suffix in (".py", ".pyx", ".pxd"):
         path = SOURCES.joinpath(*module.split(".")).with_suffix(suffix)
         for line in path.read_text().splitlines() if path.is_file() else ():
             found = IMPORT.match(line)

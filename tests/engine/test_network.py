@@ -48,7 +48,7 @@ def test_weights_squared_counts_weights_only(dtype, units):
 @pytest.mark.parametrize(
     "units", [(5, 3), (1, 1, 1), (5, 7, 3), (33, 65, 31, 17), (5, 533, 531, 3)]
 )
-def test_net_inputs_equal_the_oracles(units, activation, dtype):
+def test_logits_equal_the_oracles(units, activation, dtype):
     rng = np.random.default_rng(3)
     network = Network(units, activation=activation, dtype=dtype)
     for w, b in zip(network.coefs, network.intercepts, strict=True):
@@ -60,9 +60,9 @@ def test_net_inputs_equal_the_oracles(units, activation, dtype):
     ]
     for rows in (1, 2, 95, 96, 97, 200):
         X = rng.normal(size=(rows, units[0])).astype(dtype)
-        z = network.net_inputs(Input(X, dtype))
+        z = network.logits(Input(X, dtype))
         assert z.dtype == dtype
-        expected = oracle.net_inputs(layers, X.astype(float), activation)[-1]
+        expected = oracle.pre_activations(layers, X.astype(float), activation)[-1]
         tolerance = 100 * np.finfo(dtype).eps
         np.testing.assert_allclose(z, expected, rtol=tolerance, atol=tolerance)
 
@@ -77,12 +77,12 @@ def test_rows_lie_anywhere_and_are_not_copied():
     block = np.random.default_rng(1).normal(size=(60, 9))
     same = np.broadcast_to(block[3, :4], (7, 4))
     for X in (block[:, 2:6], block[::-3, 5:9], block[10:11, :4], same):
-        z = network.net_inputs(Input(X, "float64"))
+        z = network.logits(Input(X, "float64"))
         np.testing.assert_allclose(z, X @ network.coefs[0] + network.intercepts[0], atol=1e-13)
     X = block[:, :4]
     held = Input(X, "float64")
     X[:] = 0
-    np.testing.assert_array_equal(network.net_inputs(held), np.tile(network.intercepts[0], (60, 1)))
+    np.testing.assert_array_equal(network.logits(held), np.tile(network.intercepts[0], (60, 1)))
 
 
 def test_an_input_keeps_its_rows_alive():
@@ -121,9 +121,9 @@ MISTAKES = {
     "a layer without units": "Network((5, 0, 3))",
     "a negative number of units": "Network((5, -7, 3))",
     "more units than a C int counts": "Network((1, 2**31 - 1, 1))",
-    "rows of another width to predict": "network.net_inputs(Input(np.ones((4, 6)), 'float64'))",
+    "rows of another width to predict": "network.logits(Input(np.ones((4, 6)), 'float64'))",
     "rows for another dtype to predict":
-        "network.net_inputs(Input(np.ones((4, 5), np.uint8), 'float32'))",
+        "network.logits(Input(np.ones((4, 5), np.uint8), 'float32'))",
     "rows of another width to learn from":
         "Trainer(network, Input(np.ones((4, 500)), 'float64'), labels[:4])",
     "rows for another dtype to learn from":
@@ -278,11 +278,11 @@ def test_packed_rows_are_read_by_their_own_background():
     network = Network((30, 5, 3))
     for weights in network.coefs:
         weights[:] = rng.normal(size=weights.shape)
-    expected = network.net_inputs(Input(X, "float64"))
+    expected = network.logits(Input(X, "float64"))
     network.background = -1.0
     packed = Input(X, "float64", path="sparse")
     assert packed.background == 0
-    np.testing.assert_allclose(network.net_inputs(packed), expected, rtol=1e-10)
+    np.testing.assert_allclose(network.logits(packed), expected, rtol=1e-10)
 
 
 # Loss and gradient, again and again

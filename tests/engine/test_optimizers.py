@@ -122,7 +122,7 @@ def test_rates_must_be_one_for_each_minibatch():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_store_keeps_the_gradient_with_its_penalty_and_leaves_the_weights(dtype):
+def test_accumulate_keeps_the_gradient_with_its_penalty_and_leaves_the_weights(dtype):
     network, X, labels = problem(dtype)
     before = network.parameters.copy()
     plain, penalised = (network.views(gradient(network, X, labels, l2=l2)[1]) for l2 in (0, L2))

@@ -156,7 +156,7 @@ def test_a_layers_activation_is_its_own(dtype):
     network, X, *_ = problem("dense", dtype, {"activation": ("tanh", "gelu")})
     for swapped in (("gelu", "tanh"), ("tanh", "tanh")):
         other, *_ = problem("dense", dtype, {"activation": swapped})
-        assert not np.allclose(other.net_inputs(X), network.net_inputs(X))
+        assert not np.allclose(other.logits(X), network.logits(X))
 
 
 def test_weights_stand_for_repeated_rows():

@@ -9,8 +9,9 @@ import pytest
 import threadpoolctl
 from small import small_network
 
+from mlpcore.engine.blas_threads import single_threaded_blas
 from mlpcore.engine.inputs import Input
-from mlpcore.engine.team import Team, single_threaded_blas
+from mlpcore.engine.team import Team
 from mlpcore.engine.trainer import Trainer
 
 
@@ -165,4 +166,4 @@ def test_training_and_prediction_leave_blas_as_it_was():
         trainer.epoch(np.arange(3))
     assert set(seen) == {1}
     assert set(blas_threads()) == {2}
-    network.net_inputs(Input(X, "float32"))
+    network.logits(Input(X, "float32"))

@@ -37,7 +37,7 @@ def test_one_step_worked_by_hand(dtype):
     X, labels = Input(np.array([[1, -1]], dtype), dtype), np.array([1], np.intc)
     close = {"rtol": 8 * np.finfo(dtype).eps, "atol": 8 * np.finfo(dtype).eps}
 
-    np.testing.assert_allclose(network.net_inputs(X), [[L, -L]], **close)
+    np.testing.assert_allclose(network.logits(X), [[L, -L]], **close)
     np.testing.assert_allclose(network.weights_squared(), (5 + 80 / 9) * L**2, **close)
 
     loss, flat = gradient(network, X, labels)
@@ -100,7 +100,7 @@ def test_evaluation_counts_every_row_once(rows):
     network, X, labels = small_network(rows=rows)
     _, X_valid, labels_valid = small_network(rows=rows + 31)
     layers = list(zip(network.coefs, network.intercepts, strict=True))
-    z, z_valid = (oracle.net_inputs(layers, rows)[-1] for rows in (X, X_valid))
+    z, z_valid = (oracle.pre_activations(layers, rows)[-1] for rows in (X, X_valid))
     with Trainer(network, Input(X, "float64"), labels, valid=Input(X_valid, "float64"),
                  valid_targets=labels_valid, minibatch_size=1, n_threads=2) as trainer:  # fmt: skip
         loss, hits, valid_hits = trainer.evaluate()
@@ -111,7 +111,7 @@ def test_evaluation_counts_every_row_once(rows):
         assert trainer.evaluate() == (loss, hits, 0)
 
 
-def test_the_first_of_equal_net_inputs_wins():
+def test_the_first_of_equal_logits_wins():
     network = Network((1, 4))
     network.intercepts[0][:] = [0, 2, 2, 1]
     X = Input(np.zeros((2, 1)), "float64")

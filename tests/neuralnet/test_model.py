@@ -258,7 +258,7 @@ def test_probabilities(fitted):
         (w.astype(float), b.astype(float))
         for w, b in zip(fitted.coefs_, fitted.intercepts_, strict=True)
     ]
-    a = oracle.logistic(oracle.net_inputs(layers, X.astype(float))[-1])
+    a = oracle.logistic(oracle.pre_activations(layers, X.astype(float))[-1])
     np.testing.assert_allclose(proba, a / a.sum(axis=1, keepdims=True), rtol=1e-4)
 
 

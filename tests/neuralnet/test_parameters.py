@@ -35,7 +35,7 @@ BAD_PARAMETERS = {
     "patience": [0, -1, 1.5, None, "2", True, HUGE],
     "activation": ["", "cubic", "softmax", None, 1, True, b"relu", ["relu", "tanh"], [], [None],
                    [["relu"]], {"relu": 1, "tanh": 2}],
-    "optimizer": ["", "store", "lbfgs", None, 1, True, b"sgd", ["sgd"]],
+    "optimizer": ["", "accumulate", "lbfgs", None, 1, True, b"sgd", ["sgd"]],
     "dropout": [-0.1, 1, 1.5, None, "0.5", True, HUGE, float("nan"), [0.1] * 3, [], [1.0], ["x"]],
     "schedule": ["", "step", None, 1, True, b"cosine", ["cosine"]],
     "power_t": [-0.1, None, "0.5", True, HUGE, float("nan"), [0.5]],

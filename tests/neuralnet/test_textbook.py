@@ -153,7 +153,7 @@ def test_bytes_with_a_scale_are_the_numbers_they_stand_for(path, minibatch_size)
             scaled.fit(rows, y, rows[::2], y[::2])
             assert scaled.input_path_ == path
             np.testing.assert_allclose(scaled.eval_["cost"], nn.eval_["cost"], rtol=tolerance)
-            z = oracle.net_inputs(layers, X * (2 / 255) - 1)[-1]
+            z = oracle.pre_activations(layers, X * (2 / 255) - 1)[-1]
             a = oracle.logistic(z)
             np.testing.assert_allclose(
                 scaled.predict_proba(rows), a / a.sum(axis=1, keepdims=True), rtol=10 * tolerance
@@ -173,7 +173,7 @@ def test_handwritten_digits(shuffle, minibatch_size):
     }  # fmt: skip
     data = (X[:1437], y[:1437], X[1437:], y[1437:])
     nn, layers = assert_learns_the_same(data, settings, tolerance=1e-10)
-    z = oracle.net_inputs(layers, X[1437:])[-1]
+    z = oracle.pre_activations(layers, X[1437:])[-1]
     assert np.array_equal(nn.predict(X[1437:]), z.argmax(axis=1))
     a = oracle.logistic(z)
     np.testing.assert_allclose(nn.predict_proba(X[1437:]), a / a.sum(axis=1, keepdims=True),

@@ -52,7 +52,7 @@ def test_every_block_size_is_on_the_page():
         ):
             names.add((path.relative_to(ENGINE).as_posix(), name))
     assert len(names) > 5
-    assert names - listed <= {("network.pyx", "MOST_UNITS"), ("optimizers.pxd", "STORE")}
+    assert names - listed <= {("network.pyx", "MAX_UNITS"), ("optimizers.pxd", "ACCUMULATE")}
 
 
 def test_links_lead_to_files():

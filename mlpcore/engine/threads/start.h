@@ -1,10 +1,10 @@
-/* A team's threads. They are the system's own: Python's `threading` may have been patched, by gevent
- * for example, so that its threads take turns in a single one, where waiting at a barrier never ends.
- * Everything that knows POSIX threads is here. */
-#ifndef MLP_THREADS_H
-#define MLP_THREADS_H
+/* The threads of a team, started and ended. They are the system's own: Python's `threading` may
+ * have been patched, by gevent for example, so that its threads are run by turns in a single
+ * one, where waiting at a barrier never ends. All use of POSIX threads is here. */
+#ifndef MLP_START_H
+#define MLP_START_H
 
-#include "barrier.h"
+#include "team.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -21,7 +21,7 @@ typedef struct {
 typedef struct {
     pthread_t id;
     mlp_team *team;
-    mlp_running *running; /* until it runs itself */
+    mlp_running *running; /* valid until the thread runs */
     int number;
 } mlp_thread;
 
@@ -48,9 +48,10 @@ static void *mlp_thread_main(void *argument) {
 }
 
 /* Start a team's threads beside the calling one: as many as the system has, up to the team's
- * capacity. The team's size follows. Signals are left to the threads that Python knows, but for those
- * that tell a thread of its own fault. The caller sleeps until all run: on a loaded machine a new
- * thread would else wait for milliseconds for a processor that the caller keeps busy. */
+ * capacity; the team's size is set to their number. Signals are left to the threads that Python
+ * knows, but for those that report a thread's own fault. The caller sleeps until all run: on a
+ * loaded machine a new thread would else wait for milliseconds for a processor that the caller
+ * keeps busy. */
 static inline void mlp_threads_start(mlp_thread *threads, mlp_team *team) {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
     mlp_running running = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
@@ -82,7 +83,7 @@ static inline void mlp_threads_start(mlp_thread *threads, mlp_team *team) {
     pthread_mutex_destroy(&running.lock);
 }
 
-/* End them, while none is at work. */
+/* End the threads, while none works. */
 static inline void mlp_threads_end(mlp_thread *threads, mlp_team *team) {
     mlp_team_dismiss(team);
     for (int number = 1; number < team->size; number++) pthread_join(threads[number - 1].id, NULL);

@@ -1,8 +1,10 @@
-/* A barrier for a few threads that meet every few microseconds. It spins, since sleeping costs more
- * than the wait. On a loaded machine, where the one that is waited for may have no core, it gives its
- * own away by sleeping: who spins or yields uses up the time that is due to both. */
-#ifndef MLP_BARRIER_H
-#define MLP_BARRIER_H
+/* A team of a few threads that compute together and meet at barriers every few microseconds.
+ *
+ * A barrier spins, since sleeping costs more than the wait. On a loaded machine, where the
+ * thread that is waited for may have no core, a waiting thread gives its own core away by
+ * sleeping: one that spins or yields uses up the time that is due to both. */
+#ifndef MLP_TEAM_H
+#define MLP_TEAM_H
 
 #include <sched.h>
 #include <stdatomic.h>
@@ -14,13 +16,13 @@
 #include <unistd.h>
 #endif
 
-/* In `inside`: nobody may enter. */
+/* A bit of `inside`: no thread may enter. */
 #define MLP_CLOSED (1 << 30)
 
-/* A thread's part of a call. */
+/* The work of one thread in a call. */
 typedef void (*mlp_work)(void *job, int thread);
 
-/* What threads write lies on lines of its own. */
+/* Fields that threads write lie on cache lines of their own. */
 typedef struct {
     _Alignas(64) atomic_int arrived;
     _Alignas(64) atomic_uint generation;
@@ -28,21 +30,21 @@ typedef struct {
     _Alignas(64) atomic_int stop;
     _Alignas(64) atomic_long next;
     _Alignas(64) atomic_long turn;
-    _Alignas(64) atomic_int inside; /* threads in the work of this call, beside its caller's */
-    atomic_int entered;             /* threads that have begun their part of it */
-    atomic_int call;                /* which call it is; see mlp_team_enter */
-    /* The same number once the call may be entered, which threads wait for; how many of them sleep;
-     * and no call, but the end. */
+    _Alignas(64) atomic_int inside; /* helpers that work on this call; the caller is not counted */
+    atomic_int entered;             /* helpers that have begun to work on it */
+    atomic_int call;                /* the number of this call; see mlp_team_enter */
+    /* `begun` is the same number once the call may be entered, which helpers wait for; `asleep`
+     * counts those that sleep meanwhile; `ended` says that there is no other call. */
     _Alignas(64) atomic_uint begun;
     atomic_int asleep;
     atomic_int ended;
     mlp_work work;
     void *job;
-    int size, capacity;     /* threads in all, with the caller: those there are, and at most */
-    atomic_int processor[]; /* of each thread, when it last began something */
+    int size, capacity;     /* threads that there are, the caller included; and at most */
+    atomic_int processor[]; /* each thread's processor when it last began to work */
 } mlp_team;
 
-/* A team before its first call, with no threads. */
+/* Set a team's fields as they are before its first call, without threads. */
 static inline void mlp_team_reset(mlp_team *team) {
     atomic_init(&team->arrived, 0);
     atomic_init(&team->generation, 0);
@@ -84,7 +86,7 @@ static inline double mlp_clock(void) {
 }
 
 static inline void mlp_team_announce(mlp_team *team) {
-    /* Before `asleep` is read, for everybody: else somebody could fall asleep in between. */
+    /* Visible to all threads before `asleep` is read: else one could fall asleep in between. */
     atomic_fetch_add(&team->begun, 1);
 #if defined(__linux__)
     if (atomic_load(&team->asleep))
@@ -92,9 +94,10 @@ static inline void mlp_team_announce(mlp_team *team) {
 #endif
 }
 
-/* Let a thread go to another processor if it is on that of a thread with a lower number. Threads that
- * wait for each other in turns look like one to the scheduler, which may leave them together for long
- * while another processor is idle. The thread may go back to where it came from. */
+/* Let a thread go to another processor if it is on that of a thread with a lower number. Threads
+ * that wait for each other alternately look like one to the scheduler, which may leave them
+ * together for long while another processor is idle. The thread may go back to where it came
+ * from. */
 static inline void mlp_team_spread(mlp_team *team, int thread) {
 #if defined(__linux__)
     const int mine = sched_getcpu();
@@ -117,7 +120,7 @@ static inline void mlp_team_spread(mlp_team *team, int thread) {
 #endif
 }
 
-/* Begin a call, while no thread is at work. */
+/* Begin a call, while no thread works. */
 static inline void mlp_team_open(mlp_team *team, mlp_work work, void *job) {
     atomic_store(&team->arrived, 0);
     atomic_store(&team->stop, 0);
@@ -132,8 +135,8 @@ static inline void mlp_team_open(mlp_team *team, mlp_work work, void *job) {
     mlp_team_announce(team);
 }
 
-/* Whether a thread may begin its part: not if the call is over, which the others may have finished
- * before the thread got so far. */
+/* Whether a helper may begin to work: not if the call is over, which the others may have finished
+ * before this one got so far. */
 static inline int mlp_team_enter(mlp_team *team, int call) {
     int closed = atomic_fetch_add(&team->inside, 1) & MLP_CLOSED;
     if (!closed && atomic_load(&team->call) == call) return 1;
@@ -141,16 +144,16 @@ static inline int mlp_team_enter(mlp_team *team, int call) {
     return 0;
 }
 
-/* Wait for a call beyond `seen`, at first without sleeping, since to be woken takes longer than what
- * lies between two calls of an epoch; the number of the newest. */
-#define MLP_LINGER 200e-6
+/* Wait for a call after number `seen`, and return the number of the newest. The wait begins with
+ * spins, since a wake-up takes longer than the time between two calls of an epoch. */
+#define MLP_SPIN_SECONDS 200e-6
 static inline unsigned mlp_team_await_call(mlp_team *team, unsigned seen) {
     unsigned begun;
     double deadline = 0;
     for (int spins = 1; (begun = atomic_load(&team->begun)) == seen; spins++) {
         mlp_pause();
         if (spins % 64) continue;
-        if (deadline == 0) deadline = mlp_clock() + MLP_LINGER;
+        if (deadline == 0) deadline = mlp_clock() + MLP_SPIN_SECONDS;
         if (mlp_clock() < deadline) continue;
 #if defined(__linux__)
         atomic_fetch_add(&team->asleep, 1);
@@ -163,7 +166,7 @@ static inline unsigned mlp_team_await_call(mlp_team *team, unsigned seen) {
     return begun;
 }
 
-/* What a thread of the team does: its parts of calls, until the team is dismissed. */
+/* Work on one call after the other, until the team is dismissed: what a helper does. */
 static inline void mlp_team_serve(mlp_team *team, int thread) {
     for (unsigned seen = 0;;) {
         seen = mlp_team_await_call(team, seen);
@@ -179,31 +182,32 @@ static inline void mlp_team_dismiss(mlp_team *team) {
     atomic_store(&team->ended, 1);
     mlp_team_announce(team);
 }
-/* Wait until every thread has begun its part. */
+/* Wait until every helper has begun to work. */
 static inline void mlp_team_gather(mlp_team *team) {
     while (atomic_load(&team->entered) < team->size - 1) sched_yield();
 }
 
-/* End a call: nobody enters any more, and nobody is inside afterwards. */
+/* End a call: no helper enters any more, and none is inside afterwards. */
 static inline void mlp_team_close(mlp_team *team) {
     atomic_fetch_or(&team->inside, MLP_CLOSED);
     while (atomic_load(&team->inside) != MLP_CLOSED) sched_yield();
 }
 
-/* Everybody leaves at the next barrier, whichever thread is still missing there. */
+/* Let all threads leave at their next barrier, without waiting for those that are missing there. */
 static inline void mlp_team_stop(mlp_team *team) { atomic_store(&team->stop, 1); }
 static inline int mlp_team_stopped(mlp_team *team) {
     return atomic_load_explicit(&team->stop, memory_order_relaxed);
 }
 
-/* The next free number, for work that is handed out to the thread that comes first. */
+/* The next free number, for work items that go to whichever thread is free. */
 static inline long mlp_team_take(mlp_team *team) {
     return atomic_fetch_add_explicit(&team->next, 1, memory_order_relaxed);
 }
 
-/* How often a wait looks again at once. */
+/* How often a waiting thread looks again before it sleeps. */
 enum { MLP_SPINS = 2000 };
-/* Wait until numbers 0 to `number` - 1 have had their turns; true when the work has been stopped. */
+/* Wait until numbers 0 to `number` - 1 have had their turns; true when the work has been
+ * stopped. */
 static inline int mlp_team_await_turn(mlp_team *team, long number) {
     for (int spins = 0; atomic_load_explicit(&team->turn, memory_order_acquire) != number; spins++) {
         if (mlp_team_stopped(team)) return 1;
@@ -239,9 +243,10 @@ static inline void mlp_team_wake(mlp_team *team) {
 #endif
 }
 
-/* Wait until all threads are here; true when the work has been stopped. The last one to come sets
- * `next` back to 0, so that mlp_team_take hands out the same numbers to what follows. */
-static inline int mlp_team_wait(mlp_team *team, int thread) {
+/* The barrier: wait until all threads are here; true when the work has been stopped. The last
+ * thread to arrive sets `next` back to 0, so that mlp_team_take counts from 0 again behind the
+ * barrier. */
+static inline int mlp_team_barrier(mlp_team *team, int thread) {
     if (team->size == 1) {
         atomic_store_explicit(&team->next, 0, memory_order_relaxed);
         return mlp_team_stopped(team);
@@ -250,7 +255,7 @@ static inline int mlp_team_wait(mlp_team *team, int thread) {
     if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) == team->size - 1) {
         atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
         atomic_store_explicit(&team->next, 0, memory_order_relaxed);
-        /* Before `sleepers` is read, for everybody: else somebody could fall asleep in between. */
+        /* Visible before `sleepers` is read: else a thread could fall asleep in between. */
         atomic_store(&team->generation, generation + 1);
         mlp_team_wake(team);
         return mlp_team_stopped(team);
