@@ -74,7 +74,7 @@ __attribute__((constructor)) static void mlp_choose_isa(void) { mlp_isa = mlp_de
 
 /* Cython calls a function of a fused type that is declared as "MLP_FUSED(thing)" by that name
  * with a number in front, that of the type in real_t (../typedefs.pxd): 0 for float, 1 for
- * double. So one declaration binds a kernel for both. tests/test_cimport.py holds Cython to it. */
+ * double. So one declaration binds a kernel for both. tests/engine/test_cimport.py holds Cython to it. */
 #define __pyx_fuse_0MLP_FUSED(name) MLP_PICK(name, f32)
 #define __pyx_fuse_1MLP_FUSED(name) MLP_PICK(name, f64)
 
