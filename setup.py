@@ -24,13 +24,13 @@ DIRECTIVES = {
     "initializedcheck": DEBUG,
     "cdivision": True,
     "embedsignature": True,
-    # tests/test_concurrency.py, and the whole suite without the GIL: see tools/freethreaded.sh.
+    # See tests/engine/test_concurrency.py, and tools/freethreaded.sh for all tests without the GIL.
     "freethreading_compatible": True,
 }
 
 # No -march=native: simd/ holds one copy of the hot loops per instruction set and picks at run
-# time. No -ffast-math: it deletes the checks for NaN. The two flags below only say that nobody
-# reads errno or the floating-point exception flags, which lets loops with exp be vectorised.
+# time. No -ffast-math: it deletes the checks for NaN. The two flags below only say that no
+# code reads errno or the floating-point exception flags, which lets loops with exp be vectorised.
 COMPILE = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
 LINK = ["-pthread"]
 # Some Pythons ask for debug symbols, which would be four fifths of a wheel.

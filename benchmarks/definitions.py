@@ -153,12 +153,12 @@ PREDICT = Benchmark(
         Case("10,000 rows", Task("predict", rows=5_500, valid=10_000, batch=10_000, repeat=20)),
     ),
     (MLPCORE, JAX, TORCH, SKLEARN, NUMPY),
-    about="Labels of rows that are already in each library's own kind of array; one row at a time "
+    about="Labels of rows that are already in each library's array type; one row at a time "
     "through 1,000 different rows, and 10,000 in one call.",
     unit="s a call",
 )
 
-# The drop-in for scikit-learn's estimators: the import line is all that differs.
+# The replacement of scikit-learn's estimators: only the import line differs.
 OURS = Implementation("mlpcore", "estimators", {"library": "mlpcore.sklearn"})
 THEIRS = Implementation("scikit-learn", "estimators", {"library": "sklearn.neural_network"})
 BATCH = 200  # scikit-learn's

@@ -1,9 +1,9 @@
-"""Count the instructions of short fixed trainings, and notice when the engine needs more.
+"""Count the instructions of short fixed trainings, and compare them with stored counts.
 
     python -m benchmarks.instructions [--renew]
 
 valgrind's callgrind counts the same on any machine, loaded or not, so continuous integration can
-compare where it could not time. README.md says what is counted and when to renew.
+compare counts where it cannot compare times. README.md says what is counted and when to renew.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def train(name: str) -> None:
 
 
 def train_all() -> None:
-    """Train every case in its own process, forked after the imports, and print which is which."""
+    """Train every case in its own process, forked after the imports; print process and case."""
     import mlpcore  # noqa: F401
 
     for name in CASES:

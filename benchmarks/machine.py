@@ -14,7 +14,7 @@ from time import monotonic, perf_counter, sleep
 PACKAGES = "mlpcore", "numpy", "scipy", "torch", "jax", "jaxlib", "scikit-learn"
 CPU = Path("/sys/devices/system/cpu")
 ROUND_TRIPS = 10_000  # between two processes that wait for each other; even
-PATIENCE = 30.0  # seconds that a run waits for processors to come near
+PATIENCE = 30.0  # seconds that a run waits for a short round trip
 
 
 def read(path: Path, default: str = "") -> str:
@@ -46,7 +46,7 @@ def environment(threads: int) -> dict[str, str]:
 
 
 def load() -> float:
-    """How many processes have been running during the last minute."""
+    """The number of processes that ran during the last minute."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 
 
@@ -68,7 +68,7 @@ def round_trip(processors: list[int]) -> float | None:
     """Nanoseconds from one of the first two processors to the other and back, through memory.
 
     Two processes wait for each other's numbers; some hundred nanoseconds are the interpreter's.
-    None where there is one processor, or no way to choose.
+    None where there is one processor, or processes cannot be pinned.
     """
     if len(processors) < 2 or not hasattr(os, "sched_setaffinity"):
         return None
@@ -96,7 +96,7 @@ def round_trip(processors: list[int]) -> float | None:
 
 
 class Neighbours:
-    """The processors of a virtual machine, which share a cache now and may not a few seconds later.
+    """The processors of a virtual machine, which may share a cache now and not a few seconds later.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ class Neighbours:
         self.processors, self.shortest = processors, None
 
     def settle(self) -> float | None:
-        """Wait until they are about as near as in the best measurement; return the round trip."""
+        """Wait for a round trip about as short as the best measurement; return it."""
         deadline = monotonic() + PATIENCE
         while True:
             times = [round_trip(self.processors) for _ in range(3)]

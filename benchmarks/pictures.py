@@ -1,4 +1,4 @@
-"""The report's two pictures: bars of ratios, and time against width, rows, batch and the like."""
+"""The report's two pictures: bars of ratios, and times over width, rows, minibatch and others."""
 
 from math import ceil
 
@@ -12,7 +12,7 @@ COLOURS = dict(zip(("mlpcore", *PEERS), ("k", "C0", "C1", "C2", "C3", "C4"), str
 
 
 def ratios(results: Results) -> Figure:
-    """How many times mlpcore's time each peer takes; a bar left of the line: the peer is faster."""
+    """Each peer's time over that of mlpcore; a bar left of the line: the peer is faster."""
     rows = headlines(results)
     bars = sum(len(row[2]) + 1 for row in rows)
     figure = Figure(figsize=(8, 1 + 0.18 * bars), layout="constrained")
@@ -38,7 +38,7 @@ def ratios(results: Results) -> Figure:
 
 
 def sweeps(results: Results) -> Figure:
-    """A panel for every benchmark whose cases have a place on an axis."""
+    """A panel for every benchmark with cases on an axis."""
     swept = [BENCHMARKS[name] for name in results if BENCHMARKS[name].axis]
     lines = max(1, ceil(len(swept) / 3))
     figure = Figure(figsize=(12, 3.6 * lines), layout="constrained")

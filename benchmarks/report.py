@@ -78,7 +78,7 @@ def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def setting(implementation: dict) -> str:
-    """What the trial picked, what was fixed, and what the implementation reported of its run."""
+    """The settings chosen by trial, the fixed ones, and those that the implementation reported."""
     words = []
     for name, value in implementation.get("setting", {}).items():
         match name:
@@ -152,7 +152,7 @@ def close_cases(results: Results) -> str:
 
 
 def limits(results: Results) -> str:
-    """What limits mlpcore, by benchmark, as limits.md has it."""
+    """The sections of limits.md under the titles of their benchmarks."""
     text = (HERE / "limits.md").read_text(encoding="utf-8")
     reasons = dict(re.findall(r"^## (\S+)\n+(.*?)(?=^## |\Z)", text, re.M | re.S))
     return "\n\n".join(
@@ -163,7 +163,7 @@ def limits(results: Results) -> str:
 
 
 def machines(results: Results) -> str:
-    """The machine and the versions, once for all benchmarks that have them in common."""
+    """Machines and versions, each with its benchmarks."""
     groups: dict[str, list[str]] = {}
     for name, result in results.items():
         facts = {**result["machine"], **result["versions"]}
@@ -183,7 +183,10 @@ def document(results: Results) -> str:
     method = re.search(r"^## Method\n+(.*?)(?=^## )", method, re.M | re.S).group(1).strip()
     parts = [
         "# Benchmarks",
-        "Made by `python -m benchmarks.report` from `benchmarks/results/*.json`; do not edit.",
+        "<!-- Made by `python -m benchmarks.report` from benchmarks/results; do not edit. -->",
+        "Times of mlpcore and of other libraries for the same tasks on the same machine: the\n"
+        "method, all results, the cases in which another library is as fast, and what limits\n"
+        "mlpcore.",
         "![Times of the peers over that of mlpcore](images/benchmarks-ratios.png)",
         "![Times over sizes](images/benchmarks-sweeps.png)",
         "## Method",
@@ -201,7 +204,7 @@ def document(results: Results) -> str:
 
 
 def headlines(results: Results) -> list[tuple[str, str, dict[str, float]]]:
-    """What is shown outside docs/benchmarks.md: label, mlpcore's time, the peers' ratios to it."""
+    """The rows shown outside docs/benchmarks.md: label, mlpcore's time, the peers' ratios to it."""
     rows = []
     for name, label, text in HEADLINES:
         if name not in results:

@@ -22,7 +22,7 @@ PAUSE = 0.1  # seconds before each run, so that the threads of the previous run 
 
 
 class Failed(Exception):
-    """An implementation did not finish, or did something else than the others."""
+    """An implementation did not finish, or its results differ from the reference."""
 
 
 class Missing(Failed):
@@ -30,7 +30,7 @@ class Missing(Failed):
 
 
 class Worker:
-    """One implementation's process, ready when the constructor returns; idle but for run()."""
+    """One implementation's process, ready when the constructor returns; idle except in run()."""
 
     def __init__(self, implementation: Implementation, case: Case, threads: int) -> None:
         job = {
@@ -72,7 +72,7 @@ class Worker:
         try:
             print(file=self.process.stdin, flush=True)
         except BrokenPipeError:
-            pass  # the answer, or rather its absence, says more
+            pass  # the missing answer says more
         return self.answer()
 
     def close(self) -> None:

@@ -33,7 +33,7 @@ class Target:
         return f"at most {amount(self.at_most, self.unit)}"
 
     def verdict(self, times: Times) -> tuple[str, bool | None]:
-        """What was measured and whether that is enough; None where something was not measured."""
+        """The measured value and whether the target is reached; None where it was not measured."""
         try:
             value = self.measure(times)
         except KeyError:

@@ -14,7 +14,7 @@ BACKGROUND = -1.0  # what black becomes when pixels are scaled to [-1, 1]
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be done; the defaults are the textbook's network on MNIST."""
+    """The parameters of a task; the defaults are the textbook's network on MNIST."""
 
     action: str = "fit"  # or "predict", "memory", "accuracy"
     data: str = "mnist"  # or "synthetic"; "digits" and "breast cancer" are scikit-learn's
@@ -39,7 +39,7 @@ class Task:
 
     @property
     def units(self) -> int:
-        """What one timed run is divided by: its epochs, or its calls of predict."""
+        """The divisor of a timed run: its epochs, or its calls of predict."""
         return self.repeat * (self.valid // self.batch if self.action == "predict" else 1)
 
     @property
@@ -100,7 +100,7 @@ def read_idx(folder: str, name: str, header: int) -> np.ndarray:
 
 
 def synthetic(task: Task, total: int) -> tuple[np.ndarray, np.ndarray]:
-    """Gaussian numbers, background in their place in all but a fraction `density` of the entries.
+    """Gaussian numbers in a fraction `density` of the entries, background in the others.
 
     A random matrix gives the labels.
     """
@@ -113,7 +113,7 @@ def synthetic(task: Task, total: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def small_table(task: Task) -> tuple[np.ndarray, np.ndarray]:
-    """A table of scikit-learn's, its columns centred and scaled."""
+    """A data set of scikit-learn, its columns centred and scaled."""
     from sklearn.datasets import load_breast_cancer, load_digits
 
     X, y = {"digits": load_digits, "breast cancer": load_breast_cancer}[task.data](return_X_y=True)

@@ -1,4 +1,4 @@
-"""One implementation in its own process: prepares, then runs once for every line that it is sent.
+"""One implementation in its own process: prepares, then runs once for every line on its input.
 
 Started as `python -P worker.py '{"module": ..., "task": ..., ...}'`; answers in lines of JSON.
 """
@@ -34,7 +34,7 @@ def fastest(action, task, data, settings: list[dict]):
             implementation = action(task, data, setting)
             measure(implementation, 1)  # compiles
             seconds = min(measure(implementation, 1) for _ in range(3))
-        except Exception as error:  # torch.compile, say, without a C++ compiler
+        except Exception as error:  # for example torch.compile without a C++ compiler
             trials.append({**setting, "failed": f"{type(error).__name__}: {error}"[:200]})
             continue
         trials.append({**setting, "seconds": seconds})
@@ -75,7 +75,7 @@ def main(job: dict, answer) -> None:
 if __name__ == "__main__":
     import_benchmarks()
     channel = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print must not get between the answers
+    os.dup2(2, 1)  # output of libraries must not mix with the answers
 
     def answer(**fields) -> None:
         print(json.dumps(fields), file=channel, flush=True)

@@ -10,8 +10,8 @@ do. Nothing else is used: no augmentation, no ensemble. The settings were chosen
 training images held out, as the best with three epochs, the fewest with which none of eight seeds
 stayed below 97.8 % there: `--validate` repeats that, and leaves the test images alone.
 
-It also shows how to use the engine without a facade: the images stay the bytes that they are, and
-every minibatch has a learning rate of its own.
+It also shows how to use the engine without a facade: the images are read as bytes, and every
+minibatch has a separate learning rate.
 """
 
 import argparse
@@ -35,7 +35,7 @@ THREADS = show_config("dicts")["threads"]
 
 
 def one_cycle(steps):
-    """Half a cosine up in three tenths of the steps, then half a cosine down to next to nothing."""
+    """Half a cosine up in three tenths of the steps, then half a cosine down to 4e-6."""
     top = 0.3 * steps - 1
     rising = np.interp(np.arange(steps), [0, top], [0, np.pi])
     falling = np.interp(np.arange(steps), [top, steps - 1], [0, np.pi])

@@ -3,7 +3,7 @@
     python examples/switch_from_sklearn.py            # the small digits that are part of mlpcore
     python examples/switch_from_sklearn.py --mnist    # MNIST, from the cache or MLPCORE_DATA
 
-The same program runs twice, with either import line, and what it takes is printed side by side.
+The same program runs twice, with either import line, and prints both times.
 It needs scikit-learn: pip install "mlpcore[sklearn]".
 """
 
@@ -54,7 +54,7 @@ def program(line):
 
 
 warnings.simplefilter("ignore", ConvergenceWarning)  # so few epochs do not quite get there
-program(AFTER)  # once for nothing: the first one also waits for what both of them load
+program(AFTER)  # a warm-up: the first run also loads modules that both need
 rows = []
 for line in (BEFORE, AFTER):
     model, seconds = program(line)

@@ -45,14 +45,14 @@ plt.switch_backend("agg")  # Draw into files; leave this line out to use plt.sho
 # start as small random numbers around 0, and inputs of about that size and centre keep the units
 # in the steep part of their S-shaped activation, where they learn fastest.
 #
-# Where MNIST is neither at hand nor to be downloaded, a smaller set of 8 x 8 digits stands in.
+# If MNIST is neither stored here nor can be downloaded, a smaller set of 8 x 8 digits is used.
 
 try:
     folder = fetch_mnist()
 except (ImportError, OSError) as error:
     print(f"0. MNIST is not available: {str(error).splitlines()[0]}")
     X, y = load_digits(dtype=np.float64)
-    # Their order is not random: the last rows are by other hands than the first, and harder.
+    # Their order is not random: other people wrote the last rows, which are harder.
     # After a shuffle, the rows kept for the test are of the same kind as the others.
     order = np.random.default_rng(0).permutation(len(X))
     X_train, y_train = X[order[:1_597]], y[order[:1_597]]
@@ -78,7 +78,7 @@ print("2. Drawn: one_of_each.png, sevens.png")
 #
 # Reading and scaling is work that need not be done twice. An .npz file holds several arrays under
 # names; compressed it is small here, since most pixels are background. load_npz reads arrays and
-# nothing else, so a file from a stranger can't run code as a pickle could.
+# nothing else, so an untrusted file can't run code as a pickle could.
 
 scaled = output / "mnist_scaled.npz"
 save_npz(scaled, X_train=X_train, y_train=y_train, X_test=X_test, y_test=y_test)
@@ -124,8 +124,8 @@ print(f"4. Built a network: {X_train.shape[1]} inputs, 100 hidden units, {len(cl
 #
 # An epoch is one pass over the training images. For each minibatch the network computes its
 # outputs, compares them with the labels, carries the error back to the hidden layer, and moves
-# every weight a step against its share in the error. After each epoch it notes the cost and both
-# accuracies in nn.eval_.
+# every weight a step against its contribution to the error. After each epoch it notes the cost and
+# both accuracies in nn.eval_.
 
 nn.fit(X_train[:-n_valid], y_train[:-n_valid], X_train[-n_valid:], y_train[-n_valid:])
 print(f"5. Trained for {args.epochs} epochs")

@@ -1,7 +1,7 @@
 """Train the textbook's network on MNIST and save the model, its history and pictures of both.
 
     python examples/train_mnist.py                  # the textbook's 200 epochs
-    python examples/train_mnist.py --epochs 30      # for a glance
+    python examples/train_mnist.py --epochs 30      # a first impression
     python examples/train_mnist.py --dtype float64  # in the textbook's precision
     python examples/train_mnist.py --help           # everything else
 
@@ -72,7 +72,7 @@ def make_folder(folder):
 
 
 def find_mnist(folder):
-    """Return a folder with MNIST, or None where there is none and no way to get it."""
+    """Return a folder with MNIST, or None where there is none and it cannot be downloaded."""
     if folder is not None:
         return folder
     place = os.environ.get("MLPCORE_DATA") or "the cache"

@@ -1,7 +1,7 @@
 """Multi-layer perceptrons on the CPU: a compiled engine behind a NumPy interface.
 
 `NeuralNetMLP` is the classifier; `load_mnist` and its neighbours read data; `mlpcore.plotting`
-draws pictures; `mlpcore.engine` is the compiled part, open to `cimport`.
+draws figures; `mlpcore.engine` is the compiled part, which can be cimported.
 """
 
 from mlpcore._version import __version__ as __version__

@@ -1,4 +1,4 @@
-"""What this installation is made of."""
+"""Versions, BLAS, instruction set and threads of this installation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
         With "dicts": ``mlpcore``, ``python``, ``numpy`` and ``scipy`` (versions), ``machine``,
         ``simd`` ("v4", "v3" or "base"; see `mlpcore.engine.kernels.instruction_set`), ``blas``
         (library, version and architecture of each BLAS that the process has loaded) and
-        ``threads`` (that ``n_threads=None`` stands for: no more than the process's cores, the CPU
+        ``threads`` (the number for ``n_threads=None``: no more than the process's cores, the CPU
         quota of its container, and ``OMP_NUM_THREADS`` and ``LOKY_MAX_CPU_COUNT``).
 
     Raises

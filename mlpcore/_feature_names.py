@@ -14,7 +14,7 @@ def feature_names(X: Any) -> NDArray[np.object_] | None:
 
     Parameters
     ----------
-    X : anything that `fit` takes
+    X : anything that `fit` accepts
 
     Returns
     -------

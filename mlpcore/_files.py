@@ -1,7 +1,7 @@
-"""Files that are whole or not there, and archives that cannot lie about their size.
+"""Files that are complete or absent, and archives with checked sizes.
 
-What data sets and saved models have in common: `atomic_write`, the pair `save_npz` and
-`load_npz`, and the two small helpers `open_regular` and `fill` of everything that reads.
+Data sets, models and checkpoints use `atomic_write`, the pair `save_npz` and `load_npz`, and the
+helpers `open_regular` and `fill` of all readers.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-# Files are read, and packed ones unpacked, in pieces of at most this many bytes: they stay in
-# the processor's cache, and a stream without end costs no more memory than one of them.
+# Files are read and decompressed in pieces of at most this many bytes: they stay in the
+# processor's cache, and an endless stream takes no more memory than one of them.
 PIECE = 1 << 18
 
 # DEFLATE, the method of both gzip and zip, needs two bits for a match of at most 258 bytes: no
-# packed byte unpacks to more bytes than this.
+# compressed byte yields more bytes than this.
 MAX_DEFLATE_RATIO = 1032
 
-# NumPy reads no longer .npy header unless told to trust the file (10,000 characters).
+# NumPy refuses longer .npy headers of untrusted files (10,000 characters).
 _NPY_HEADER = 1 << 14
 
 # Booleans, integers, floats, complex numbers, bytes, text, dates and times: plain bytes.
 _PLAIN_KINDS = "biufcSUMm"
 
-# Of these kinds not every byte or character is one: the dtype that they are counted in, and the
-# largest. NumPy believes what a file says, and Python raises SystemError later, or worse.
+# Booleans and text do not allow every value of their bytes: the dtype in which they are compared,
+# and the largest valid value. NumPy trusts the file, and Python raises SystemError later, or worse.
 _LARGEST = {"b": ("u1", 1), "U": ("u4", sys.maxunicode)}
 
 
@@ -59,12 +59,12 @@ def atomic_write(
     Parameters
     ----------
     path : str or PathLike
-        The file to write. Of a symbolic link, the file that it points to is replaced.
+        The file to write. If it is a symbolic link, its target is replaced.
     temporary : str, optional
-        Where the bytes go at first, in the same folder; what is there is lost. For callers who
-        know that nobody else writes there at the time. By default, a name that nobody else has.
+        The temporary file, in the same folder; an existing one is lost. For callers that make sure
+        that no other process writes to it. By default, a unique name.
     previous : str, optional
-        The name, in the same folder, that the old content keeps.
+        A name in the same folder for the old content.
 
     Yields
     ------
@@ -91,7 +91,7 @@ def atomic_write(
     temporary = temporary or os.path.join(folder, f".mlpcore-{os.urandom(8).hex()}.tmp")
     try:
         if not fresh:
-            # Not opened as it is: it may be a link to somewhere else.
+            # An existing file is removed, not opened: it may be a link to another place.
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
         file = open(temporary, "xb")
@@ -103,14 +103,14 @@ def atomic_write(
                 file.flush()
                 os.fsync(file.fileno())  # mutant: leave a file in the cache
             if previous is not None and mode is not None:
-                _keep(target, previous)
+                _link_previous(target, previous)
             os.replace(temporary, target)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             raise
     except OSError as error:
-        # The block may have had trouble with another file.
+        # The error may be about another file that the block uses.
         if error.errno is None or error.filename not in (None, target, temporary, previous):
             raise
         raise in_words(error, path) from None
@@ -141,8 +141,8 @@ def _mode_to_write(path: str, target: str) -> int | None:
     return mode
 
 
-def _keep(path: str, previous: str) -> None:
-    """Give a file a second name, taking that from what had it before."""
+def _link_previous(path: str, previous: str) -> None:
+    """Give a file a second name, which another file may have had."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(previous)
     try:
@@ -156,7 +156,7 @@ def _keep(path: str, previous: str) -> None:
 
 
 def open_regular(path: str, error: type[ValueError] = ValueError) -> BufferedReader:
-    """Open a file for reading that is a file indeed.
+    """Open a regular file for reading.
 
     A pipe could block for ever and a device has no end, so both are refused unopened.
 
@@ -194,7 +194,7 @@ def fill(array: NDArray[Any], pieces: Iterable[bytes]) -> int:
     Returns
     -------
     n_bytes : int
-        How many bytes came.
+        The number of bytes copied.
     """
     target = memoryview(array.reshape(-1).view(np.uint8))
     end = 0
@@ -278,10 +278,10 @@ def load_npz(path: StrPath) -> dict[str, NDArray[Any]]:
     Raises
     ------
     ValueError
-        If the file is not an ``.npz`` file, is damaged or cut short, or holds anything but
-        plain arrays, or in them what is no character or truth value. No array is made before
-        its shape has been checked against the size that the archive states for it, and that
-        against the size of the file.
+        If the file is not an ``.npz`` file, is damaged or truncated, or holds anything but plain
+        arrays of valid characters and booleans. No array is allocated before its shape has been
+        checked against the size that the archive states for it, and that against the size of the
+        file.
     OSError
         If the file cannot be read.
 
@@ -301,9 +301,9 @@ def load_npz(path: StrPath) -> dict[str, NDArray[Any]]:
                     for member in archive.infolist()
                 }
         except Exception as error:
-            # zipfile, zlib and NumPy have a dozen exceptions for bytes that are wrong, among
-            # them EINVAL for a place before the start. Not the content's fault is a lack of
-            # memory for an honest file, or a disk that fails.
+            # zipfile, zlib and NumPy have a dozen exceptions for invalid bytes, among them EINVAL
+            # for an offset before the start. A lack of memory for a valid file and a failing disk
+            # are no faults of the content.
             of_machine = isinstance(error, MemoryError | OSError)
             if of_machine and getattr(error, "errno", None) != errno.EINVAL:
                 raise
@@ -336,12 +336,12 @@ def _check_members(archive: zipfile.ZipFile, file: BufferedReader) -> None:
     if len(set(archive.namelist())) < len(members):
         raise ValueError("two arrays have the same name")
     # zipfile does not compare its list with the count in the last record (22 bytes and a
-    # comment), though one wrong byte in the list can make some of its entries vanish.
+    # comment), although one invalid byte in the list can remove some of its entries.
     size = file.seek(-22 - len(archive.comment), os.SEEK_END)
     (stated,) = struct.unpack_from("<H", file.read(22), 10)
     if stated != min(len(members), 0xFFFF):
         raise ValueError(f"it lists {len(members)} arrays and counts {stated}")
-    # Members that share their bytes are how a small archive unpacks to petabytes.
+    # Overlapping members let a small archive unpack to petabytes.
     if sum(member.compress_size for member in members) > size:
         raise ValueError("the arrays overlap or are cut short")
 
@@ -369,7 +369,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[A
         unit, largest = _LARGEST[dtype.kind]
         codes = array.reshape(-1).view(np.dtype(unit).newbyteorder(dtype.byteorder))
         if codes.max(initial=0) > largest:
-            raise ValueError(f"{member.filename!r} holds what is no {dtype}")
+            raise ValueError(f"{member.filename!r} holds values that are no {dtype}")
     return array.T if fortran_order else array
 
 
@@ -382,6 +382,6 @@ def _read_npy_header(head: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[An
         if version == (2, 0):
             return np.lib.format.read_array_header_2_0(head)
     except (MemoryError, RecursionError):
-        # What Python's parser raises for an expression nested too deeply.
+        # Python's parser raises these for an expression that is nested too deeply.
         raise ValueError("an array header is not one that NumPy writes") from None
     raise ValueError(f"the .npy format {version} is for records, which are not read")

@@ -1,4 +1,4 @@
-"""Class labels: their checks, their numbers, and which of them can be compared."""
+"""Class labels: checks, encoding as numbers, and comparability."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 
 def pandas_na() -> Any:
-    """pandas' mark of a missing value; where pandas is not loaded, an object that nothing is."""
+    """pandas' marker of a missing value; a new object where pandas is not loaded."""
     return getattr(sys.modules.get("pandas"), "NA", object())
 
 
 def check_labels(y: ArrayLike, name: str, n_rows: int, rows_name: str) -> NDArray[Any]:
-    """Class labels, one for each row, in one dimension; a single column is taken with a warning."""
+    """Class labels in one dimension, one for each row; one column is accepted with a warning."""
     if y is None:
         raise ValueError(
             f"fit requires y to be passed, but the target y is None. Give {name}, a class label "
@@ -76,7 +76,7 @@ def _is_missing(label: Any) -> bool:
 
 
 def _warn_of_a_column(name: str, shape: tuple[int, ...]) -> None:
-    """Say that a column was taken for a vector, in scikit-learn's words."""
+    """Warn that a column was taken for a vector, in scikit-learn's words."""
     sklearn = sys.modules.get("sklearn.exceptions")
     warnings.warn(
         f"A column-vector y was passed when a 1d array was expected: {name} has shape {shape}. Its "
@@ -87,11 +87,11 @@ def _warn_of_a_column(name: str, shape: tuple[int, ...]) -> None:
 
 
 def encode_labels(y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intc]]:
-    """The classes of `y` and, for each row, which of them it is.
+    """The classes of `y` and, for each row, the index of its class.
 
     Classes are sorted, or, where they can't be compared, in order of appearance. Raises ValueError
-    for fewer than two classes, and for numbers that are not whole, which are no classes but the
-    target of a regression.
+    for fewer than two classes, and for fractional numbers, which are targets of a regression and no
+    classes.
     """
     if _is_continuous(y):
         raise ValueError(
@@ -99,7 +99,7 @@ def encode_labels(y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intc]]:
             "not whole. For regression use mlpcore.sklearn.MLPRegressor; to train on intervals, "
             "number them first."
         )
-    # Sets, too, can be compared, but not put in order.
+    # Sets can be compared, but have no total order.
     orderly = (str, bytes, numbers.Real)
     sortable = y.dtype != object or all(isinstance(label, orderly) for label in y)
     try:
@@ -115,7 +115,7 @@ def encode_labels(y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intc]]:
 
 
 def _is_continuous(y: NDArray[Any]) -> bool:
-    """Whether numbers are not whole: scikit-learn's sign of a target of regression."""
+    """Whether there are fractional numbers: scikit-learn's criterion of a regression target."""
     if y.dtype == object and not all(isinstance(label, numbers.Real) for label in y):
         return False
     return y.dtype.kind in "fO" and any(number % 1 != 0 for number in y.tolist())
@@ -125,13 +125,13 @@ def _two_or_more(classes: NDArray[Any]) -> NDArray[Any]:
     if len(classes) < 2:
         raise ValueError(
             f"y_train must hold at least two classes; got one class, {classes.tolist()[0]!r}. "
-            "There is nothing to tell apart."
+            "A classifier needs two."
         )
     return classes
 
 
 def lookup_labels(y: NDArray[Any], classes: NDArray[Any], name: str) -> NDArray[np.intc]:
-    """Which of the known classes each label is."""
+    """The index of each label in the known classes."""
     place = {label: code for code, label in enumerate(classes.tolist())}
     codes = [place.get(label, -1) for label in y.tolist()]
     if -1 in codes:
@@ -159,7 +159,7 @@ def check_same_kind(a: ArrayLike, a_name: str, b: ArrayLike, b_name: str) -> Non
     a, b : array-like of labels, any shape
         The arrays; an empty one can be compared with any.
     a_name, b_name : str
-        What the caller's caller knows them as, for the message.
+        The names of the user's arguments, for the message.
 
     Raises
     ------

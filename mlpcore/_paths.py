@@ -1,4 +1,4 @@
-"""Paths as users write them, and the system's errors about them in words."""
+"""Users' paths, and clear texts of the system's errors about them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _LONGEST_NAME = 255
 
 
 def to_path(path: object, name: str = "path") -> str:
-    """Return a path that a user gave as the str that the system takes.
+    """Return a user's path as the str for the system.
 
     Parameters
     ----------
     path : str, bytes or PathLike
-        A leading ``~`` or ``~user`` stands for a home folder, as in a shell: where there is no
-        such user, it stays as it is.
+        A leading ``~`` or ``~user`` stands for a home folder, as in a shell; if there is no such
+        user, it is kept.
     name : str, default "path"
-        How error messages call the argument.
+        The argument's name in error messages.
 
     Returns
     -------
@@ -61,15 +61,15 @@ def companion(path: str, ending: str) -> str:
     Parameters
     ----------
     path : str
-        The other one.
+        The other file.
     ending : str
-        What makes the difference, such as ``.tmp``.
+        The suffix of the new name, such as ``.tmp``.
 
     Returns
     -------
     name : str
-        `path` and `ending`; where the file system takes the file's name and no name as long as
-        that, the end of the former gives way to a checksum of it.
+        `path` and `ending`. If the file system allows the file's name and none of that length, the
+        end of the file's name is replaced by its checksum.
     """
     folder, name = os.path.split(path)
     try:
@@ -87,24 +87,24 @@ def companion(path: str, ending: str) -> str:
 
 
 def in_words(error: OSError, path: str) -> OSError:
-    """Say why a file or a folder cannot be written: name it, and say what to do.
+    """An error that names the file or folder that cannot be written, and says what to do.
 
-    The system's error names what was asked for, which may be a temporary file that no user knows.
+    The system's error names the path of its call, which may be that of a temporary file.
 
     Parameters
     ----------
     error : OSError
-        What the system says.
+        The system's error.
     path : str
-        The file or folder, as the user knows it.
+        The file or folder as the user named it.
 
     Returns
     -------
     error : OSError
-        With the same number, and so of the same kind.
+        With the same errno, and so of the same class.
     """
     folder = os.path.dirname(os.path.realpath(path))
-    nearest = folder  # to `path` of the folders that are there
+    nearest = folder  # the nearest existing folder
     while not os.path.lexists(nearest):
         nearest = os.path.dirname(nearest)
     words = error.strerror or str(error)
@@ -117,7 +117,7 @@ def in_words(error: OSError, path: str) -> OSError:
     elif error.errno == errno.ENAMETOOLONG:
         words = f"{words}; give a shorter one"
     elif error.errno in (errno.ENOSPC, errno.EDQUOT):
-        words = f"{words}; make room"
+        words = f"{words}; free some space"
     elif error.errno == errno.EISDIR:
         words = f"{error.filename or path} is a folder; move it away, or give another name"
     return OSError(error.errno, words, path)

@@ -1,4 +1,4 @@
-"""Errors that scikit-learn's tools catch, too; imported only where scikit-learn is loaded."""
+"""Errors that scikit-learn's tools also catch; imported only where scikit-learn is loaded."""
 
 import sklearn.exceptions
 
@@ -6,4 +6,4 @@ from mlpcore import exceptions
 
 
 class NotFittedError(exceptions.NotFittedError, sklearn.exceptions.NotFittedError):  # type: ignore[misc]
-    """A model was asked for what it learns in `fit`, before `fit`."""
+    """A method or attribute that needs `fit` was used before `fit`."""

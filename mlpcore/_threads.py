@@ -1,4 +1,4 @@
-"""How many threads a call may use, where the caller leaves that open."""
+"""The number of threads that a call may use if the caller does not set one."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _NUMBER = re.compile(r"\s*(\d{1,9})\s*(?:,.*)?", re.ASCII | re.DOTALL)
 
 
 def available_threads() -> int:
-    """Threads that ``n_threads=None`` stands for, here and now.
+    """The number of threads for ``n_threads=None`` at this moment.
 
     The least of the cores that this process may run on, the CPU quota of its container, and the
     environment's ``LOKY_MAX_CPU_COUNT`` and ``OMP_NUM_THREADS``, by which joblib's loky divides the
-    cores among its processes. One thread inside joblib's and multiprocessing's other workers, which
-    are told of no such number: daemonic processes and the threads of the threading backend.
+    cores among its processes. One thread inside joblib's and multiprocessing's other workers, for
+    which no such number is set: daemonic processes and the threads of the threading backend.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def available_threads() -> int:
 
 
 def _in_a_worker() -> bool:
-    # What is not loaded runs no workers here.
+    # A module that is not loaded has no workers in this process.
     multiprocessing = sys.modules.get("multiprocessing.process")
     if multiprocessing is not None and multiprocessing.current_process().daemon:
         return True
@@ -74,14 +74,14 @@ def _cpu_quota() -> int | None:
 
 
 def _least_quota(groups: str, mounts: str) -> int | None:
-    """The same, by what is in ``/proc/self/cgroup`` and ``/proc/self/mountinfo``."""
+    """The quota by the content of ``/proc/self/cgroup`` and ``/proc/self/mountinfo``."""
     quotas = [quota for folder in _cgroup_folders(groups, mounts) for quota in _quotas(folder)]
     return max(1, math.ceil(min(quotas))) if quotas else None
 
 
 def _cgroup_folders(groups: str, mounts: str) -> Iterator[Path]:
-    """The folders of the control groups that this process is in, each followed by those around it;
-    see cgroups(7) and proc(5)."""
+    """The folders of the control groups of this process, each followed by its parents; see
+    cgroups(7) and proc(5)."""
     ours: dict[str, PurePosixPath] = {}  # the group in each version's hierarchy
     for line in groups.splitlines():
         _, controllers, group = line.split(":", 2)
@@ -94,7 +94,7 @@ def _cgroup_folders(groups: str, mounts: str) -> Iterator[Path]:
             continue
         path = ours[version]
         root, mounted = fields.split(" ")[3:5]
-        # In a container the path may be that of the host, of which only the mount is visible.
+        # In a container the path may be the host's, and then only the mount is visible.
         visible = path.is_relative_to(root) and ".." not in path.parts
         inside = path.relative_to(root) if visible else PurePosixPath()
         # mutant: overlook an outer quota

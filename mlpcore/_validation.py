@@ -1,4 +1,4 @@
-"""Every check of what users hand in, so that each mistake has one wording."""
+"""The checks of users' arguments, so that each mistake has one wording."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from mlpcore._labels import pandas_na
 from mlpcore.engine.registry import INPUT_KINDS
 
-# Rows that are looked at together: enough for NumPy to be quick, few enough to stay in the cache.
+# Rows that are checked together: enough for NumPy to be fast, few enough to stay in the cache.
 _ROWS_AT_A_TIME = 1024
 
 # The engine counts units and features in C ints, as BLAS does.
@@ -73,7 +73,7 @@ def check_choice(value: Any, name: str, known: Iterable[str]) -> str:
 
 
 def check_seed(value: Any) -> int | None:
-    """What `numpy.random.RandomState` takes as a seed: None or a whole number below 2**32."""
+    """A seed for `numpy.random.RandomState`: None or a whole number below 2**32."""
     if value is None:
         return None
     try:
@@ -117,26 +117,26 @@ def check_rows(
     n_features: int | None = None,
     finite: bool = True,
 ) -> Any:
-    """Rows of finite numbers, as an array that the engine reads as it is.
+    """Rows of finite numbers, as an array that the engine reads without conversion.
 
     Parameters
     ----------
     X : array_like or scipy.sparse matrix, shape (n_samples, n_features)
     name : str
-        What the caller calls it.
+        The caller's name of X.
     dtype : dtype or None
-        The network's, for what has to be converted; None takes float32 for what holds fewer than
-        24 bits and float64 for the rest.
+        The network's, for data that must be converted; None converts to float32 where it holds all
+        values, and to float64 otherwise.
     n_features : int or None
-        How many columns there must be.
+        The required number of columns.
     finite : bool
-        Whether to look for NaN and infinity in dense rows; else `check_finite` is still to come.
+        Whether to check dense rows for NaN and infinity; else the caller uses `check_finite`.
 
     Returns
     -------
     X : ndarray of one of INPUT_KINDS, native byte order, elements of a row adjacent
-        The caller's own array where that is what came. Of a sparse matrix, a CSR matrix of floats
-        with sorted indices and no duplicates.
+        The caller's array itself if it is such an array. For a sparse matrix, a CSR matrix of
+        floats with sorted indices and no duplicates.
     """
     if hasattr(X, "tocsr"):
         return _check_sparse(X, name, dtype, n_features)
@@ -161,14 +161,14 @@ def check_rows(
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if not array.flags.aligned or (array.shape[1] > 1 and array.strides[1] != array.itemsize):
-        array = np.array(array, order="C")  # ascontiguousarray would leave it out of line
+        array = np.array(array, order="C")  # ascontiguousarray would keep the misalignment
     if finite:
         check_finite(array, name, dtype)
     return array
 
 
 def _as_floats(X: Any, array: NDArray[Any], name: str) -> NDArray[Any]:
-    """Numbers in an array of objects, or of a type that NumPy learned from another package."""
+    """Numbers in an array of objects, or of another package's dtype."""
     if array.dtype.kind == "c":
         raise ValueError(
             f"Complex data not supported: {name} must hold real numbers; got dtype {array.dtype}. "
@@ -197,7 +197,7 @@ def _as_floats(X: Any, array: NDArray[Any], name: str) -> NDArray[Any]:
 
 
 def float_for(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
-    """float32 where it holds all numbers of a type exactly, else float64."""
+    """float32 where it represents all numbers of a dtype exactly, else float64."""
     bits = 8 * dtype.itemsize
     return np.float32 if bits <= (16 if dtype.kind in "iub" else 32) else np.float64
 
@@ -220,7 +220,7 @@ def _check_shape(shape: tuple[int, ...], name: str, n_features: int | None) -> N
 
 
 def _check_sparse(X: Any, name: str, dtype: np.dtype[Any] | None, n_features: int | None) -> Any:
-    """The same for a sparse matrix; its entries stay where they are if they are in order."""
+    """`check_rows` for a sparse matrix, without a copy if its entries are in order."""
     if len(X.shape) != 2:
         raise ValueError(
             f"{name} must have two dimensions, rows and features; got shape {X.shape}."
@@ -231,7 +231,7 @@ def _check_sparse(X: Any, name: str, dtype: np.dtype[Any] | None, n_features: in
         raise ValueError(f"Complex data not supported: {name} has dtype {matrix.dtype}.")
     if matrix.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold numbers; got dtype {matrix.dtype}.")
-    # SciPy remembers what it has seen once; the parts may have been written to since.
+    # SciPy caches earlier checks, and the arrays may have been written to since.
     matrix = type(matrix)((matrix.data, matrix.indices, matrix.indptr), shape=matrix.shape)
     try:
         matrix.check_format(full_check=True)
@@ -275,7 +275,7 @@ def check_finite(array: NDArray[Any], name: str, dtype: np.dtype[Any] | None) ->
     largest = np.finfo(dtype or array.dtype).max
     for start in range(0, len(array), _ROWS_AT_A_TIME):
         block = array[start : start + _ROWS_AT_A_TIME]
-        # min and max pass NaN on, and need no array of their own.
+        # min and max propagate NaN, and need no temporary array.
         low, high = block.min(), block.max()
         if -largest <= low and high <= largest:
             continue
@@ -292,13 +292,13 @@ def _not_finite(name: str, value: Any, row: int, column: int) -> ValueError:
 
 
 def check_weights(weights: ArrayLike, name: str, n_rows: int, rows_name: str) -> NDArray[Any]:
-    """Weights of rows: finite numbers, one for each row, with a sum above 0.
+    """Weights of rows: finite numbers, one for each row.
 
     Parameters
     ----------
     weights : array_like, shape (n_rows,), or a single number for all rows
     name, rows_name : str
-        What the caller calls the weights and the rows.
+        The caller's names of the weights and the rows.
     n_rows : int
 
     Returns
@@ -308,9 +308,9 @@ def check_weights(weights: ArrayLike, name: str, n_rows: int, rows_name: str) ->
     Raises
     ------
     TypeError
-        If they are no numbers.
+        If they are not numbers.
     ValueError
-        If they are not finite, not one for each row, or sum to 0 or less.
+        If they are not finite, or not one for each row.
     """
     try:
         array = np.asarray(weights, np.float64)
@@ -326,11 +326,27 @@ def check_weights(weights: ArrayLike, name: str, n_rows: int, rows_name: str) ->
     if not np.isfinite(array).all():
         row = int(np.argmin(np.isfinite(array)))
         raise ValueError(f"{name} must be finite; got {array[row]} in row {row}.")
-    if not array.sum() > 0:
-        raise ValueError(
-            f"{name} must sum to more than zero; got {array.sum():g}. Give some rows a weight."
-        )
     return np.ascontiguousarray(array)
+
+
+def check_total(weights: NDArray[Any], name: str, rows: str, advice: str = "") -> None:
+    """Raise ValueError unless weights have a sum that losses can be divided by.
+
+    Parameters
+    ----------
+    weights : ndarray of float64
+    name, rows : str
+        The caller's names of the weights and the rows.
+    advice : str, optional
+        The end of the message; by default to give other weights.
+    """
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not 0 < total < np.inf:
+        raise ValueError(
+            f"{name} must sum to a finite number above zero over {rows}; got {total:g}. "
+            + (advice or "Give rows weights above 0, or none at all.")
+        )
 
 
 def check_start(starts: Any, name: str, shapes: list[tuple[int, ...]]) -> list[NDArray[Any]]:
@@ -340,9 +356,9 @@ def check_start(starts: Any, name: str, shapes: list[tuple[int, ...]]) -> list[N
     ----------
     starts : sequence of array_like
     name : str
-        What the caller calls them.
+        The caller's name of them.
     shapes : list of tuple of int
-        The shapes of each layer's.
+        The shape for each layer.
 
     Returns
     -------
@@ -351,7 +367,7 @@ def check_start(starts: Any, name: str, shapes: list[tuple[int, ...]]) -> list[N
     Raises
     ------
     ValueError
-        If a shape is another one, or a number is not finite.
+        If a shape differs, or a number is not finite.
     """
     try:
         arrays = [np.asarray(start) for start in starts]

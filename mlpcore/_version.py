@@ -1,4 +1,4 @@
-"""The version of mlpcore, and how models remember the one that made them."""
+"""The version of mlpcore, and its comparison with the version that saved a model."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def warn_if_newer(version: object, what: str) -> None:
     Parameters
     ----------
     version : str
-        That of the mlpcore that saved it; anything else is not looked at.
+        The version of mlpcore that saved it; other objects are ignored.
     what : str
-        How the warning calls the model.
+        The model's name in the warning.
 
     Warns
     -----

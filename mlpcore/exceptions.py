@@ -1,9 +1,8 @@
-"""The errors of models; those of files are with their readers."""
+"""The errors of models; readers of files define their own."""
 
 
 class NotFittedError(ValueError, AttributeError):
-    """A model was asked for what it learns in `fit`, before `fit`.
+    """A method or attribute that needs `fit` was used before `fit`.
 
-    Where scikit-learn is loaded, the error that is raised derives from its class of the same name,
-    too.
+    Where scikit-learn is loaded, the error also derives from its class of the same name.
     """

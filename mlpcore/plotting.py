@@ -191,8 +191,8 @@ def plot_weights(
 ) -> FigureT:
     """Draw the incoming weights of hidden units as images.
 
-    All units share one scale, symmetric around a white zero: red raises a unit's net input where
-    the pixel is large, blue lowers it.
+    All units share one scale, symmetric around a white zero: red raises a unit's pre-activation
+    where the pixel is large, blue lowers it.
 
     Parameters
     ----------
@@ -321,8 +321,8 @@ def plot_confusion(
 ) -> Axes:
     """Draw how many rows of each true class got each predicted label.
 
-    The number is written in each cell. The colour grows with its cube root, so that a handful of
-    errors can be seen beside hundreds of hits.
+    The number is written in each cell. The colour grows with its cube root, so that a few
+    errors are visible beside hundreds of correct predictions.
 
     Parameters
     ----------

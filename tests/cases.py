@@ -96,6 +96,11 @@ def arrays(model):
     return [*model.coefs_, *model.intercepts_, *map(np.array, model.eval_.values())]
 
 
+def weights(model):
+    """What was learned, as one vector."""
+    return np.concatenate([array.ravel() for array in model.coefs_ + model.intercepts_])
+
+
 def digest(model):
     """Equal for equal bits."""
     return hashlib.sha256(b"".join(array.tobytes() for array in arrays(model))).hexdigest()

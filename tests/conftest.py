@@ -1,8 +1,10 @@
-"""What the tests share: hypothesis' settings, and Python in a process of its own."""
+"""What the tests share: hypothesis' settings, a new interpreter, and a measure of memory."""
 
+import contextlib
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,12 @@ settings.load_profile("mlpcore")
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
+def elsewhere(tmp_path):
     """Run each test in an empty folder: a Python started in the checkout would import the mlpcore
-    there, which has no compiled parts, and files by relative names must not land in it."""
-    monkeypatch.chdir(tmp_path)
+    there, which has no compiled parts, and files by relative names must not land in it. Without
+    monkeypatch, since a test that undoes its own patches would return to the checkout."""
+    with contextlib.chdir(tmp_path):
+        yield
 
 
 @pytest.fixture
@@ -40,3 +44,18 @@ def run_python(tmp_path):
         return result.stdout
 
     return run
+
+
+@pytest.fixture
+def peak():
+    """Return a function that calls another and returns the most memory it held, in bytes."""
+
+    def measure(function, *args):
+        tracemalloc.start()
+        try:
+            function(*args)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    return measure

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Copy the source tree into a new folder: what git knows of the working tree, or would take, and
-# nothing that was built there, so that no earlier build can stand in for a missing step.
+# Copy the source tree into a new folder: the files that git tracks or would add, and no built file, so
+# that an earlier build cannot hide a missing step.
 #
 #   tools/checkout.sh FOLDER
 set -euo pipefail

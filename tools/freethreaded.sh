@@ -5,8 +5,7 @@
 #
 # With JUNIT=FILE in the environment, pytest's report goes there, for tools/reliability.py.
 # $PYTHON is a free-threaded CPython (default: python3.14t), such as one configured with
-# --disable-gil; no package of a registry brings one. Makes an environment in a temporary folder, and
-# leaves nothing behind.
+# --disable-gil; no registry has a package of one. The environment is made in a temporary folder.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -29,11 +28,11 @@ trap 'rm -rf "$work"' EXIT
 cd "$work/source"
 "$python" -m venv "$work/venv"
 bin=$work/venv/bin
-# Of each package the newest that has a wheel for such a Python, also among what is compiled with.
+# pip takes the newest version of each package that has a wheel for such a Python, also for the build.
 PIP_PREFER_BINARY=1 "$bin/pip" install --quiet --disable-pip-version-check ".[test]"
 rm -r mlpcore setup.py   # from here on only what was installed can be imported
 
-# A module that does not say that it can do without the GIL turns it on, with a warning only.
+# A module that does not declare that it works without the GIL turns it on, with a warning only.
 cd "$work"
 "$bin/python" -W error -c '
 import sys
@@ -44,5 +43,5 @@ for module in pkgutil.walk_packages(mlpcore.__path__, "mlpcore."):
 assert not sys._is_gil_enabled(), "the GIL is on"
 print("Python", sys.version, "- the GIL is off, and mlpcore leaves it so")'
 cd "$work/source"
-# Forced, for the sake of what the tests themselves compile.
+# The GIL stays off for the modules that the tests themselves compile, too.
 PYTHON_GIL=0 "$bin/python" -m pytest -p no:cacheprovider -q "$@"

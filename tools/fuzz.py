@@ -1,10 +1,10 @@
-"""Fuzz everything that reads files of strangers, one target after the other.
+"""Fuzz the readers of untrusted files, one target after the other.
 
     python tools/fuzz.py [--seconds N] [--folder FOLDER] [--json FILE] [TARGET ...]
 
-Needs `pip install -e ".[fuzz]"`. Each target of tests/fuzz gets N seconds. FOLDER keeps what
-reached new code, for the next run to start from, and any input that broke a promise. FILE gets a
-record of each run added.
+Needs `pip install -e ".[fuzz]"`. Each target of tests/fuzz gets N seconds. FOLDER keeps
+inputs that reached new code, from which the next run starts, and any input that violated a
+guarantee. A record of each run is added to FILE.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Make one deliberate error in mlpcore at a time, and see that a named test fails because of it.
+"""Make one deliberate error in mlpcore at a time, and check that a named test fails.
 
     python tools/mutants.py [--jobs N] [--json FILE] [WORD ...]
 
@@ -31,7 +31,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = {".py", ".pyx", ".pxd", ".h"}
 MARKER = re.compile(r" *(?:#|/\*) (?:mutant: (.+?)|end of mutant)(?: \*/)?(?= *\\?$)")
-# A test that takes longer has been made to hang.
+# A test that takes longer counts as hanging.
 LONGEST = 120
 
 ALL = "all marked lines"
@@ -48,72 +48,72 @@ class Mutant(NamedTuple):
 MUTANTS = [
     # The textbook's update
     Mutant("drop the L2 term", "* l2)", "* 0)",
-           "test_textbook.py::test_handwritten_digits"),
+           "neuralnet/test_textbook.py::test_handwritten_digits"),
     Mutant("penalise the biases", "False", "True",
-           "test_textbook.py::test_handwritten_digits"),
+           "neuralnet/test_textbook.py::test_handwritten_digits"),
     Mutant("forget the bias update", ALL, "if False:",
-           "test_engine.py::test_one_step_worked_by_hand"),
+           "engine/test_trainer.py::test_one_step_worked_by_hand"),
     Mutant("forget the derivative", ALL, "pass",
-           "test_engine.py::test_one_step_worked_by_hand"),
+           "engine/test_trainer.py::test_one_step_worked_by_hand"),
     Mutant("errors with old weights", ALL, "if False:",
-           "test_textbook.py::test_handwritten_digits"),
+           "neuralnet/test_textbook.py::test_handwritten_digits"),
     Mutant("errors with updated weights", "dense.update(", FIRST,
-           "test_textbook.py::test_layers_that_go_through_blas"),
+           "neuralnet/test_textbook.py::test_layers_that_go_through_blas"),
     Mutant("online errors with updated weights", "for i in range(1, plan.layout.n_layers):", FIRST,
-           "test_sparse_path.py::test_history_is_the_oracles"),
+           "engine/test_sparse_path.py::test_history_is_the_oracles"),
     Mutant("transpose a product", 'b"T" if trans_a else b"N"', 'b"N" if trans_a else b"T"',
-           "test_blas.py"),
+           "engine/test_blas.py"),
     # Which rows, in which order
     Mutant("skip the last minibatch", "n % batch", "n % batch + batch",
-           "test_textbook.py::test_handwritten_digits"),
+           "neuralnet/test_textbook.py::test_handwritten_digits"),
     Mutant("train on the shorter last minibatch", ALL, "if False:",
-           "test_engine.py::test_a_shorter_last_slice_is_left_out"),
+           "engine/test_trainer.py::test_a_shorter_last_slice_is_left_out"),
     Mutant("labels of other rows", "batch.order[i]", "i",
-           "test_engine.py::test_rows_are_visited_in_the_order_given"),
+           "engine/test_trainer.py::test_rows_are_visited_in_the_order_given"),
     Mutant("shuffle all rows but one", "shuffle(order)", "shuffle(order[1:])",
-           "test_textbook.py::test_handwritten_digits"),
+           "neuralnet/test_textbook.py::test_handwritten_digits"),
     Mutant("skip the last block of rows", "first >=", "first + EVALUATION_ROW_BLOCK >=",
-           "test_engine.py::test_evaluation_counts_every_row_once"),
+           "engine/test_trainer.py::test_evaluation_counts_every_row_once"),
     # Packed sparse rows
-    Mutant("wrong background term", "background", "1",
-           "test_sparse_path.py::test_history_is_the_oracles"),
+    Mutant("wrong background term", "*= background", "*= 1",
+           "engine/test_sparse_path.py::test_history_is_the_oracles"),
     Mutant("wrong background term online", " * plan.rows.background", "",
-           "test_sparse_path.py::test_history_is_the_oracles"),
+           "engine/test_sparse_path.py::test_history_is_the_oracles"),
     Mutant("outdated column sums", ALL, "pass",
-           "test_sparse_path.py::test_history_is_the_oracles"),
+           "engine/test_sparse_path.py::test_history_is_the_oracles"),
     Mutant("forget half of the features", ALL, "pass",
-           "test_sparse_path.py::test_history_is_the_oracles"),
+           "engine/test_sparse_path.py::test_history_is_the_oracles"),
     Mutant("predict with outdated weights", ALL, "pass",
-           "test_engine.py::test_training_renews_what_one_row_is_predicted_with"),
+           "engine/test_trainer.py::test_training_renews_what_one_row_is_predicted_with"),
     # Other rules
     Mutant("uncorrected Adam", ALL, "return rule.learning_rate",
-           "test_optimizers.py"),
-    Mutant("forget the momentum", "kept * state[i] + ", "",
-           "test_optimizers.py"),
+           "engine/test_optimizers.py"),
+    Mutant("forget the momentum", "momentum * state[i] + ", "",
+           "engine/test_optimizers.py"),
     # Threads and signals
     Mutant("leave out a barrier", ALL, "pass",
-           "test_exactness.py::test_number_of_threads_changes_no_bit"),
+           "engine/test_exactness.py::test_number_of_threads_changes_no_bit"),
     Mutant("ignore signals", ALL, "pass",
-           "test_interrupt.py::test_signals_are_handled_while_the_engine_computes"),
+           "training/test_interrupt.py::test_signals_are_handled_while_the_engine_computes"),
     Mutant("count threads that did not start", "team->started = 1;",
            "team->started = team->capacity;",
-           "test_threads.py::"
+           "engine/test_threads.py::"
            "test_a_process_that_can_start_few_threads_or_none_gives_the_same_bits"),
     Mutant("let threads take signals", "&blocked", "NULL",
-           "test_threads.py::test_threads_leave_signals_to_the_callers"),
+           "engine/test_threads.py::test_threads_leave_signals_to_the_callers"),
     Mutant("overlook an outer quota", "(inside, *inside.parents)", "(inside,)",
-           "test_threads.py::test_quota_of_a_container"),
+           "engine/test_threads.py::test_quota_of_a_container"),
     # Files
     Mutant("read objects as numbers", "dtype.kind in _PLAIN_KINDS", "True",
-           "test_npz.py::test_malformed_file_is_a_value_error_that_names_it"),
+           "files/test_npz.py::test_malformed_file_is_a_value_error_that_names_it"),
     Mutant("trust a length", ALL, "if False:",
-           "test_npz.py::test_malformed_file_is_a_value_error_that_names_it"),
+           "files/test_npz.py::test_malformed_file_is_a_value_error_that_names_it"),
     Mutant("trust a checksum", ALL, "if False:",
-           "test_checkpoint.py::test_any_byte_changed_is_noticed"),
+           "training/test_checkpoint_file.py::test_any_byte_changed_is_noticed"),
     Mutant("resume with other random numbers", ALL, "pass",
-           "test_checkpoint.py::test_a_resumed_run_has_the_bits_of_an_uninterrupted_one"),
+           "training/test_checkpoint.py::test_a_resumed_run_has_the_bits_of_an_uninterrupted_one"),
     Mutant("leave a file in the cache", ALL, "pass",
-           "test_checkpoint.py::test_each_write_is_on_the_disk_before_it_counts"),
+           "training/test_checkpoint_file.py::test_each_write_is_on_the_disk_before_it_counts"),
 ]  # fmt: skip
 
 
@@ -189,7 +189,7 @@ def find_all(tree):
 
 
 def build(tree):
-    # Without optimisation, which takes most of the time; and with the checks of every index.
+    # A debug build has no optimisation, which takes most of the time, and checks every index.
     done = subprocess.run(
         [sys.executable, "setup.py", "-q", "build_ext", "--inplace"],
         cwd=tree, env=os.environ | {"MLPCORE_DEBUG": "1"}, capture_output=True, text=True,
@@ -199,7 +199,7 @@ def build(tree):
 
 
 def run_tests(tree, tests):
-    """How the tests end: None if they pass, or in a word what happened, and pytest's last lines."""
+    """How the tests end, None if they pass, and pytest's last lines."""
     environment = {key: value for key, value in os.environ.items() if key != "MLPCORE_DATA"}
     try:
         done = subprocess.run(
@@ -219,7 +219,7 @@ def run_tests(tree, tests):
 
 
 def restore(tree, original):
-    """Take back all changes, with the times that files had, so that nothing is compiled again."""
+    """Undo all changes, with the files' times, so that no module is compiled again."""
     for path in original.rglob("*"):
         copy = tree / path.relative_to(original)
         if path.is_file() and copy.stat().st_mtime_ns != path.stat().st_mtime_ns:

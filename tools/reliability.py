@@ -1,10 +1,10 @@
-"""Keep the measurements of docs/reliability.md, each as the tool that made it wrote it.
+"""Store the measurements of docs/reliability.md, and make its tables from them.
 
     python tools/reliability.py [--NAME FILE ...]
 
 NAME is one of suite, without-gil, address, undefined and thread, for a report of pytest
-(`--junitxml=FILE -o junit_family=xunit1`), or fuzz and mutants, for what tools/fuzz.py and
-tools/mutants.py write with `--json FILE`. A given file replaces the entry of that name in
+(`--junitxml=FILE -o junit_family=xunit1`), or fuzz and mutants, for the output of tools/fuzz.py and
+tools/mutants.py with `--json FILE`. A given file replaces the entry of that name in
 docs/reliability.json; then the tables of docs/reliability.md are made from the JSON. With --check,
 nothing is written, and the program fails if the tables are not those that the JSON makes.
 """

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The engine's tests under one of GCC's sanitizers: what raw pointers, integers and threads do there
-# is checked while they run, and every index of a memoryview as well.
+# The engine's tests under one of GCC's sanitizers, which checks raw pointers, integers or threads
+# while they run; every index of a memoryview is checked as well.
 #
 #   tools/sanitize.sh address|undefined|thread [options of pytest or tests/...]
 #
 # Compiles a copy of the working tree, into a temporary folder, for $PYTHON (default: python), which
-# needs what `pip install ".[test]"` brings; leaves nothing behind. Without tests named, those that
-# reach the engine or read files are run. With JUNIT=FILE in the environment, pytest's report goes
+# needs the packages of `pip install ".[test]"`. Without names of tests, those that reach the engine or
+# read files are run. With JUNIT=FILE in the environment, pytest's report goes
 # there, for tools/reliability.py.
 set -euo pipefail
 
@@ -22,23 +22,25 @@ case $sanitizer in
 esac
 shift
 
-# Its path, or only its name where there is none.
+# The path of a library, or only its name where there is none.
 library() { "$compiler" -print-file-name="$1"; }
 if [ ! -f "$(library $runtime)" ]; then
     echo "$compiler has no $runtime, so that nothing can be checked." >&2
     exit 2
 fi
 
-# What reaches the engine, and what reads files of strangers. Left out is what would only repeat
-# that at a fifth of the speed (examples, benchmarks, figures), and what compiles.
-tests=(activations blas checkpoint concurrency dropout engine engine_arrays exactness fuzz gradients
-    idx interrupt losses neuralnet norms npz optimizers parameters persistence sparse_input
-    sparse_path textbook threads training validation)
+# The tests that reach the engine or read untrusted files. Tests that would only repeat that at a
+# fifth of the speed (examples, benchmarks, figures), and tests that compile, are left out.
+tests=(tests/engine/test_{activations,arrays,blas,concurrency,dropout,exactness,gradients}.py
+    tests/engine/test_{losses,network,norms,optimizers,options,sparse_path,team,threads,trainer}.py
+    tests/files/test_{fuzz,idx,npz}.py
+    tests/neuralnet/test_{model,parameters,persistence,sparse_input,textbook,validation}.py
+    tests/training/test_{checkpoint,checkpoint_file,interrupt}.py)
 if [ "$sanitizer" = thread ]; then
     # Threads only: a race does not depend on the values, and files have none.
-    tests=(concurrency engine exactness threads training)
-    # NumPy's BLAS hands work to threads of its own in a way that the sanitizer cannot see into, and
-    # is blamed for it. It has none with this, and nothing needs a suppression.
+    tests=(tests/engine/test_{concurrency,exactness,network,options,team,threads,trainer}.py)
+    # NumPy's BLAS passes work to its own threads in a way that the sanitizer cannot follow and
+    # reports. With this setting it has no threads, and no report needs a suppression.
     export OPENBLAS_NUM_THREADS=1
 fi
 
@@ -55,16 +57,14 @@ MLPCORE_DEBUG=1 MLPCORE_SANITIZE=$sanitizer "$python" -m pip install --quiet \
 rm -r mlpcore setup.py   # from here on only what was installed can be imported
 
 if [[ " $*" != *" tests/"* ]]; then
-    for test in "${tests[@]}"; do
-        [ ! -f "tests/test_$test.py" ] || set -- "$@" "tests/test_$test.py"
-    done
+    set -- "$@" "${tests[@]}"
 fi
 
-# Reports go into files: pytest holds back the words of a dying process. Any report is a failure,
+# Reports go into files, because pytest holds back the output of a dying process. Any report is a failure,
 # whether or not it ended its process. Without MNIST, since all this is several times slower.
 log="log_path='$work/report'"  # the folder may have a blank in its name
 status=0
-# The C++ library as well: the sanitizer wants to find it, and extension modules bring it late.
+# The C++ library is preloaded as well: the sanitizer needs it before extension modules load it.
 env -u MLPCORE_DATA \
     PYTHONPATH="$work/site" \
     LD_PRELOAD="$(library $runtime) $(library libstdc++.so)" \

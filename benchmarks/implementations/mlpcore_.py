@@ -52,7 +52,7 @@ class Predict(Fit):
 
 
 class Memory(Fit):
-    """The most memory that a fit takes, over what the process held just before."""
+    """The peak memory of a fit, less the memory of the process just before."""
 
     def run(self, epochs: int) -> float:
         Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far

@@ -1,4 +1,4 @@
-"""scikit-learn's MLPClassifier, without evaluation after each epoch: it offers none.
+"""scikit-learn's MLPClassifier, which has no evaluation after each epoch.
 
 Trained on one-hot targets it has logistic outputs and the textbook's cost, but takes means where
 the textbook takes sums: a learning rate `batch` times larger makes every step the same.
@@ -34,14 +34,14 @@ def classifier(task: Task) -> MLPClassifier:
 
 
 class SameOrder(np.random.RandomState):
-    """A generator whose shuffles make scikit-learn visit the rows in the textbook's order."""
+    """A generator with shuffles that make scikit-learn visit the rows in the textbook's order."""
 
     def __init__(self, start: Start) -> None:
         super().__init__(0)
         self.start, self.place = start, np.arange(start.task.rows)
 
     def shuffle(self, x: np.ndarray) -> None:
-        # scikit-learn shuffles what it shuffled before: look up where each row stands now.
+        # scikit-learn shuffles the previous order: look up the current position of each row.
         order = self.start.batches().ravel()
         x[:] = self.place[order]
         self.place[order] = np.arange(len(order))

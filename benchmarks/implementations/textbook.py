@@ -18,7 +18,7 @@ def settings(task: Task, threads: int) -> Iterable[dict]:
 
 
 def forward(X, weights, biases) -> tuple[list[np.ndarray], np.ndarray]:
-    """The activations of all layers, the input first, and the net input of the last."""
+    """The activations of all layers, the input first, and the pre-activations of the last."""
     activations = [X]
     for w, b in zip(weights, biases, strict=True):
         z = activations[-1] @ w + b
@@ -31,7 +31,7 @@ def predict(X, weights, biases) -> np.ndarray:
 
 
 def cost(z, T, weights, l2: float) -> float:
-    """Logistic cross-entropy of net inputs z and targets T, finite however large z gets."""
+    """Logistic cross-entropy of pre-activations z and targets T, finite however large z gets."""
     penalty = l2 * sum(np.sum(w * w, dtype=np.float64) for w in weights)
     return float(np.sum(np.logaddexp(0, z) - T * z, dtype=np.float64) + penalty)
 

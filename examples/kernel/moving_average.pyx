@@ -6,22 +6,12 @@ Polyak & Juditsky, "Acceleration of stochastic approximation by averaging", SIAM
 
 from mlpcore.engine.typedefs cimport real_t
 
-# MLP_PICK(f, f32) is the function for float and for the instruction set of this processor.
+# MLP_FUSED(f) binds the kernel f for both types of real_t and this processor's instruction set.
 cdef extern from "moving_average.h" nogil:
-    const int MLP_LINE   # bytes of a cache line
-    const int mlp_isa    # the chosen instruction set
-    double moving_average_f32 "MLP_PICK(moving_average, f32)" (
-        float*, const float*, double, Py_ssize_t)
-    double moving_average_f64 "MLP_PICK(moving_average, f64)" (
-        double*, const double*, double, Py_ssize_t)
-
-
-cdef double _moving_average(real_t* average, const real_t* w, double rate,
-                            Py_ssize_t n) noexcept nogil:
-    if real_t is float:
-        return moving_average_f32(average, w, rate, n)
-    else:
-        return moving_average_f64(average, w, rate, n)
+    const int MLP_CACHE_LINE   # bytes of a cache line
+    const int mlp_isa          # the chosen instruction set
+    double _moving_average "MLP_FUSED(moving_average)" (
+        real_t*, const real_t*, double, Py_ssize_t)
 
 
 def moving_average(real_t[::1] average, const real_t[::1] w, double rate):
@@ -30,7 +20,7 @@ def moving_average(real_t[::1] average, const real_t[::1] w, double rate):
     Parameters
     ----------
     average, w : ndarray of float32 or float64, shape (n,)
-        Of the same dtype, each starting on a cache line and as long as whole lines, such as
+        Arrays of one dtype that start on a cache line and fill whole lines, such as
         `mlpcore.engine.network.Network.parameters`. `average` is written to.
     rate : float
 
@@ -50,10 +40,10 @@ def moving_average(real_t[::1] average, const real_t[::1] w, double rate):
         raise ValueError(f"average and w must have equal lengths; got {n} and {w.shape[0]}")
     if n == 0:
         return 0.0
-    if (<size_t> &average[0] | <size_t> &w[0] | n * sizeof(real_t)) % MLP_LINE != 0:
+    if (<size_t> &average[0] | <size_t> &w[0] | n * sizeof(real_t)) % MLP_CACHE_LINE != 0:
         raise ValueError(
-            f"average and w must start on a cache line and fill whole lines of {MLP_LINE} bytes; "
-            "use the parameters of two networks"
+            "average and w must start on a cache line and fill whole lines of "
+            f"{MLP_CACHE_LINE} bytes; use the parameters of two networks"
         )
     with nogil:
         change = _moving_average(&average[0], &w[0], rate, n)

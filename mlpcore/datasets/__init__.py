@@ -1,4 +1,4 @@
-"""Data in and out: IDX files, MNIST, a small set of digits, and ``.npz`` files of arrays.
+"""Data sets and files: IDX, MNIST, a small set of digits, and ``.npz`` files of arrays.
 
 Nothing here imports the engine, and nothing is downloaded unless `fetch_mnist` is called.
 """

@@ -29,7 +29,7 @@ def load_digits(
     Parameters
     ----------
     dtype : floating-point dtype, default numpy.float32
-        Of the scaled pixels. Not used when `scale` is False.
+        The dtype of the scaled pixels. Not used when `scale` is False.
     scale : bool, default True
         True for (pixel / 16 - 0.5) * 2, computed in float64 and rounded once to `dtype`;
         False for the counts themselves, 0 to 16.

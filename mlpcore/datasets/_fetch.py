@@ -1,4 +1,4 @@
-"""Downloading MNIST, whole and checked or not at all."""
+"""Downloads of MNIST, which are complete and checked, or fail."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 
-# Size and sha256 of the unpacked bytes: mirrors pack again and browsers unpack, so the sum of
-# the .gz file says little.
+# Size and sha256 of the decompressed bytes: mirrors compress again and browsers decompress, so that
+# the checksum of the .gz file varies.
 FILES = {
     "train-images-idx3-ubyte": (
         47_040_016,
@@ -45,8 +45,8 @@ FILES = {
     ),
 }
 
-# Seconds: a server is given up when it has not answered for the first, been silent for the second,
-# or not sent a whole file within the third.
+# A download fails when the server has not answered after the first number of seconds, was silent
+# for the second, or has not sent the file within the third.
 CONNECT = 5.0
 SILENCE = 30.0
 PATIENCE = 1800.0
@@ -61,9 +61,10 @@ def fetch_mnist(path: StrPath | None = None, *, mirrors: Sequence[str] = MIRRORS
     Parameters
     ----------
     path : str or PathLike, optional
-        The folder for the files, made if need be; a leading ``~`` is the home folder. Default:
-        what the environment variable ``MLPCORE_DATA`` names, by the same rules, or, where that is
-        not set or empty, the cache folder of the platform (on Linux ``~/.cache/mlpcore``).
+        The folder for the files, which is created if it does not exist; a leading ``~`` is the home
+        folder. Default: the folder that the environment variable ``MLPCORE_DATA`` names, by the
+        same rules, or, if it is not set or empty, the cache folder of the platform (on Linux
+        ``~/.cache/mlpcore``).
     mirrors : sequence of str, default two public mirrors
         The addresses of folders with the files ``train-images-idx3-ubyte.gz``,
         ``train-labels-idx1-ubyte.gz``, ``t10k-images-idx3-ubyte.gz`` and
@@ -109,7 +110,7 @@ def fetch_mnist(path: StrPath | None = None, *, mirrors: Sequence[str] = MIRRORS
 
     folder = _folder(path)
     order = [mirrors] if isinstance(mirrors, str) else list(mirrors)
-    # All are looked at before any is downloaded, so that no two data sets end in one folder.
+    # All are checked before any is downloaded, so that two data sets never mix in one folder.
     missing = [name for name in FILES if not _is_there(folder, name)]
     if missing:
         try:
@@ -141,7 +142,7 @@ def _folder(path: StrPath | None) -> str:
 
 
 class _Download:
-    """What a server sends, kept in memory up to a size and until a point in time."""
+    """A server's answer in memory, up to a size and until a deadline."""
 
     def __init__(self, limit: int) -> None:
         self.content = bytearray()
@@ -160,7 +161,7 @@ class _Download:
 
 
 def _is_there(folder: str, name: str) -> bool:
-    """Tell whether a file is there and right; raise FileExistsError if it must not be replaced."""
+    """Whether a file exists and is correct; FileExistsError if it must not be replaced."""
     path = find(folder, name)
     if path is None:
         return False
@@ -201,21 +202,24 @@ def _check(file: BinaryIO, name: str, size: int, sha256: str) -> None:
 
 
 def _fetch(name: str, mirrors: list[str], size: int, sha256: str) -> bytes:
-    """Download one file from the first mirror that has it right, and move that one ahead."""
+    """Download one file from the first mirror that delivers it, which becomes the first mirror."""
     failures = []
     for mirror in list(mirrors):
         url = f"{mirror.rstrip('/')}/{name}"
         try:
             content = _download(url, name, size)
             _check(io.BytesIO(content), url, size, sha256)
-        except (OSError, ValueError) as error:  # pooch's, of the network; ours, of the content
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # of the network, by pooch; of the content, by _check
             failures.append(str(error) if str(error).startswith(url) else f"{url}: {error}")
             continue
         mirrors.remove(mirror)
         mirrors.insert(0, mirror)
         if content.startswith(GZIP):
             return content
-        import gzip  # the server has unpacked the file; its name says that it is packed
+        import gzip  # the server sent the file decompressed, and its name ends in .gz
 
         return gzip.compress(content, 6, mtime=0)
     raise OSError(
@@ -226,7 +230,7 @@ def _fetch(name: str, mirrors: list[str], size: int, sha256: str) -> bytes:
 
 
 def _download(url: str, name: str, size: int) -> bytes:
-    """Return what a server sends, not much more than `size` bytes."""
+    """Return a server's answer of not much more than `size` bytes."""
     pooch = _pooch()
     with contextlib.ExitStack() as stack:
         bar = _progress_bar(name, size)

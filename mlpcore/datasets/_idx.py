@@ -52,10 +52,9 @@ _ADVICE = {"b": "uint8", "i": "int32", "u": "int32", "f": "float32"}
 # Four bytes and at most 255 sizes of four bytes each.
 _LONGEST_HEADER = 4 + 255 * 4
 
-# Packed data tells its unpacked size only by being unpacked, and a stream its size by being read.
-# Up to this many bytes (MNIST's own are 45 MiB) the array is made at once and filled in a single
-# pass; beyond, a first pass counts, so that no damaged file, however it lies, costs more memory
-# than this.
+# The size of compressed data is known only after decompression, and that of a stream after reading.
+# Up to this many bytes (MNIST has 45 MiB) the array is allocated at once and filled in a single
+# pass; above, a first pass counts, so that no damaged file takes more memory than this.
 _ONE_PASS = 48 << 20
 
 
@@ -81,10 +80,9 @@ def read_idx(path: StrPath | bytes | bytearray | memoryview | Readable) -> NDArr
     Parameters
     ----------
     path : str, PathLike, binary file object, bytes, bytearray or memoryview
-        The file, plain or compressed by gzip or xz; which of the three is seen from its first
-        bytes. A leading ``~`` is the home folder. An open file is read from its position to its
-        end, need not be seekable (a pipe, a socket, a member of a zip file) and stays open. Bytes
-        are the content of the file.
+        The file, plain or compressed by gzip or xz, as its first bytes show. A leading ``~`` is the
+        home folder. An open file is read from its position to its end, need not be seekable (a
+        pipe, a socket, a member of a zip file) and stays open. Bytes are the content of the file.
 
     Returns
     -------
@@ -96,9 +94,8 @@ def read_idx(path: StrPath | bytes | bytearray | memoryview | Readable) -> NDArr
     Raises
     ------
     IDXError
-        If the file is anything but one whole IDX file: empty, cut short, damaged, followed
-        by other bytes, of an unknown type, or another kind of file. IDXError is a
-        ValueError.
+        If the file is no complete IDX file: empty, truncated, damaged, followed by other bytes, of
+        an unknown type, or another kind of file. IDXError is a ValueError.
     OSError
         If there is no such file, it must not be read, or it is a folder.
     TypeError
@@ -112,9 +109,9 @@ def read_idx(path: StrPath | bytes | bytearray | memoryview | Readable) -> NDArr
     Notes
     -----
     The header is checked against the real number of bytes before anything large is allocated.
-    That number is the size of a file or of bytes; what is packed is unpacked, and what is open is
-    read, twice if it promises more than 48 MiB, the first time to count. An open file is kept in
-    memory in between as it came. Unpacking xz data takes up to 80 MiB for itself.
+    That number is the size of a file or of bytes. Compressed data and open files are read to count
+    it, twice if the header states more than 48 MiB; an open file is kept in memory in between.
+    Decompressing xz data takes up to 80 MiB of additional memory.
 
     References
     ----------
@@ -138,7 +135,7 @@ def read_idx(path: StrPath | bytes | bytearray | memoryview | Readable) -> NDArr
 def read_expected(
     path: StrPath | bytes | bytearray | memoryview | Readable, magic: int | None = None
 ) -> NDArray[Any]:
-    """Do the work of `read_idx`; raise IDXError for another magic number than `magic`."""
+    """Implement `read_idx`; raise IDXError for another magic number than `magic`."""
     with open_source(path) as source:
         file, name, size = source
         kind = packing(file)
@@ -177,14 +174,14 @@ def write_idx(path: StrPath, array: ArrayLike) -> None:
         the same bytes each time. A leading ``~`` is the home folder.
     array : array_like
         Of dtype uint8, int8, int16, int32, float32 or float64 in any byte order and memory
-        layout, with one or more dimensions of less than 2**32 each. (The format has no way
-        to say "a single number": a header without dimensions is read as damage.)
+        layout, with one or more dimensions of less than 2**32 each. (The format
+        cannot hold a single number: a header without dimensions is read as damage.)
 
     Raises
     ------
     IDXError
-        If IDX has no type for the dtype, or no way to write the shape. Nothing is written
-        then. IDXError is a ValueError.
+        If IDX has no type for the dtype, or cannot hold the shape. Nothing is written then.
+        IDXError is a ValueError.
     OSError
         If the file cannot be written: its folder is not there or read-only, or the disk is full.
         The message says which, and an older file is as it was.

@@ -16,13 +16,13 @@ from mlpcore.datasets._source import IDXError
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
-# The part of a file's name that says which images are in it.
+# The part of a file's name that names its images.
 _PARTS = {"train": ("train",), "t10k": ("t10k", "test"), "test": ("t10k", "test"), "all": ("",)}
 
 _IMAGES = "images-idx3-ubyte"
 _LABELS = {"labels-idx1-ubyte": LABELS, "labels-idx2-int": LABEL_TABLE}
 
-# The names of such files in any data set.
+# The pattern of such file names in any data set.
 _NAME = re.compile(
     r"(?:(?P<prefix>.+?)-)??(?:(?P<part>train|t10k|test)-)?"
     r"(?P<what>images[-.]idx3-ubyte|labels[-.](?:idx1-ubyte|idx2-int))(?:\.gz|\.xz)?"
@@ -48,20 +48,19 @@ def load_mnist(
         The folder with the files; a leading ``~`` is the home folder. Each is looked for as
         ``train-images-idx3-ubyte.gz``, as ``train-images-idx3-ubyte``, as
         ``train-images-idx3-ubyte.xz``, and as all three with ``.idx3`` in place of ``-idx3``; the
-        first one found is taken. Whether it is compressed is seen from its bytes, not from
-        its name.
+        first one found is read. Its bytes show whether it is compressed, not its name.
     kind : {"train", "t10k", "test", "all"}, default "train"
         The 60,000 training images, or the 10,000 test images under either name: where no file
-        is named ``t10k-...``, those named ``test-...`` are taken. "all" is for data sets whose
+        is named ``t10k-...``, those named ``test-...`` are read. "all" is for data sets whose
         file names have no such word, such as QMNIST's ``xnist-images-idx3-ubyte.xz``.
     prefix : str, default ""
-        What the names of the files begin with, without the dash that follows: "emnist-letters"
+        The beginning of the files' names, without the dash that follows: "emnist-letters"
         for ``emnist-letters-train-images-idx3-ubyte.gz``, "qmnist" for
         ``qmnist-train-images-idx3-ubyte.gz``. Where it begins with "emnist", rows and columns of
         each image are exchanged, since EMNIST's files have the columns first: the images stand
         upright as MNIST's do.
     dtype : floating-point dtype, default numpy.float32
-        Of the scaled pixels. Not used when `scale` is False.
+        The dtype of the scaled pixels. Not used when `scale` is False.
     scale : bool, default True
         True for (pixel / 255 - 0.5) * 2, computed in float64 and rounded once to `dtype`;
         False for the bytes themselves, 0 to 255.
@@ -77,8 +76,8 @@ def load_mnist(
     Raises
     ------
     FileNotFoundError
-        If the folder or one of the two files is not there. The message tells what was
-        looked for, what was found, and how to load that.
+        If the folder or one of the two files does not exist. The message lists the expected names
+        and the files found, and how to load those.
     NotADirectoryError
         If `path` is a file.
     IDXError
@@ -124,7 +123,7 @@ def load_mnist(
 
 
 def find(folder: str, name: str) -> str | None:
-    """Return the path of one of the four files under the first spelling that is there.
+    """Return the path of one of the four files under the first existing spelling.
 
     Parameters
     ----------
@@ -175,8 +174,8 @@ def to_matrix(
     table = ((np.arange(256) / float(largest) - 0.5) * 2).astype(dtype)
     X = np.empty(matrix.shape, dtype)
     pixels, scaled = matrix.reshape(-1), X.reshape(-1)
-    # In pieces, because take turns the indices into 64-bit integers. mode="clip" changes no
-    # index here; it spares take a copy of the output.
+    # The loop works in pieces, because take converts the indices to 64-bit integers. mode="clip"
+    # changes no index here, and avoids a copy of the output.
     for start in range(0, pixels.size, 1 << 16):
         piece = slice(start, start + (1 << 16))
         np.take(table, pixels[piece], out=scaled[piece], mode="clip")
@@ -209,7 +208,7 @@ def _find_pair(folder: str, prefix: str, kind: str) -> tuple[str, str, int]:
 
 
 def _read_labels(path: str, magic: int) -> NDArray[Any]:
-    """Read a file with one label for each image, or with a row that begins with it."""
+    """Read a file with one label for each image, or with a row for each that begins with it."""
     labels = read_expected(path, magic)
     if magic == LABELS:
         return labels
@@ -220,7 +219,7 @@ def _read_labels(path: str, magic: int) -> NDArray[Any]:
 
 
 def _not_found(folder: str, names: list[str], prefix: str, kind: str) -> OSError:
-    """Say what is missing, what is there, and what to do: the two may be of different data sets."""
+    """The error that lists missing and existing files, and says what to do."""
     of_mnist = not prefix and kind != "all"
     if not os.path.isdir(folder):
         if os.path.lexists(folder):
@@ -241,7 +240,7 @@ def _not_found(folder: str, names: list[str], prefix: str, kind: str) -> OSError
 
 
 def _advice(folder: str, present: list[str], of_mnist: bool, kind: str) -> str:
-    """Say what to do with a folder that has not got the files."""
+    """What to do with a folder that lacks the files."""
     matches = [_NAME.fullmatch(name) for name in present if "idx" in name.lower()]
     if of_mnist and all(
         match and not match["prefix"] and match["part"] in ("train", "t10k") for match in matches

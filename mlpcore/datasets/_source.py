@@ -1,4 +1,4 @@
-"""Where IDX files come from: paths, bytes and open files, plain or packed by gzip or xz."""
+"""Sources of IDX files: paths, bytes and open files, plain or compressed by gzip or xz."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mlpcore._paths import StrPath, to_path
 GZIP = b"\x1f\x8b"
 XZ = b"\xfd7zXZ\0"
 
-# zlib copies what it has not used yet at the end of each member, so a file of nothing but tiny
-# members costs the square of this; honest files are read no faster in larger pieces.
+# zlib copies unused input at the end of each member, so that a file of tiny members costs the
+# square of this; other files are not read faster in larger pieces.
 _PACKED_PIECE = 1 << 14
 
-# The memory that unpacking xz data may take: xz -9, the most that xz has a level for, needs 65 MiB.
+# The memory that decompressing xz data may take: xz -9, the highest level, needs 65 MiB.
 _XZ_MEMORY = 80 << 20
 
 _LOOKALIKES = (
@@ -41,7 +41,7 @@ class IDXError(ValueError):
 
 
 class Readable(Protocol):
-    """What an open file must have to be read from."""
+    """The interface of an open file."""
 
     def read(self, n_bytes: int, /) -> Any: ...
 
@@ -54,7 +54,7 @@ class Rereadable(Protocol):
 
 
 class Source(NamedTuple):
-    """A file, how error messages call it, and how many bytes it has, if that is known."""
+    """A file, its name in error messages, and its number of bytes, if that is known."""
 
     file: Rereadable
     name: str
@@ -63,7 +63,7 @@ class Source(NamedTuple):
 
 @contextlib.contextmanager
 def open_source(source: StrPath | bytes | bytearray | memoryview | Readable) -> Iterator[Source]:
-    """Open what `read_idx` takes, which describes it.
+    """Open an argument of `read_idx`.
 
     Yields
     ------
@@ -87,7 +87,7 @@ def open_source(source: StrPath | bytes | bytearray | memoryview | Readable) -> 
 
 
 class Stream:
-    """An open file from its position on, read once and kept, so that it can be read again.
+    """An open file from its position on, stored while it is read, so that it can be read again.
 
     Parameters
     ----------
@@ -126,11 +126,11 @@ class Stream:
         return bytes(piece)
 
     def seek(self, place: int) -> int:
-        """Go back to a place that has been read and kept."""
+        """Go back to a position that has been read and stored."""
         return self._kept.seek(place)
 
     def keep_no_more(self) -> None:
-        """Leave what will be read from the stream to the caller: nobody will go back to it."""
+        """Store no more bytes: the caller will not go back to them."""
         self._keeps = False
 
     def _not_binary(self, got: str) -> TypeError:
@@ -140,7 +140,7 @@ class Stream:
 
 
 def packing(file: Rereadable) -> str | None:
-    """Tell packed data by its first bytes; leave the file at its start.
+    """Recognise compressed data by its first bytes; leave the file at its start.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def unpack(file: Rereadable, name: str) -> Iterator[bytes]:
     ----------
     file : binary file object, seekable
     name : str
-        How error messages call the file.
+        The file's name in error messages.
 
     Yields
     ------
@@ -189,7 +189,7 @@ def unpack(file: Rereadable, name: str) -> Iterator[bytes]:
 
 
 def describe(head: bytes) -> str:
-    """Say in a few words what data looks like that is not IDX, from its first bytes."""
+    """A description of data that is not IDX, by its first bytes."""
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"<"):
         return "a web page (HTML or XML). Download the file itself"

@@ -5,29 +5,30 @@ From the outside in; each module uses only those that come after it:
 - `objective`: loss and gradient of all rows
 - `trainer`: epochs of minibatches
 - `evaluation`: loss and correct predictions of many rows
-- `online`, `clipping`: minibatches of one row; what needs a full gradient or a whole unit
+- `online`, `clipping`: minibatches of one row; clipping by the global norm, and max-norm
 - `step`: forward pass, backward pass and update of a minibatch, in two phases
-- `network`: sizes and parameters, weights in and out
-- `prediction`: of many rows, and of one row
+- `network`: sizes and parameters, which can be read and set
+- `prediction`: prediction of many rows, and of one row
 - `blocks`: the forward pass of many rows, block by block
 - `layers/blas`, `layers/dense`, `layers/sparse`: one layer of each kind
-- `layers/updates`, `layers/units`: what becomes of a gradient; activations and derivatives
-- `plan`: all that the threads need to know to train: rule, layout, workspace, progress
-- `layout`: the layers of a network, and where everything of them lies in memory
+- `layers/updates`, `layers/units`: the optimiser's step on a block; activations and derivatives
+- `plan`: all that the threads need for training: rule, layout, workspace, progress
+- `layout`: the layers of a network, and where their parts lie in memory
 - `dropout`, `losses`, `optimizers`, `activations`: entry points; the functions themselves are the
   headers of the same names in `simd/`
-- `inputs`: what the first layer reads; rows in the form that the caller has them
-- `packing`: dense rows to packed sparse rows
+- `inputs`: what the first layer reads: dense rows of the caller, or packed sparse rows
+- `packing`: dense rows to packed sparse rows (CSR of X - background)
 - `registry`: the tables of activations, losses, optimisers and kinds of input, which headers in
-  `simd/` define, and all that is known of each
+  `simd/` define
 - `status`: why the threads stopped early
 - `blas_threads`: BLAS held at one thread, in plain Python
 - `team`: threads and barriers; `threads/team.h` and `threads/start.h` are their C part
 - `kernels`: the engine's own loops over matrices in the cache
-- `blas`: the one place that calls BLAS, row-major; `threads/fork_gate.h` keeps forks out of it
+- `blas`: the only module that calls BLAS, row-major; `threads/fork_gate.h` keeps forks out of it
 - `memory`: arrays on cache lines, and an arena that reserves them by name
 - `blocking`: every block size, with its unit and its reason
-- `typedefs`: the fused type of all of them
+- `typedefs`: the fused type `real_t`
 
-`simd/` has C headers, compiled once for each instruction set and real type; `each.h` says how.
+`simd/` has the C headers of the kernels, compiled once for each instruction set and real type;
+`each.h` says how. `docs/architecture.md` explains the whole, with a glossary.
 """

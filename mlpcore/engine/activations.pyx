@@ -10,7 +10,8 @@ from mlpcore.engine.registry import ACTIVATIONS
 
 cdef extern from "simd/activations.h" nogil:
     void _activate "MLP_FUSED(activate)" (int, real_t*, Py_ssize_t)
-    void _activate_keeping "MLP_FUSED(activate_keeping)" (int, real_t*, real_t*, Py_ssize_t)
+    void _activate_with_derivative "MLP_FUSED(activate_with_derivative)" (
+        int, real_t*, real_t*, Py_ssize_t)
     void _chain "MLP_FUSED(chain)" (int, const real_t*, real_t*, Py_ssize_t)
 
 
@@ -18,8 +19,9 @@ cdef void activate(int kind, real_t* z, Py_ssize_t n) noexcept nogil:
     _activate(kind, z, n)
 
 
-cdef void activate_keeping(int kind, real_t* z, real_t* derivative, Py_ssize_t n) noexcept nogil:
-    _activate_keeping(kind, z, derivative, n)
+cdef void activate_with_derivative(int kind, real_t* z, real_t* derivative,
+                                   Py_ssize_t n) noexcept nogil:
+    _activate_with_derivative(kind, z, derivative, n)
 
 
 cdef void chain(int kind, const real_t* a, real_t* delta, Py_ssize_t n) noexcept nogil:
@@ -31,9 +33,9 @@ cdef void _apply(int kind, real_t[::1] z) noexcept:
         activate(kind, &z[0], z.shape[0])
 
 
-cdef void _keep(int kind, real_t[::1] z, real_t[::1] derivative) noexcept:
+cdef void _apply_with_derivative(int kind, real_t[::1] z, real_t[::1] derivative) noexcept:
     if z.shape[0]:
-        activate_keeping(kind, &z[0], &derivative[0], z.shape[0])
+        activate_with_derivative(kind, &z[0], &derivative[0], z.shape[0])
 
 
 def activation(name, z):
@@ -77,7 +79,7 @@ def derivative(name, z):
     out = np.empty_like(z)
     cdef int kind = index_of(name, ACTIVATIONS, "activation")
     if z.dtype == np.float32:
-        _keep[float](kind, z.reshape(-1), out.reshape(-1))
+        _apply_with_derivative[float](kind, z.reshape(-1), out.reshape(-1))
     else:
-        _keep[double](kind, z.reshape(-1), out.reshape(-1))
+        _apply_with_derivative[double](kind, z.reshape(-1), out.reshape(-1))
     return out

@@ -1,6 +1,6 @@
-"""The one place that speaks BLAS: row-major in, Fortran out.
+"""The only module that calls BLAS: row-major for callers, Fortran order for BLAS.
 
-``blas_int`` is SciPy's integer, which one says `setup.py`.
+`setup.py` writes which integer type ``blas_int`` is, since it depends on SciPy's version.
 """
 
 import os

@@ -1,7 +1,7 @@
 """The forward pass of many rows, block by block: for prediction and for evaluation.
 
-Blocks go to whichever thread is free. A block's results do not depend on the thread, and what is
-summed up over rows is summed up block by block.
+Blocks go to whichever thread is free. The results of a block do not depend on the thread, and sums
+over rows are made block by block.
 """
 
 import numpy as np
@@ -13,10 +13,10 @@ cimport mlpcore.engine.layers.blas as blas
 cimport mlpcore.engine.layers.dense as dense
 cimport mlpcore.engine.layers.sparse as sparse
 from mlpcore.engine.blocking cimport EVALUATION_ROW_BLOCK, PACK_PADDING, SPARSE_FEATURE_BLOCK
-from mlpcore.engine.inputs cimport RECORDS, Rows, pack_block
+from mlpcore.engine.inputs cimport PACKED, Rows, pack_block
 from mlpcore.engine.layout cimport BLAS, Layer, Layout
 from mlpcore.engine.memory cimport Arena
-from mlpcore.engine.packing cimport MOST_FEATURES
+from mlpcore.engine.packing cimport MAX_FEATURES
 from mlpcore.engine.status cimport OK, Status
 from mlpcore.engine.team cimport (
     SECONDS_BETWEEN_SIGNALS,
@@ -31,7 +31,7 @@ from mlpcore.engine.typedefs cimport real_t
 
 cdef ForwardPass forward_pass(const Layout* layout, const void* theta, background, int n_threads,
                               Py_ssize_t capacity, void* work=NULL):
-    """Buffers for a forward pass."""
+    """Allocate the buffers."""
     cdef ForwardPass forward = ForwardPass()
     cdef ForwardJob* job = &forward.job
     cdef Arena arena = Arena()
@@ -44,7 +44,7 @@ cdef ForwardPass forward_pass(const Layout* layout, const void* theta, backgroun
     dtype = np.float32 if layout.single else np.float64
     forward._arena = arena
     job.layout, job.theta = layout, theta
-    job.packs = background is not None and first.n_in <= MOST_FEATURES
+    job.packs = background is not None and first.n_in <= MAX_FEATURES
     job.background = background if job.packs else 0.0
     job.block_sums = arena.reserve("block_sums", blocks * first.ld, dtype)
     job.initial = arena.reserve("initial", first.ld, dtype)
@@ -84,7 +84,7 @@ cdef class ForwardPass:
         return OK
 
     def _lead(self):
-        """The calling thread's part, in which it looks for signals."""
+        """The work of the calling thread, which looks for signals between blocks."""
         cdef bint more = True
         while more:
             with nogil:
@@ -97,7 +97,7 @@ cdef void _all_blocks(void* job, int thread) noexcept nogil:
 
 
 cdef bint _some_blocks(ForwardJob* job, int thread, double deadline) noexcept nogil:
-    """Blocks until the deadline or none is left; whether there may be more."""
+    """Work on blocks until the deadline or none is left; returns whether there may be more."""
     cdef Block block
     cdef Status status
     cdef Py_ssize_t first
@@ -132,13 +132,13 @@ cdef void forward_block(ForwardJob* job, const Rows* source, int thread, Py_ssiz
 
 cdef void _forward(const ForwardJob* job, const real_t* theta, const Rows* source,
                    BlockBuffers* buffers, Py_ssize_t first, Py_ssize_t rows) noexcept nogil:
-    """Some rows through all layers."""
+    """Take some rows through all layers."""
     cdef const Layer* layers = job.layout.layers
     cdef const real_t* initial = <const real_t*> job.initial
     cdef real_t* work = <real_t*> buffers.work
     cdef Rows packed
     cdef int i
-    if source.kind == RECORDS:
+    if source.kind == PACKED:
         sparse.forward(layers, theta, source, NULL, first, rows, NULL,
                        min(EVALUATION_ROW_BLOCK, source.n_rows - first - rows), initial,
                        buffers.cursor, work, buffers.capacity, 0)
@@ -162,15 +162,14 @@ cdef void _forward_layer(const Layer* layer, const real_t* theta, real_t* work,
 
 
 cdef void refresh_initial(ForwardJob* job, const Rows* rows) noexcept nogil:
-    """Make what the first layer's sums start from, if the rows are or become packed."""
-    cdef double background = rows.background if rows.kind == RECORDS else job.background
-    if job.ready or rows.kind != RECORDS and not job.packs:
+    cdef double background = rows.background if rows.kind == PACKED else job.background
+    if job.ready or rows.kind != PACKED and not job.packs:
         return
     if job.layout.single:
         _initial(job, <const float*> job.theta, background)
     else:
         _initial(job, <const double*> job.theta, background)
-    # Biases alone are copied each time: somebody may have written to them.
+    # Biases alone are copied each time, since the caller may have written to them.
     job.ready = background != 0
 
 

@@ -1,9 +1,9 @@
-"""What a step cannot do block by block, since it needs a full gradient or a whole unit.
+"""Clipping and max-norm, which need a full gradient or all weights of a unit.
 
 Clipping by the global norm (Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent
 neural networks", ICML 2013): the step has only accumulated the gradient, and here it is applied.
 Max-norm: the weights that lead into a unit are kept within a ball (Srebro & Shraibman, COLT 2005).
-Both cost barriers, so that steps without them do not come here.
+Both cost barriers, so that steps without them do not call this module.
 """
 
 from libc.math cimport sqrt
@@ -38,7 +38,7 @@ cdef void apply_clipping_and_max_norm(Plan* plan, real_t* theta, int thread) noe
 
 
 cdef void _apply_clipped(Plan* plan, real_t* theta, int thread) noexcept nogil:
-    """The optimiser's step of this thread's rows of every W, with the accumulated gradient."""
+    """Do the optimiser's step on this thread's rows of every W, with the accumulated gradient."""
     cdef const real_t* full = <const real_t*> plan.workspace.full_gradient
     cdef real_t* state = <real_t*> plan.workspace.state
     cdef const Layer* layer

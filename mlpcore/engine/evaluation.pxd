@@ -9,9 +9,11 @@ from mlpcore.engine.team cimport Team
 cdef class Evaluator:
     cdef Team team
     cdef ForwardPass _forward
-    cdef object _size         # the number of threads, chosen by what each took
-    # The losses of all rows summed up (0 unless they are wanted), and the rows predicted right.
+    cdef object _size         # chooses the number of threads
+    # The sum of the losses of all rows (0 unless it is wanted), and the number of correct
+    # predictions.
     cdef evaluate(self, Input rows, TargetRows targets, bint wants_loss)
 
-# Evaluation by a team, of up to `capacity` rows at a time, in `work`; see blocks.forward_pass.
+# Make an evaluator for a team and up to `capacity` rows at a time, in `work`; see
+# blocks.forward_pass.
 cdef Evaluator evaluator(Network network, Team team, Py_ssize_t capacity, void* work)

@@ -20,17 +20,17 @@ cdef struct Evaluation:
     const Layout* layout
     const Targets* targets
     bint wants_loss
-    double* losses            # of each block
-    Py_ssize_t* n_correct
+    double* losses            # the sum of each block
+    Py_ssize_t* n_correct     # the number of each block
 
 
 cdef Evaluator evaluator(Network network, Team team, Py_ssize_t capacity, void* work):
-    """Buffers for evaluation."""
-    cdef Evaluator made = Evaluator()
-    made.team = team
-    made._forward = forward_pass(&network.layout, network.theta, None, team.n_threads,
-                                 capacity, work)
-    return made
+    """Allocate the buffers."""
+    cdef Evaluator evaluator = Evaluator()
+    evaluator.team = team
+    evaluator._forward = forward_pass(&network.layout, network.theta, None, team.n_threads,
+                                      capacity, work)
+    return evaluator
 
 
 cdef class Evaluator:

@@ -1,9 +1,9 @@
 """What the first layer reads: rows of numbers in the form that the caller has them.
 
-There are two ways through the first layer. Dense rows are fetched as they are needed, so that the
+There are two paths through the first layer. Dense rows are fetched as they are needed, so that the
 caller's array is never copied as a whole, and multiplied as matrices. Where most entries equal one
-background value (of MNIST's pixels 81 %), only the others are kept, as compressed rows: this takes
-fewer operations than any dense product could.
+background value (81 % of MNIST's pixels), only the others are stored, as packed sparse rows: they
+take fewer operations than any dense product could.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from libc.stdint cimport int64_t, uint8_t, uint16_t
 
 from mlpcore.engine.blocking cimport SPARSE_FEATURE_BLOCK
-from mlpcore.engine.packing cimport MOST_FEATURES, PackedRows, pack
+from mlpcore.engine.packing cimport MAX_FEATURES, PackedRows, pack
 from mlpcore.engine.registry cimport index_of
 from mlpcore.engine.typedefs cimport real_t
 
@@ -26,28 +26,28 @@ cdef extern from "simd/inputs.h" nogil:
 
 cdef extern from "simd/sparse.h" nogil:
     void _sparse_forward "MLP_FUSED(sparse_forward)" (
-        const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, const Py_ssize_t*, Py_ssize_t,
+        const Packed*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, const Py_ssize_t*, Py_ssize_t,
         Py_ssize_t, Py_ssize_t, Py_ssize_t, const real_t*, Py_ssize_t, Py_ssize_t, real_t*,
         int64_t*)
     void sparse_seek "MLP_PICK(sparse_seek, f32)" (
-        const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, Py_ssize_t, int64_t*)
-    void sparse_turn_f32 "MLP_PICK(sparse_turn, f32)" (
-        const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+        const Packed*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, Py_ssize_t, int64_t*)
+    void sparse_to_buckets_f32 "MLP_PICK(sparse_to_buckets, f32)" (
+        const Packed*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t,
         Py_ssize_t, int64_t*, void*, int*)
-    void sparse_turn_f64 "MLP_PICK(sparse_turn, f64)" (
-        const Records*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+    void sparse_to_buckets_f64 "MLP_PICK(sparse_to_buckets, f64)" (
+        const Packed*, const Py_ssize_t*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t,
         Py_ssize_t, int64_t*, void*, int*)
-    void _sparse_gradient "MLP_FUSED(sparse_gradient)" (
+    void _bucket_gradient "MLP_FUSED(bucket_gradient)" (
         const void*, const int*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const real_t*, Py_ssize_t,
         Py_ssize_t, const real_t*, Py_ssize_t, real_t*)
-    void _sparse_spread "MLP_FUSED(sparse_spread)" (
-        const Records*, Py_ssize_t, const real_t*, Py_ssize_t, real_t*, Py_ssize_t)
-    double sparse_sum_f32 "MLP_PICK(sparse_sum, f32)" (const Records*, Py_ssize_t)
-    double sparse_sum_f64 "MLP_PICK(sparse_sum, f64)" (const Records*, Py_ssize_t)
+    void _sparse_scatter_add "MLP_FUSED(sparse_scatter_add)" (
+        const Packed*, Py_ssize_t, const real_t*, Py_ssize_t, real_t*, Py_ssize_t)
+    double sparse_sum_f32 "MLP_PICK(sparse_sum, f32)" (const Packed*, Py_ssize_t)
+    double sparse_sum_f64 "MLP_PICK(sparse_sum, f64)" (const Packed*, Py_ssize_t)
 
 PATHS = ("auto", "dense", "sparse")
 
-# Rows that are looked at to find where nonzeros are.
+# Rows in which nonzeros are counted to estimate how many each feature has.
 SAMPLED_ROWS = 512
 
 
@@ -58,15 +58,14 @@ cdef class Input:
     ----------
     X : ndarray of one of `mlpcore.engine.registry.INPUT_KINDS`, shape (n_samples, n_features), or
         scipy.sparse CSR
-        Elements of a dense row must be adjacent; rows may lie any distance apart. Not copied, but
-        for the entries of a matrix with a background. A sparse matrix must have sorted indices
-        without duplicates.
+        Elements of a dense row must be adjacent; rows may lie any distance apart. Not copied,
+        unless rows are packed. A sparse matrix must have sorted indices without duplicates.
     dtype : {"float32", "float64"}
         The network's; elements are converted to it as they are read.
     scale, offset : float, default=1.0 and 0.0
         For data of integers, where x stands for ``x * scale + offset``.
     path : {"auto", "dense", "sparse"}, default="dense"
-        The way through the first layer. "auto" counts.
+        The path through the first layer. "auto" decides by the fraction of nonzeros.
     n_threads : int, default=1
         For counting and packing.
 
@@ -74,12 +73,12 @@ cdef class Input:
     ----------
     path : {"dense", "sparse"}
     density : float
-        Share of entries that differ from the background, where they were counted, else 1.
+        Fraction of entries that differ from the background, where they were counted, else 1.
     background : float or None
         The number that is skipped, on the sparse path.
     seen_finite : bool
-        Whether all numbers were seen to be finite, as they are when dense rows become records.
-        Dense rows with others stay dense, whatever `path` asks for.
+        Whether all numbers were seen to be finite, which is checked when dense rows are packed.
+        Rows with other numbers stay dense, whatever `path` asks for.
 
     Raises
     ------
@@ -115,15 +114,15 @@ cdef class Input:
         self.rows.data = <const char*> _address(X)
         self.rows.row_bytes = X.strides[0]
         self.path = "dense"
-        # What each number stands for, from the lowest one on.
+        # The lookup table of what each integer stands for, from the lowest one on.
         table, lowest = None, 0
         if X.dtype.kind != "f":
             lowest = np.iinfo(X.dtype).min
             table = np.arange(lowest, np.iinfo(X.dtype).max + 1, dtype=np.float64) * scale + offset
             converted = table.astype(dtype)
             self.rows.table = _address(converted[-lowest:])
-        self._keep = (X, None if table is None else converted)
-        if path != "dense" and X.size > 0 and self.rows.n_features <= MOST_FEATURES:
+        self._arrays = (X, None if table is None else converted)
+        if path != "dense" and X.size > 0 and self.rows.n_features <= MAX_FEATURES:
             self._pack(X, self.dtype.name, table, lowest, path == "sparse", n_threads)
 
     def _set_shape(self, X):
@@ -132,7 +131,7 @@ cdef class Input:
         self.rows.n_rows, self.rows.n_features = X.shape
 
     def _from_csr(self, X, dtype):
-        """Compressed rows as they are; only what has another type is converted."""
+        """Use a CSR matrix as it is; only arrays of another dtype are converted."""
         self._set_shape(X)
         start = np.ascontiguousarray(X.indptr, np.int64)
         if X.indices.dtype != np.int32 and X.nnz and X.indices.max() > np.iinfo(np.int32).max:
@@ -146,31 +145,31 @@ cdef class Input:
                 "check_format and sum_duplicates"
             )
         self.density = X.nnz / max(1, X.shape[0] * X.shape[1])
-        self._records(start, index, value, None, 0.0)
+        self._set_packed(start, index, value, None, 0.0)
 
-    def _records(self, start, index, value, table, double background):
+    def _set_packed(self, start, index, value, table, double background):
         self.path = "sparse"
-        self.rows.kind = RECORDS
+        self.rows.kind = PACKED
         self.rows.data = NULL
         self.rows.table = NULL
         self.rows.background = background
-        self.rows.records.start = <const int64_t*> _address(start)
-        self.rows.records.index = _address(index)
-        self.rows.records.value = _address(value)
-        self.rows.records.table = NULL if table is None else _address(table)
-        self.rows.records.wide_index = index.dtype == np.int32
-        self.rows.records.coded = table is not None
-        self._keep = (start, index, value, table)
+        self.rows.packed.start = <const int64_t*> _address(start)
+        self.rows.packed.index = _address(index)
+        self.rows.packed.value = _address(value)
+        self.rows.packed.table = NULL if table is None else _address(table)
+        self.rows.packed.wide_index = index.dtype == np.int32
+        self.rows.packed.encoded = table is not None
+        self._arrays = (start, index, value, table)
 
     def _pack(self, X, dtype, table, lowest, bint forced, int n_threads):
-        """Keep packed rows in the place of X, if it has a background."""
+        """Replace X by packed rows, if it has a background."""
         cdef PackedRows packed = pack(
             X, dtype, table, lowest, forced, n_threads, _pack_row, &self.rows)
         if packed is None:
             return
         self.seen_finite = True
         self.density = packed.density
-        self._records(packed.start, packed.index, packed.value, packed.table, packed.background)
+        self._set_packed(packed.start, packed.index, packed.value, packed.table, packed.background)
 
     @property
     def n_features(self):
@@ -180,21 +179,21 @@ cdef class Input:
     def background(self):
         return self.rows.background if self.path == "sparse" else None
 
-    def entries_per_chunk(self, chunks):
+    def nonzeros_per_block(self, n_blocks):
         """Mean number of nonzeros of a row in each SPARSE_FEATURE_BLOCK, from a sample of rows."""
-        start, index = self._keep[:2]
+        start, index = self._arrays[:2]
         sampled = min(len(start) - 1, SAMPLED_ROWS)
-        places = index[: start[sampled]] // SPARSE_FEATURE_BLOCK
-        return np.bincount(places, minlength=chunks) / max(1, sampled)
+        blocks = index[: start[sampled]] // SPARSE_FEATURE_BLOCK
+        return np.bincount(blocks, minlength=n_blocks) / max(1, sampled)
 
 
 cdef int64_t _pack_row(const void* source, Py_ssize_t i, double background, bint single,
                        uint16_t* index, char* value) noexcept nogil:
-    """Nonzeros of one row of `source`, which is a Rows; see packing.pxd."""
+    """Pack one row of `source`, which is a Rows; see packing.pxd."""
     cdef const Rows* rows = <const Rows*> source
     cdef const char* row = rows.data + i * rows.row_bytes
     cdef Py_ssize_t n = rows.n_features
-    if rows.kind == UINT8:   # bytes are codes themselves
+    if rows.kind == UINT8:   # bytes are indices of the lookup table themselves
         return _pack[float](UINT8, row, n, background, NULL, index, NULL, <uint8_t*> value)
     if single:
         return _pack[float](rows.kind, row, n, background, rows.table, index, <float*> value, NULL)
@@ -233,48 +232,48 @@ cdef void fetch_rows(const Rows* rows, const Py_ssize_t* order, Py_ssize_t first
                out, ld)
 
 
-cdef void records_forward(const Rows* rows, const Py_ssize_t* order, Py_ssize_t first,
-                          Py_ssize_t n, const Py_ssize_t* next, Py_ssize_t n_next,
-                          Py_ssize_t start, Py_ssize_t stop, const real_t* w, Py_ssize_t ld,
-                          Py_ssize_t width, real_t* z, int64_t* cursor) noexcept nogil:
-    _sparse_forward(&rows.records, order, first, n, next, n_next, start, stop, rows.n_features, w,
+cdef void packed_forward(const Rows* rows, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n,
+                         const Py_ssize_t* next, Py_ssize_t n_next, Py_ssize_t start,
+                         Py_ssize_t stop, const real_t* w, Py_ssize_t ld, Py_ssize_t width,
+                         real_t* z, int64_t* cursor) noexcept nogil:
+    _sparse_forward(&rows.packed, order, first, n, next, n_next, start, stop, rows.n_features, w,
                     ld, width, z, cursor)
 
 
-cdef void records_seek(const Rows* rows, const Py_ssize_t* order, Py_ssize_t n, Py_ssize_t feature,
-                       int64_t* cursor) noexcept nogil:
-    sparse_seek(&rows.records, order, 0, n, feature, cursor)
+cdef void packed_seek(const Rows* rows, const Py_ssize_t* order, Py_ssize_t n, Py_ssize_t feature,
+                      int64_t* cursor) noexcept nogil:
+    sparse_seek(&rows.packed, order, 0, n, feature, cursor)
 
 
-cdef void records_turn(const Rows* rows, const Py_ssize_t* order, Py_ssize_t n, Py_ssize_t start,
-                       Py_ssize_t stop, Py_ssize_t slots, Py_ssize_t ld, int64_t* cursor,
-                       const Lists* lists, real_t tag) noexcept nogil:
+cdef void packed_to_buckets(const Rows* rows, const Py_ssize_t* order, Py_ssize_t n,
+                            Py_ssize_t start, Py_ssize_t stop, Py_ssize_t capacity, Py_ssize_t ld,
+                            int64_t* cursor, const Buckets* buckets, real_t tag) noexcept nogil:
     if real_t is float:
-        sparse_turn_f32(&rows.records, order, n, start, stop, slots, ld, cursor, lists.entries,
-                        lists.count)
+        sparse_to_buckets_f32(&rows.packed, order, n, start, stop, capacity, ld, cursor,
+                              buckets.items, buckets.count)
     else:
-        sparse_turn_f64(&rows.records, order, n, start, stop, slots, ld, cursor, lists.entries,
-                        lists.count)
+        sparse_to_buckets_f64(&rows.packed, order, n, start, stop, capacity, ld, cursor,
+                              buckets.items, buckets.count)
 
 
-cdef void records_gradient(const Lists* lists, Py_ssize_t place, Py_ssize_t features,
-                           Py_ssize_t slots, const real_t* delta, Py_ssize_t ld, Py_ssize_t width,
-                           const real_t* first, Py_ssize_t first_row,
-                           real_t* gradient) noexcept nogil:
-    _sparse_gradient(lists.entries, lists.count, place, features, slots, delta, ld, width, first,
-                     first_row, gradient)
+cdef void bucket_gradient(const Buckets* buckets, Py_ssize_t first, Py_ssize_t features,
+                          Py_ssize_t capacity, const real_t* delta, Py_ssize_t ld,
+                          Py_ssize_t width, const real_t* initial, Py_ssize_t initial_ld,
+                          real_t* gradient) noexcept nogil:
+    _bucket_gradient(buckets.items, buckets.count, first, features, capacity, delta, ld, width,
+                     initial, initial_ld, gradient)
 
 
-cdef void records_spread(const Rows* rows, Py_ssize_t row, const real_t* delta, Py_ssize_t width,
-                         real_t* w, Py_ssize_t ld) noexcept nogil:
-    _sparse_spread(&rows.records, row, delta, width, w, ld)
+cdef void packed_scatter_add(const Rows* rows, Py_ssize_t row, const real_t* delta,
+                             Py_ssize_t width, real_t* w, Py_ssize_t ld) noexcept nogil:
+    _sparse_scatter_add(&rows.packed, row, delta, width, w, ld)
 
 
-cdef double records_sum(const Rows* rows, Py_ssize_t row, real_t tag) noexcept nogil:
+cdef double packed_sum(const Rows* rows, Py_ssize_t row, real_t tag) noexcept nogil:
     if real_t is float:
-        return sparse_sum_f32(&rows.records, row)
+        return sparse_sum_f32(&rows.packed, row)
     else:
-        return sparse_sum_f64(&rows.records, row)
+        return sparse_sum_f64(&rows.packed, row)
 
 
 cdef void pack_block(const Rows* source, Py_ssize_t first, Py_ssize_t n, real_t background,
@@ -283,11 +282,11 @@ cdef void pack_block(const Rows* source, Py_ssize_t first, Py_ssize_t n, real_t 
     cdef InputKind own = FLOAT32 if real_t is float else FLOAT64
     cdef const real_t* row = <const real_t*> buffers.row
     cdef real_t* value = <real_t*> buffers.value
-    out.kind, out.n_rows, out.n_features = RECORDS, n, source.n_features
+    out.kind, out.n_rows, out.n_features = PACKED, n, source.n_features
     out.background = background
-    out.records.start, out.records.index = buffers.start, buffers.index
-    out.records.value = buffers.value
-    out.records.wide_index = out.records.coded = 0
+    out.packed.start, out.packed.index = buffers.start, buffers.index
+    out.packed.value = buffers.value
+    out.packed.wide_index = out.packed.encoded = 0
     buffers.start[0] = 0
     for i in range(n):
         if source.kind == own:   # there is nothing to convert

@@ -35,9 +35,9 @@ cdef extern from "simd/rows.h" nogil:
 
 cdef void small_gemm(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
                      const real_t* a, Py_ssize_t a_row, Py_ssize_t a_col,
-                     const real_t* b, Py_ssize_t ldb, const real_t* start, Py_ssize_t start_row,
+                     const real_t* b, Py_ssize_t ldb, const real_t* initial, Py_ssize_t initial_ld,
                      real_t* c, Py_ssize_t ldc) noexcept nogil:
-    _gemm(m, n, k, a, a_row, a_col, b, ldb, start, start_row, c, ldc)
+    _gemm(m, n, k, a, a_row, a_col, b, ldb, initial, initial_ld, c, ldc)
 
 
 cdef void narrow_forward(Py_ssize_t rows, Py_ssize_t n_in, int n_out, const real_t* x,
@@ -74,8 +74,8 @@ cdef double penalty(const real_t* a, Py_ssize_t n, double l2, double l1) noexcep
 
 
 cdef void cap_columns(real_t* a, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t start, Py_ssize_t stop,
-                      double most) noexcept nogil:
-    _cap_columns(a, ld, rows, start, stop, most)
+                      double max_norm) noexcept nogil:
+    _cap_columns(a, ld, rows, start, stop, max_norm)
 
 
 cdef void transpose(const real_t* a, Py_ssize_t lda, Py_ssize_t start, Py_ssize_t stop,

@@ -1,4 +1,4 @@
-"""What is fixed for a network: its layers, and where everything of them lies in memory."""
+"""The layout of a network: its layers, and where their parts lie in memory."""
 
 from mlpcore.engine.blocking cimport (
     BLAS_FROM_BYTES,
@@ -15,15 +15,15 @@ cdef int _whole_lines(Py_ssize_t n, Py_ssize_t itemsize) noexcept:
 
 
 cdef int row_stride(Py_ssize_t n, Py_ssize_t itemsize) noexcept:
-    """Elements from one row of n to the next: whole lines, and no large power of two, since rows
-    that lie that far apart compete for the same few places in the cache."""
+    """The leading dimension for rows of n elements: whole lines, and no multiple of 2048 bytes,
+    since rows that lie that far apart compete for the same few sets of the cache."""
     cdef int size = _whole_lines(n, itemsize)
     return size + <int> (CACHE_LINE // itemsize) if size * itemsize % 2048 == 0 else size
 
 
 cdef void lay_out(Layout* layout, const int* n_units) noexcept:
-    """Set sizes and places of all layers."""
-    cdef Py_ssize_t place = 0, itemsize = 4 if layout.single else 8
+    """Set sizes and offsets of all layers."""
+    cdef Py_ssize_t offset = 0, itemsize = 4 if layout.single else 8
     cdef Py_ssize_t per_row = row_stride(n_units[0], itemsize)
     cdef Layer* layer
     cdef int i, ld_in = <int> per_row
@@ -34,9 +34,9 @@ cdef void lay_out(Layout* layout, const int* n_units) noexcept:
         layer.ld = row_stride(layer.n_out, itemsize)
         layer.ld_in = ld_in
         layer.hidden = i < layout.n_layers - 1
-        layer.w = place
+        layer.w = offset
         layer.b = layer.w + <Py_ssize_t> layer.n_in * layer.ld
-        place = layer.b + layer.ld
+        offset = layer.b + layer.ld
         layer.narrow = False
         layer.kind = BLAS if (layer.b - layer.w) * itemsize > BLAS_FROM_BYTES else DENSE
         # The rows that it reads must be padded, as the network's inputs and BLAS's outputs are not.
@@ -59,7 +59,7 @@ cdef void lay_out(Layout* layout, const int* n_units) noexcept:
     # Outputs turn into their errors in place.
     layout.layers[layout.n_layers - 1].delta = layout.layers[layout.n_layers - 1].a
     layout.full_width = per_row
-    layout.size = place
+    layout.size = offset
 
 
 cdef bint uses_blas(const Layout* layout) noexcept:

@@ -4,14 +4,14 @@ from mlpcore.engine.typedefs cimport real_t
 
 cdef struct Loss:
     int kind, output          # indices in registry.LOSSES and registry.OUTPUTS
-    bint softmax              # the output units are those
-    bint canonical            # the error of an output is output - target
-    bint exact                # the loss comes from logits: finite, and nothing is clipped
-    bint averaged             # over the outputs, not their sum
-    double parameter
+    bint softmax              # whether the output units are softmax units
+    bint canonical            # whether the error of an output is output - target
+    bint exact                # whether the loss is computed from logits: finite, and not clipped
+    bint averaged             # whether a row's loss is the mean over its outputs, not the sum
+    double parameter          # of losses that have one
 
-# What the rows of a set are to become. labels: of each row the output that shall be one, the others
-# zero; else values: n_outputs reals for each row. weights: of each row, or NULL.
+# The targets of some rows. labels: for each row, the output whose target is one, the others' being
+# zero; or, if it is NULL, values: n_outputs reals for each row. weights: one for each row, or NULL.
 cdef struct Targets:
     const int* labels
     const void* values
@@ -19,18 +19,19 @@ cdef struct Targets:
 
 cdef class TargetRows:
     cdef Targets targets
-    cdef object _keep         # what `targets` points into
+    cdef object _arrays       # what `targets` points into
 
-# The loss of that name. None for its canonical output units, and for the default parameter.
+# The loss of that name. `output` may be None for its canonical output units, and `parameter` for
+# the default.
 cdef Loss loss_of(name, output, parameter, bint clip) except *
 
-# Pre-activations z of one row (n outputs in a buffer of `width`) become outputs.
+# Pre-activations z of one row (n outputs in a buffer of `width`) become outputs in place.
 cdef void output(const Loss* loss, real_t* z, int n, int width) noexcept nogil
 # The loss of a row from its pre-activations z, which are overwritten. scratch: `width` reals.
 cdef double row_loss(const Loss* loss, const Targets* targets, Py_ssize_t row, real_t* z, int n,
                      int width, real_t* scratch) noexcept nogil
-# Pre-activations of a row become errors, the derivatives of its loss by them, and 0 in padding. The
-# loss where it is wanted, else 0. scratch: twice `width` reals.
+# Pre-activations z of a row become errors in place: the derivatives of its loss by them, and 0 in
+# the padding. Returns the loss where it is wanted, else 0. scratch: twice `width` reals.
 cdef double row_error(const Loss* loss, const Targets* targets, Py_ssize_t row, bint wanted,
                       real_t* z, int n, int width, real_t* scratch) noexcept nogil
 # The same for n rows with one output, which is no softmax unit; their numbers are in `rows`, their

@@ -10,7 +10,7 @@ import numpy as np
 
 from libc.string cimport memset
 
-from mlpcore.engine.activations cimport activate, activate_keeping
+from mlpcore.engine.activations cimport activate, activate_with_derivative
 from mlpcore.engine.blocking cimport CACHE_LINE
 from mlpcore.engine.registry cimport index_of
 from mlpcore.engine.typedefs cimport real_t
@@ -34,7 +34,6 @@ cdef enum:
 
 
 cdef Loss loss_of(name, output, parameter, bint clip) except *:
-    """The loss of that name; None for its canonical output units and the default parameter."""
     cdef Loss loss
     loss.kind = index_of(name, LOSSES, "loss")
     known = LOSSES[name]
@@ -55,20 +54,20 @@ cdef Loss loss_of(name, output, parameter, bint clip) except *:
 
 
 cdef class TargetRows:
-    """What the rows of a set are to become.
+    """The targets of some rows.
 
     Parameters
     ----------
     targets : ndarray of intc, shape (n_rows,), or of `dtype`, shape (n_rows, n_outputs), C order
-        Of each row the number of the output that shall be one while all others are zero; or the
+        The number of the output whose target is one, while those of the others are zero; or the
         target of each output.
     weights : ndarray of float64, shape (n_rows,), or None
         Some may be negative. A minibatch whose weights sum to 0 or less has no mean, and changes
-        nothing where means are taken.
+        nothing where gradients are averaged.
     n_rows, n_outputs : int
     dtype : dtype of the network
     name : str
-        What the set is called, for messages.
+        The name of the set, for messages.
     """
 
     def __init__(self, targets, weights, n_rows, n_outputs, dtype, name):
@@ -107,7 +106,7 @@ cdef class TargetRows:
                     f"{weights[infinite[0]]} for row {infinite[0]}"
                 )
             self.targets.weights = &row_weights[0]
-        self._keep = (targets, weights)
+        self._arrays = (targets, weights)
 
 
 cdef void output(const Loss* loss, real_t* z, int n, int width) noexcept nogil:
@@ -126,7 +125,7 @@ cdef double _value(const Loss* loss, bint exact, const real_t* v, int v_width, c
 
 cdef const real_t* _target(const Targets* targets, Py_ssize_t row, int n, int width,
                            real_t* scratch) noexcept nogil:
-    """Targets of a row; those of a label are made in the scratch memory."""
+    """The targets of a row; those of a label are written to `scratch`."""
     if targets.labels is NULL:
         return <const real_t*> targets.values + row * n
     memset(scratch, 0, width * sizeof(real_t))
@@ -158,7 +157,7 @@ cdef double row_error(const Loss* loss, const Targets* targets, Py_ssize_t row, 
     if loss.canonical or loss.softmax:
         output(loss, z, n, width)
     else:
-        activate_keeping[real_t](loss.output, z, scratch + width, width)
+        activate_with_derivative[real_t](loss.output, z, scratch + width, width)
     if wanted and not loss.exact:
         value = _value[real_t](loss, False, z, width, t, t_width, n)
     if not loss.canonical:
@@ -173,7 +172,7 @@ cdef double row_error(const Loss* loss, const Targets* targets, Py_ssize_t row, 
         for j in range(n):
             z[j] *= weight
         value *= targets.weights[row]
-    # So that the padding of the weights stays 0.
+    # Then the padding of the weights stays 0.
     memset(z + n, 0, (width - n) * sizeof(real_t))
     return value
 
@@ -198,7 +197,7 @@ cdef void errors_of_one_output(const Loss* loss, const Targets* targets, const P
         if loss.canonical:
             activate[real_t](loss.output, o, count)
         else:
-            activate_keeping[real_t](loss.output, o, derivative, count)
+            activate_with_derivative[real_t](loss.output, o, derivative, count)
         if wanted and not loss.exact:
             _losses_of_one_output(loss.kind, False, o, t, count, loss.parameter, losses + start)
         if loss.canonical:
@@ -222,8 +221,8 @@ cdef void errors_of_one_output(const Loss* loss, const Targets* targets, const P
 
 cdef void _chain_to_error(const Loss* loss, real_t* o, const real_t* t, int n,
                           real_t* derivative) noexcept nogil:
-    """Outputs of a row become errors by the chain rule. derivative: that of each output by its
-    pre-activation, or scratch for softmax units, whose outputs depend on all pre-activations."""
+    """Turn outputs of a row into errors by the chain rule. derivative: of each output by its
+    pre-activation; or scratch for softmax units, whose outputs depend on all pre-activations."""
     cdef int j
     if loss.softmax:
         for j in range(n):
@@ -266,8 +265,10 @@ def row_losses(name, z, t, *, output=None, parameter=None, clip=False):
     z, t = np.ascontiguousarray(z), np.ascontiguousarray(t)
     cdef Loss loss = loss_of(name, output, parameter, clip)
     if z.ndim != 2 or z.shape != t.shape or z.shape[1] == 0 or z.dtype != t.dtype:
-        raise ValueError(f"z and t must be alike, rows of outputs; got {z.shape} and {t.shape}")
-    # Rows of whole lines, as in the engine.
+        raise ValueError(
+            f"z and t must have the same dtype and shape, rows of outputs; got {z.shape} and "
+            f"{t.shape}")
+    # Rows are padded to whole lines, as in the engine.
     n_rows, n = z.shape
     padded = np.zeros((2, n_rows, (n + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE), z.dtype)
     padded[0, :, :n], padded[1, :, :n] = z, t

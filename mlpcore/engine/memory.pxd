@@ -1,9 +1,9 @@
-"""Memory for the engine: arrays that start on a cache line."""
+"""Memory of the engine: arrays that start on a cache line."""
 
-# Where an array's elements start.
+# The address of an array's first element.
 cdef void* address(array) except? NULL
 
 cdef class Arena:
     cdef dict _buffers
-    # Zeros for `size` elements, kept under that name as long as the arena lives.
+    # Allocate zeros for `size` elements, which live as long as the arena.
     cdef void* reserve(self, str name, Py_ssize_t size, dtype) except NULL

@@ -1,4 +1,4 @@
-"""Memory for the engine: arrays that start on a cache line."""
+"""Memory of the engine: arrays that start on a cache line."""
 
 import numpy as np
 
@@ -30,7 +30,7 @@ cdef void* address(array) except? NULL:
 cdef class Arena:
     """Buffers by name, which live as long as the arena.
 
-    Each is an allocation by itself, so that a sanitizer sees where it ends.
+    Each buffer is an allocation by itself, so that a sanitizer knows its bounds.
     """
 
     def __cinit__(self):

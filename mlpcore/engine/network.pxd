@@ -6,7 +6,7 @@ from mlpcore.engine.prediction cimport OneRow, Wanted
 
 cdef class Network:
     cdef Layout layout
-    cdef void* theta          # the parameters
+    cdef void* theta          # address of `parameters`
     cdef readonly object parameters, coefs, intercepts, dtype
     cdef readonly object n_units
     cdef object _background

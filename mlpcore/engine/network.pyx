@@ -18,8 +18,8 @@ from mlpcore.engine.memory import aligned_zeros
 from mlpcore.engine.registry import ACTIVATIONS
 from mlpcore.engine.team_size import TeamSize
 
-# Padding included, sizes are C ints.
-MOST_UNITS = 2**31 - 2**12
+# Sizes of layers are C ints, with their padding.
+MAX_UNITS = 2**31 - 2**12
 
 
 cdef class Network:
@@ -30,16 +30,16 @@ cdef class Network:
     n_units : sequence of int
         Units of each layer, from the inputs to the outputs; at least two.
     activation : str or sequence of str, default="logistic"
-        Of the hidden units, or of those of each hidden layer; see
+        The activation of all hidden units, or of each hidden layer; see
         `mlpcore.engine.registry.ACTIVATIONS`.
     loss : str, default="binary_cross_entropy"
         See `mlpcore.engine.registry.LOSSES`. Losses of numbers, such as the squared error, are the
         mean over the outputs; their gradient is that of the sum all the same, as in scikit-learn.
     output : str, optional
-        The output units, one of `mlpcore.engine.registry.OUTPUTS`; those that belong to the loss
-        if not given.
+        The output units, one of `mlpcore.engine.registry.OUTPUTS`; the loss's canonical ones if not
+        given.
     loss_parameter : float, optional
-        Of losses that have one; see `mlpcore.engine.registry.LOSSES`.
+        For losses that have one; see `mlpcore.engine.registry.LOSSES`.
     loss_clip : bool, default=False
         Report the cross-entropies of probabilities that are clipped to [eps, 1 - eps], as
         scikit-learn does, and not their exact values. The gradient is that of the exact one.
@@ -57,7 +57,7 @@ cdef class Network:
     n_parameters : int
         Weights and biases, padding not counted.
     background : float or None
-        See there.
+        The number that most features equal, which prediction then skips; None for none.
     """
 
     def __cinit__(self, n_units, *, activation="logistic", loss="binary_cross_entropy",
@@ -67,9 +67,9 @@ cdef class Network:
         if self.dtype not in (np.float32, np.float64):
             raise ValueError(f"dtype must be float32 or float64; got {self.dtype}")
         self.n_units = tuple(n_units)
-        if len(self.n_units) < 2 or not all(1 <= n <= MOST_UNITS for n in self.n_units):
+        if len(self.n_units) < 2 or not all(1 <= n <= MAX_UNITS for n in self.n_units):
             raise ValueError(
-                f"n_units must be two numbers or more, from 1 to {MOST_UNITS}; got {self.n_units}"
+                f"n_units must be two numbers or more, from 1 to {MAX_UNITS}; got {self.n_units}"
             )
         self.layout.n_layers = <int> len(self.n_units) - 1
         self.layout.single = self.dtype == np.float32
@@ -78,7 +78,7 @@ cdef class Network:
         total = sum((n_in + 1) * row_stride(n_out, self.dtype.itemsize)
                     for n_in, n_out in zip(self.n_units, self.n_units[1:]))
         if total * self.dtype.itemsize > np.iinfo(np.intp).max:
-            raise ValueError(f"n_units must leave the weights room in memory; got {self.n_units}")
+            raise ValueError(f"n_units must give weights that fit in memory; got {self.n_units}")
         self.layout.layers = <Layer*> calloc(self.layout.n_layers, sizeof(Layer))
         if self.layout.layers is NULL:
             raise MemoryError("no memory for the layers")
@@ -194,8 +194,8 @@ cdef class Network:
         Raises
         ------
         ValueError
-            If there are others than the network has layers, or one has another shape. Then the
-            parameters stay as they were.
+            If their number is not that of the layers, or one has another shape. Then the parameters
+            stay as they were.
         """
         given = [np.asarray(array) for array in (*coefs, *intercepts)]
         views = self.coefs + self.intercepts
@@ -219,7 +219,7 @@ cdef class Network:
 
     @property
     def background(self):
-        """The number that most features are, which prediction then skips; None for none."""
+        """The number that most features equal, which prediction then skips; None for none."""
         return self._background
 
     @background.setter
@@ -252,18 +252,18 @@ cdef class Network:
                 f"of {X.rows.n_features} for {X.dtype}"
             )
 
-    def net_inputs(self, Input X, int n_threads=1):
-        """Pre-activations of the output units: logits, or net inputs as the textbook has it.
+    def logits(self, Input X, int n_threads=1):
+        """Pre-activations of the output units. (The textbook calls pre-activations net inputs.)
 
-        A row's result does not depend on the rows beside it; in a network that `uses_blas`, its
-        rounding may depend on how many there are.
+        The result for a row does not depend on the other rows; in a network that `uses_blas`, its
+        rounding may depend on their number.
 
         Parameters
         ----------
         X : Input
             Rows with as many features as the network has inputs.
         n_threads : int, default=1
-            At most; few rows get fewer.
+            Threads at most; few rows get fewer.
 
         Returns
         -------
@@ -272,7 +272,7 @@ cdef class Network:
         Raises
         ------
         ValueError
-            If dense rows hold NaN, infinity or what the network's dtype can't.
+            If dense rows hold NaN, infinity or a number too large for the network's dtype.
         """
         self.check(X)
         return self._predict(X, n_threads, LOGITS)
@@ -284,7 +284,7 @@ cdef class Network:
         ----------
         X : Input
         n_threads : int, default=1
-            As in `net_inputs`.
+            As in `logits`.
 
         Returns
         -------
@@ -300,12 +300,12 @@ cdef class Network:
         ----------
         X : Input
         n_threads : int, default=1
-            As in `net_inputs`.
+            As in `logits`.
 
         Returns
         -------
         index : ndarray of intp, shape (n_samples,)
-            The first, where several are equal.
+            The first class, where several are equal.
         """
         self.check(X)
         return self._predict(X, n_threads, CLASSES)
@@ -327,8 +327,8 @@ cdef class Network:
         Returns
         -------
         index : int
-            That of the output unit with the largest pre-activation, or -1 where `x` is not as
-            described or not finite: then the slow path tells why.
+            The output unit with the largest pre-activation, or -1 where `x` is not as described or
+            not finite: then the slow path reports why.
         """
         return self._classify(x, NULL)
 
@@ -359,7 +359,7 @@ cdef class Network:
 
 
 def _activations(activation, n_hidden):
-    """Numbers of each hidden layer's activation."""
+    """The index of each hidden layer's activation in the registry."""
     if isinstance(activation, str):
         index_of(activation, ACTIVATIONS, "activation")
         activation = (activation,) * n_hidden

@@ -1,4 +1,4 @@
-"""Loss and gradient of all rows, for methods that need them whole, such as L-BFGS."""
+"""Loss and gradient of all rows, for full-batch methods such as L-BFGS."""
 
 from mlpcore.engine.trainer cimport Trainer
 
@@ -6,4 +6,4 @@ cdef class Objective:
     cdef Trainer _trainer
     cdef double _l1, _l2, _total
     cdef bint _average
-    cdef object _order, _parts
+    cdef object _order, _weights

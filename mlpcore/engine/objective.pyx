@@ -1,4 +1,4 @@
-"""Loss and gradient of all rows, for methods that need them whole, such as L-BFGS."""
+"""Loss and gradient of all rows, for full-batch methods such as L-BFGS."""
 
 import numpy as np
 
@@ -6,14 +6,14 @@ from mlpcore.engine.inputs cimport Input
 from mlpcore.engine.network cimport Network
 from mlpcore.engine.trainer cimport Trainer
 
-# Rows that go through together.
+# Rows of a minibatch, whose gradients are accumulated.
 cdef Py_ssize_t GRADIENT_ROWS = 256
 
 
 cdef class Objective:
-    """Loss over all rows and its gradient by every parameter, as often as it is asked for.
+    """Loss over all rows and its gradient by every parameter, to be called repeatedly.
 
-    Use it as a context manager, like `Trainer`: threads and buffers are kept from call to call.
+    Use it as a context manager, like `Trainer`: threads and buffers are reused from call to call.
 
     Parameters
     ----------
@@ -22,10 +22,10 @@ cdef class Objective:
     targets, sample_weight : ndarray
         See `Trainer`.
     l1, l2 : float, default=0.0
-        The gradient of each weight w gains ``l2 * w + l1 * sign(w)``: that of the penalty
-        ``l2 / 2 * sum(w**2) + l1 * sum(abs(w))``.
+        Factors of the penalty ``l2 / 2 * sum(w**2) + l1 * sum(abs(w))``, whose gradient is added:
+        ``l2 * w + l1 * sign(w)`` for each weight w.
     average : bool, default=False
-        The mean over the rows, or by their weights; of loss and penalty, too.
+        Divide loss, penalty and gradient by the number of rows, or by the sum of their weights.
     n_threads : int, default=1
     """
 
@@ -33,12 +33,14 @@ cdef class Objective:
                  double l2=0.0, bint average=False, int n_threads=1):
         rows = X.rows.n_rows
         self._trainer = Trainer(
-            network, X, targets, sample_weight=sample_weight, optimizer="store", keep_last=True,
-            minibatch_size=min(GRADIENT_ROWS, max(1, rows)), track_loss=True, n_threads=n_threads)
+            network, X, targets, sample_weight=sample_weight, optimizer="accumulate",
+            keep_last=True, minibatch_size=min(GRADIENT_ROWS, max(1, rows)), track_loss=True,
+            n_threads=n_threads)
         self._l1, self._l2, self._average = l1, l2, average
         self._total = rows if sample_weight is None else sum(np.asarray(sample_weight).tolist())
         self._order = np.arange(rows)
-        self._parts = list(zip(network.views(self._trainer.state)[0], network.coefs))
+        # The gradient of each layer's weights, and the weights.
+        self._weights = list(zip(network.views(self._trainer.state)[0], network.coefs))
 
     def __enter__(self):
         self._trainer.__enter__()
@@ -56,7 +58,8 @@ cdef class Objective:
             Sum over the rows, without the penalty; or their mean with the penalty divided likewise,
             which is what scikit-learn's L-BFGS minimises.
         gradient : ndarray, shape (network.size,)
-            Laid out as ``network.parameters``; see `Network.views`. The same array in each call.
+            Laid out as ``network.parameters``; see `Network.views`. Each call returns the same
+            array.
         """
         cdef Network network = self._trainer.network
         flat = self._trainer.state
@@ -64,11 +67,11 @@ cdef class Objective:
         self._trainer.epoch(self._order)
         loss = self._trainer.plan.progress.loss_sum
         penalty = self._l2 / 2 * network.weights_squared() if self._l2 else 0.0
-        for part, w in self._parts:
+        for gradient, w in self._weights:
             if self._l2:
-                part += self._l2 * w
+                gradient += self._l2 * w
             if self._l1:
-                part += self._l1 * np.sign(w)
+                gradient += self._l1 * np.sign(w)
                 penalty += self._l1 * float(np.abs(w).sum(dtype=np.float64))
         if self._average:
             loss = (loss + penalty) / self._total

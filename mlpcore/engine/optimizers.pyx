@@ -1,8 +1,8 @@
 """Update rules; the loops themselves are in simd/optimizers.h.
 
-A rule sees one chunk of parameters, its gradient and its state at a time, so that the gradient of
-the whole network is never in memory. ``store`` keeps it all the same, for methods that need it: it
-adds up the gradients of all its steps.
+A rule is applied to one block of parameters, its gradient and its state at a time, so that the full
+gradient is never in memory. The rule ``accumulate`` stores it for methods that need it: it adds up
+the gradients of all steps.
 """
 
 from libc.math cimport NAN, pow, sqrt

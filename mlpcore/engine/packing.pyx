@@ -1,7 +1,7 @@
 """Dense rows to packed sparse rows: the nonzeros of X - background, row by row (CSR).
 
-Most numbers of some data equal one background value (of MNIST's pixels 81 %). Only the others are
-kept: the number of the feature in 16 bits, and the value less the background. Where there are few
+In some data most numbers equal one background value (81 % of MNIST's pixels). Only the others are
+stored: the index of the feature in 16 bits, and the value less the background. Where there are few
 different values, they are dictionary-encoded: a byte for each, and a lookup table of 256 numbers.
 """
 
@@ -13,7 +13,7 @@ from libc.string cimport memcpy
 from mlpcore.engine.blocking cimport PACK_BLOCK, PACK_PADDING
 from mlpcore.engine.kernels cimport all_finite
 from mlpcore.engine.memory cimport address
-from mlpcore.engine.status cimport NO_CODE, NO_ROOM, NON_FINITE, OK, Status
+from mlpcore.engine.status cimport BUFFER_FULL, NON_FINITE, NOT_IN_TABLE, OK, Status
 from mlpcore.engine.team cimport (
     Team,
     team_await_turn,
@@ -30,13 +30,13 @@ cdef extern from "simd/sparse.h" nogil:
         const double*, int64_t, const double*, const uint8_t*, uint64_t, uint8_t*)
 
 # Rows are packed up to this fraction of nonzeros: just below where both paths take equally long
-# with 100 hidden units, by the contest `density` of the benchmarks.
+# with 100 hidden units, in the benchmark `density`.
 SPARSE_BELOW = 0.36
-# Numbers that are looked at to find the background.
+# Numbers in the sample that the background is found from.
 SAMPLE = 4096
-# Nonzeros from which it pays to keep bytes in the place of doubles, where there are few different
-# numbers, and numbers that are looked at to find them. To look a float up takes longer than to read
-# it.
+# Nonzeros from which it pays to store bytes in place of doubles, where there are few different
+# numbers, and numbers in the sample that these are found from. A lookup of a float takes longer
+# than to read it.
 ENCODED_FROM = 1 << 17
 ENCODING_SAMPLE = 50_000
 # What it takes to look at a number and to keep it or not, in multiplications of a product.
@@ -53,7 +53,7 @@ cdef class PackedRows:
     index : ndarray of uint16, shape (n_nonzeros,)
         Their features, ascending in each row.
     value : ndarray of the network's dtype or of uint8, shape (n_nonzeros,)
-        X - background there, or its place in the table.
+        X - background there, or its index in the table.
     table : ndarray, shape (256,), or None
     background : float
     density : float
@@ -63,11 +63,11 @@ cdef class PackedRows:
 
 cdef PackedRows pack(X, dtype, table, lowest, bint forced, int n_threads, PackRow pack_row,
                      const void* source):
-    """Find the background and keep what differs from it, if that is little enough."""
+    """Find the background, and pack the rows if few enough numbers differ from it."""
     X = np.asarray(X)   # NumPy 1 finds no unique values in a numpy.matrix
-    of_bytes = X.dtype == np.uint8
+    from_bytes = X.dtype == np.uint8
     n, d = X.shape
-    # An even sample, in steps that have no pattern in common with the rows.
+    # An even sample, in steps that share no pattern with the rows.
     rows = np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.intp)
     columns = np.arange(len(rows)) * 7919 % d
     values, counts = np.unique(X[rows, columns], return_counts=True)
@@ -78,52 +78,52 @@ cdef PackedRows pack(X, dtype, table, lowest, bint forced, int n_threads, PackRo
             return None
     if not forced and counts.max() < (0.9 - SPARSE_BELOW) * len(rows):
         return None   # far from enough; the sample's error is about 0.01
-    most = n * d if forced else int(n * d * SPARSE_BELOW)
-    # Place for what the sample tells, and where that was too little, for the most there may be.
+    max_nonzeros = n * d if forced else int(n * d * SPARSE_BELOW)
+    # Arrays have the size that the sample predicts; if that is too small, the largest allowed one.
     likely = int(n * d * (1.03 - counts.max() / len(rows)))
     cdef Encoding encoding = None
-    if of_bytes:
+    if from_bytes:
         encoding = Encoding(table - number)
     elif table is None and dtype == "float64" and likely >= ENCODED_FROM:
         encoding = _encoding_of(X[rows[:: max(1, len(rows) * d // ENCODING_SAMPLE)]], background)
-    cdef Packing packing = Packing(n, d, dtype, background, of_bytes)
+    cdef Packing packing = Packing(n, d, dtype, background, from_bytes)
     packing.pack_row, packing.source = pack_row, source
     blocks = (n + packing.rows - 1) // packing.rows
     cdef Team team = Team(worthwhile(<double> n * d * PRODUCTS_OF_A_NUMBER, min(n_threads, blocks)))
     cdef Status status
-    capacity = min(likely, most)
+    capacity = min(likely, max_nonzeros)
     with team:
         while True:
             status = packing.attempt(team, capacity, encoding)
             if status == OK:
                 break
-            if status == NO_CODE:   # a number that the sample had not
+            if status == NOT_IN_TABLE:   # a number that the sample did not contain
                 encoding = None
-            elif status == NO_ROOM and capacity < most:
-                capacity = most
+            elif status == BUFFER_FULL and capacity < max_nonzeros:
+                capacity = max_nonzeros
             else:
                 return None
     return packing.packed(number)
 
 
 cdef class Packing:
-    """All rows of a source on their way into packed ones."""
+    """The state of packing all rows of a source."""
     cdef PackRow pack_row
     cdef const void* source
-    cdef Py_ssize_t n, d, rows             # rows: as many as are packed at a time
+    cdef Py_ssize_t n, d, rows             # rows: in a block
     cdef double background
-    cdef bint single, of_bytes
+    cdef bint single, from_bytes
     cdef object dtype, start, index, value
     cdef Encoding encoding
     cdef Status status
 
-    def __init__(self, n, d, dtype, background, of_bytes):
+    def __init__(self, n, d, dtype, background, from_bytes):
         self.n, self.d, self.rows = n, d, max(1, PACK_BLOCK // d)
-        self.dtype, self.single = np.dtype(np.uint8 if of_bytes else dtype), dtype == "float32"
-        self.background, self.of_bytes = background, of_bytes
+        self.dtype, self.single = np.dtype(np.uint8 if from_bytes else dtype), dtype == "float32"
+        self.background, self.from_bytes = background, from_bytes
 
     cdef Status attempt(self, Team team, capacity, Encoding encoding) except *:
-        """Pack all rows into arrays for that many nonzeros; why it did not succeed, or OK."""
+        """Pack all rows into arrays for that many nonzeros; returns why it failed, or OK."""
         self.start = np.zeros(self.n + 1, np.int64)
         self.index = np.empty(capacity, np.uint16)
         self.value = np.empty(capacity, self.dtype if encoding is None else np.uint8)
@@ -132,7 +132,7 @@ cdef class Packing:
         return self.status
 
     cdef PackedRows packed(self, double background):
-        """What the last attempt made; `background` is the number that the network reads."""
+        """The result of the last attempt; `background` is the number that the network reads."""
         cdef PackedRows packed = PackedRows()
         found = self.start[self.n]
         self.index.resize(found, refcheck=False)
@@ -146,16 +146,16 @@ cdef class Packing:
         return packed
 
     def _pack_blocks(self, Team team):
-        """Pack blocks of rows until none is left, each into memory of this thread first: the place
-        of a block is known when those before it have been counted."""
+        """Pack blocks of rows until none is left, each into a buffer of this thread first: the
+        offset of a block in the result is known only when those before it have been counted."""
         cdef Encoding encoding = self.encoding
-        cdef bint encodes = encoding is not None and not self.of_bytes
-        cdef Py_ssize_t most = self.rows * self.d, itemsize = self.value.itemsize
+        cdef bint encodes = encoding is not None and not self.from_bytes
+        cdef Py_ssize_t block_size = self.rows * self.d, itemsize = self.value.itemsize
         cdef int64_t[::1] start = self.start
-        cdef int64_t capacity = len(self.index), at, found
-        own_indices = np.empty(most + PACK_PADDING, np.uint16)
-        own_values = np.empty(most + PACK_PADDING, self.dtype)
-        own_codes = np.empty(most if encodes else 0, np.uint8)
+        cdef int64_t capacity = len(self.index), offset, found
+        own_indices = np.empty(block_size + PACK_PADDING, np.uint16)
+        own_values = np.empty(block_size + PACK_PADDING, self.dtype)
+        own_codes = np.empty(block_size if encodes else 0, np.uint8)
         cdef uint16_t* indices = <uint16_t*> address(self.index)
         cdef char* values = <char*> address(self.value)
         cdef uint16_t* own_index = <uint16_t*> address(own_indices)
@@ -176,26 +176,27 @@ cdef class Packing:
                     status = encoding.encode(<const double*> own_value, found, own_code)
                 if team_await_turn(team.state, block):
                     break
-                at = start[first]
-                if at + found > capacity:
-                    status = NO_ROOM
-                elif not self.of_bytes and not _finite(self.single, own_value, found):
+                offset = start[first]
+                if offset + found > capacity:
+                    status = BUFFER_FULL
+                elif not self.from_bytes and not _finite(self.single, own_value, found):
                     status = NON_FINITE
                 if status != OK:
-                    self.status = status   # the others come later, and stop before
+                    self.status = status   # later blocks stop before they set theirs
                     team_stop(team.state)
                     break
                 for i in range(first, stop):
-                    start[i + 1] += at
+                    start[i + 1] += offset
                 team_end_turn(team.state)
-                memcpy(indices + at, own_index, found * sizeof(uint16_t))
-                memcpy(values + at * itemsize, own_code if encodes else <uint8_t*> own_value,
+                memcpy(indices + offset, own_index, found * sizeof(uint16_t))
+                memcpy(values + offset * itemsize, own_code if encodes else <uint8_t*> own_value,
                        found * itemsize)
 
     cdef int64_t _pack_some(self, Py_ssize_t first, Py_ssize_t stop, int64_t[::1] start,
                             uint16_t* index, char* value) noexcept nogil:
-        """Pack rows [first, stop), and say in `start` where each ends; how many nonzeros."""
-        cdef Py_ssize_t itemsize = 1 if self.of_bytes else 4 if self.single else 8
+        """Pack rows [first, stop), write to `start` where each ends, and return how many nonzeros
+        there are."""
+        cdef Py_ssize_t itemsize = 1 if self.from_bytes else 4 if self.single else 8
         cdef int64_t found = 0
         cdef Py_ssize_t i
         for i in range(first, stop):
@@ -206,7 +207,7 @@ cdef class Packing:
 
 
 cdef class Encoding:
-    """A byte for each of at most 256 numbers.
+    """A dictionary encoding: a byte for each of at most 256 numbers.
 
     Parameters
     ----------
@@ -223,7 +224,7 @@ cdef class Encoding:
         self.numbers = <const double*> address(table)
 
     def find_slots(self, Py_ssize_t n):
-        """Look for a factor that leads each of the first n numbers to another slot."""
+        """Look for a factor that hashes each of the first n numbers to another slot."""
         bits = self.table[:n].view(np.uint64)
         rng = np.random.default_rng(0)
         for _ in range(64):
@@ -239,10 +240,10 @@ cdef class Encoding:
         return False
 
     cdef Status encode(self, const double* value, int64_t n, uint8_t* code) noexcept nogil:
-        """Places of n numbers in the table."""
+        """Write the indices of n numbers in the table to `code`."""
         if encode(value, n, self.numbers, &self.slots[0], self.factor, code):
             return OK
-        return NO_CODE
+        return NOT_IN_TABLE
 
 
 cdef bint _finite(bint single, const char* values, int64_t n) noexcept nogil:
@@ -252,7 +253,7 @@ cdef bint _finite(bint single, const char* values, int64_t n) noexcept nogil:
 
 
 cdef Encoding _encoding_of(sample, background):
-    """Codes for the nonzeros of such rows, or None where there are too many numbers."""
+    """An encoding for the nonzeros of such rows; None if there are too many different numbers."""
     with np.errstate(invalid="ignore"):
         numbers = np.unique(np.unique(sample).astype(np.float64) - np.float64(background))
     if len(numbers) > 256:

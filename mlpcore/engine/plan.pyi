@@ -1,1 +1,1 @@
-"""Nothing in here is for Python; see the .pxd."""
+"""For Cython only; see the .pxd."""

@@ -1,4 +1,4 @@
-"""How a plan is made from a network, rows and rules; see plan.pxd for what it is."""
+"""Making a plan from a network, rows and rules; plan.pxd says what a plan is."""
 
 import numpy as np
 
@@ -13,24 +13,23 @@ from mlpcore.engine.blocking cimport (
     STEP_ROW_BLOCK,
     TRANSPOSE_ROW_BLOCK,
 )
-from mlpcore.engine.inputs cimport RECORDS, Input
+from mlpcore.engine.inputs cimport PACKED, Input
 from mlpcore.engine.layout cimport DENSE, SPARSE, Layer, Layout, uses_blas
 from mlpcore.engine.memory cimport Arena, address
 
 from mlpcore.engine.registry import ACTIVATIONS
 
-# What a nonzero costs against a block of weights, when the first layer's features are partitioned.
+# The cost of a nonzero relative to a block of weights, when the first layer's features are
+# partitioned; and of an optimiser's step for each weight, in multiplications.
 cdef double COST_OF_NONZERO = 0.01
-# What an optimiser's step costs for each weight, in multiplications.
 cdef double COST_OF_STEP = 30
-# Bytes of the first layer's weights from which its sums are made in two halves, so that its weights
-# cross less between cores, and rows of a minibatch up to which that pays.
+# Bytes of the first layer's weights from which its sums are made in two halves, so that fewer of
+# its weights move between cores, and rows of a minibatch up to which that pays.
 cdef Py_ssize_t SPLIT_FROM_BYTES = 1 << 17
 cdef Py_ssize_t SPLIT_UP_TO_ROWS = 256
 
 
 cdef double step_products(const Layout* layout, Input train, Py_ssize_t minibatch_size):
-    """Multiplications of one step that threads can share: none in online learning."""
     if minibatch_size == 1 and train.path == "sparse":
         return 0
     products = [<double> layout.layers[i].n_in * layout.layers[i].n_out
@@ -40,7 +39,7 @@ cdef double step_products(const Layout* layout, Input train, Py_ssize_t minibatc
 
 
 cdef plan_layout(Plan* plan, const Layout* network, Input train, dropout, Arena arena):
-    """The network's layers, with places for derivatives that the backward pass needs."""
+    """Copy the network's layers, with offsets for derivatives that the backward pass needs."""
     cdef Layout* layout = &plan.layout
     cdef Py_ssize_t n_bytes = network.n_layers * sizeof(Layer)
     cdef Layer* layer
@@ -51,18 +50,18 @@ cdef plan_layout(Plan* plan, const Layout* network, Input train, dropout, Arena 
     memcpy(layout.layers, network.layers, n_bytes)
     for i in range(layout.n_layers - 1):
         layer = &layout.layers[i]
-        # Activations that were dropped do not tell their derivatives, either.
+        # Derivatives do not follow from activations with dropout, either.
         if activations[layer.activation].needs_preactivation or dropout[i + 1] > 0:
             layer.derivative = layout.full_width
             layout.full_width += layer.ld
-    # Layers that all threads meet at need all rows at once.
+    # Layers that need all rows take the whole minibatch at once.
     plan.rule.row_block = plan.rule.minibatch_size if uses_blas(layout) else STEP_ROW_BLOCK
-    if train.rows.kind == RECORDS:
+    if train.rows.kind == PACKED:
         layout.layers.kind = SPARSE
 
 
 cdef plan_rows(Plan* plan, Input train, dropout, dtype, Arena arena):
-    """How the first layer's features are partitioned, and what dropout takes from inputs."""
+    """Set how the first layer's features are partitioned, and buffers for dropout from inputs."""
     cdef const Layer* first = plan.layout.layers
     cdef Py_ssize_t batch = plan.rule.minibatch_size
     plan.rows = train.rows
@@ -74,7 +73,7 @@ cdef plan_rows(Plan* plan, Input train, dropout, dtype, Arena arena):
     memcpy(<void*> plan.rule.update_cost, address(update_cost), len(update_cost) * sizeof(double))
     if first.kind != SPARSE:
         return
-    # The bits depend on the halves, so that these do not depend on the threads.
+    # The bits depend on the halves, so these must not depend on the threads.
     middle = min(train.n_features, np.searchsorted(cost, 0.5) * SPARSE_FEATURE_BLOCK)
     if ((first.b - first.w) * np.dtype(dtype).itemsize >= SPLIT_FROM_BYTES
             and 1 < batch <= SPLIT_UP_TO_ROWS and 0 < middle < first.n_in and dropout[0] == 0):
@@ -86,16 +85,16 @@ cdef plan_rows(Plan* plan, Input train, dropout, dtype, Arena arena):
             f"inputs can be dropped from only where the background is 0; it is "
             f"{train.background}. Use path='dense'."
         )
-    # What remains of the nonzeros, which stay in place themselves.
-    plan.rows.records.value = arena.reserve(
-        "nonzeros", max(1, train.rows.records.start[train.rows.n_rows]), dtype)
-    plan.rows.records.coded = 0
+    # The values after dropout; the original ones stay as they are.
+    plan.rows.packed.value = arena.reserve(
+        "nonzeros", max(1, train.rows.packed.start[train.rows.n_rows]), dtype)
+    plan.rows.packed.encoded = 0
     plan.undropped = &train.rows
 
 
 cdef plan_workspace(Plan* plan, Input train, int n_threads, Py_ssize_t least_work, dtype,
                     Arena arena):
-    """Buffers for all of a minibatch, and for each thread."""
+    """Allocate the buffers of a minibatch and of each thread."""
     cdef const Layout* layout = &plan.layout
     cdef Workspace* workspace = &plan.workspace
     cdef Py_ssize_t batch = plan.rule.minibatch_size, ld = layout.layers.ld, blocks
@@ -121,7 +120,7 @@ cdef plan_workspace(Plan* plan, Input train, int n_threads, Py_ssize_t least_wor
 
 
 cdef _reserve_scratch(Plan* plan, int n_threads, dtype, Arena arena):
-    """Buffers for each thread."""
+    """Allocate the buffers of each thread."""
     cdef const Layout* layout = &plan.layout
     cdef Workspace* workspace = &plan.workspace
     cdef Py_ssize_t batch = plan.rule.minibatch_size, longest = 0, gradient_size
@@ -131,7 +130,7 @@ cdef _reserve_scratch(Plan* plan, int n_threads, dtype, Arena arena):
     for i in range(layout.n_layers):
         longest = max(longest, layout.layers[i].ld)
     gradient_size = DENSE_FEATURE_BLOCK * longest
-    if batch > TRANSPOSE_ROW_BLOCK:   # summed up over several blocks of rows
+    if batch > TRANSPOSE_ROW_BLOCK:   # sums over several blocks of rows
         gradient_size = max(gradient_size, features * layout.layers.ld)
     workspace.scratch = <Scratch*> arena.reserve("scratch", n_threads * sizeof(Scratch), "u1")
     for i in range(n_threads):
@@ -139,21 +138,21 @@ cdef _reserve_scratch(Plan* plan, int n_threads, dtype, Arena arena):
         scratch.gradient = arena.reserve(f"gradient {i}", gradient_size, dtype)
         scratch.initial = arena.reserve(f"initial {i}", layout.layers.ld, dtype)
         scratch.cursor = <int64_t*> arena.reserve(f"cursor {i}", batch, np.int64)
-        scratch.buckets.entries = arena.reserve(
+        scratch.buckets.items = arena.reserve(
             f"buckets {i}", features * workspace.bucket_capacity * BUCKET_ITEM_BYTES, "u1")
         scratch.buckets.count = <int*> arena.reserve(f"counts {i}", features, np.intc)
 
 
 def _cost(Input train, minibatch_size):
-    """What blocks of the first layer's weights cost, summed up from 0 to 1.
+    """The cumulated cost of the blocks of the first layer's weights, from 0 to 1.
 
-    A block of features costs its nonzeros and its weights. A sample tells the nonzeros: pixels in
-    the middle of an image are seldom background, those at its edges always.
+    A block of features costs its nonzeros and its weights. Nonzeros are counted in a sample: pixels
+    in the middle of an image are seldom background, those at its edges always.
     """
     blocks = (train.n_features + SPARSE_FEATURE_BLOCK - 1) // SPARSE_FEATURE_BLOCK
     cost = np.full(blocks, 1.0)
     if train.path == "sparse":
-        cost += train.entries_per_chunk(blocks) * minibatch_size * COST_OF_NONZERO
+        cost += train.nonzeros_per_block(blocks) * minibatch_size * COST_OF_NONZERO
     return np.concatenate([[0.0], np.cumsum(cost)]) / cost.sum()
 
 

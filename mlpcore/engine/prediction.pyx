@@ -1,4 +1,4 @@
-"""Prediction: of many rows by threads, and of one row without anything that takes long."""
+"""Prediction of many rows by threads, and of one row by a fast path."""
 
 import contextlib
 
@@ -29,7 +29,7 @@ from mlpcore.engine.blocks cimport (
     forward_pass,
     refresh_initial,
 )
-from mlpcore.engine.inputs cimport FLOAT32, FLOAT64, RECORDS, UINT8, Input, Rows
+from mlpcore.engine.inputs cimport FLOAT32, FLOAT64, PACKED, UINT8, Input, Rows
 from mlpcore.engine.kernels cimport all_finite, argmax
 from mlpcore.engine.layout cimport Layer, Layout, uses_blas
 from mlpcore.engine.losses cimport output as to_outputs
@@ -50,7 +50,7 @@ cdef struct Prediction:
 
 cdef predict(const Layout* layout, const void* theta, background, Input X, int n_threads,
              Wanted wanted, team_size):
-    """What is wanted of each row; ValueError if one is not finite."""
+    """The wanted result for each row; ValueError if one is not finite."""
     cdef const Layer* last = &layout.layers[layout.n_layers - 1]
     cdef Py_ssize_t n = X.rows.n_rows
     cdef Py_ssize_t blocks = (n + EVALUATION_ROW_BLOCK - 1) // EVALUATION_ROW_BLOCK
@@ -86,7 +86,7 @@ cdef Status _store(void* consumer, const Block* block) noexcept nogil:
 
 
 cdef Status _store_block(Prediction* prediction, const Block* block, real_t* z) noexcept nogil:
-    """Keep what is wanted of a block of rows, unless they were not finite."""
+    """Store the wanted results of a block of rows, unless a number was not finite."""
     cdef const Layout* layout = prediction.job.layout
     cdef const Layer* last = &layout.layers[layout.n_layers - 1]
     cdef real_t* out = <real_t*> prediction.z + block.first * last.n_out
@@ -105,11 +105,11 @@ cdef Status _store_block(Prediction* prediction, const Block* block, real_t* z) 
 
 cdef bint _finite(const ForwardJob* job, const Rows* source, const Block* block,
                   const real_t* tag) noexcept nogil:
-    """Whether the rows that have just gone through were finite, while they are in the cache. For
-    packed rows and bytes that is known."""
+    """Whether the rows of a block are finite, checked while they are still in the cache. Packed
+    rows were checked before, and bytes always are."""
     cdef const Layer* first = job.layout.layers
     cdef const BlockBuffers* buffers = block.buffers
-    if source.kind == RECORDS or source.kind == UINT8:
+    if source.kind == PACKED or source.kind == UINT8:
         return True
     if job.packs:
         return all_finite[real_t](<const real_t*> buffers.packed.value,
@@ -119,7 +119,7 @@ cdef bint _finite(const ForwardJob* job, const Rows* source, const Block* block,
 
 
 cdef OneRow one_row(const Layout* layout, const void* theta, background):
-    """Buffers for one row."""
+    """Allocate the buffers."""
     cdef OneRow one = OneRow()
     one._forward = forward_pass(layout, theta, background, 1, 1)
     return one
@@ -138,15 +138,14 @@ cdef class OneRow:
             PyThread_free_lock(self._lock)
 
     cdef int classify(self, x, void* outputs) except -2:
-        """The class of one row, or -1; its outputs go where there is a place for them."""
         cdef Py_buffer view
         cdef const Layout* layout = self._forward.job.layout
         cdef int index = -1
         try:
             PyObject_GetBuffer(x, &view, PyBUF_STRIDES | PyBUF_FORMAT)
-        except (BufferError, TypeError, ValueError):  # NumPy lends out no dates
+        except (BufferError, TypeError, ValueError):  # NumPy exports no buffers of dates
             return -1
-        # One caller at a time has the buffers; another one takes the slow path.
+        # One thread at a time uses the buffers; another one takes the slow path.
         if PyThread_acquire_lock(self._lock, NOWAIT_LOCK):
             try:
                 if (view.ndim == 2 and view.shape[0] == 1

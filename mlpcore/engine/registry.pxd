@@ -1,4 +1,5 @@
-"""What activations, losses, optimisers and kinds of input there are; see the .pyx."""
+"""The tables of activations, losses, optimisers and kinds of input."""
 
-# Index of a name in one of the tables, which is how the kernels know it; ValueError for another.
+# The index of a name in one of the tables, which is its number in the kernels; ValueError if there
+# is no such name.
 cpdef int index_of(name, names, str what) except -1

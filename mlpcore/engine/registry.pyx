@@ -1,8 +1,8 @@
-"""What activations, losses, optimisers and kinds of input there are, and all that is known of each.
+"""The tables of activations, losses, optimisers and kinds of input.
 
-Each is defined once, in a table of a C header (``simd/activations.h``, ``losses.h``,
-``optimizers.h`` and ``inputs.h``), whose order is that in which the kernels number them. Here the
-tables become dictionaries, which everything else asks.
+Each of them is defined once, in the table of a C header (``simd/activations.h``, ``losses.h``,
+``optimizers.h`` and ``inputs.h``), in the order in which the kernels number them. This module turns
+the tables into dictionaries, which all other modules read.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ cdef extern from "simd/registry.h":
         int flags, n_vectors
         const char* text
         const char* parameter
-        double usual, low, high
+        double initial, low, high
 
     const Row* mlp_activations
     const Row* mlp_output_activations
@@ -51,7 +51,7 @@ class Loss(NamedTuple):
     output : str
         Its canonical output units, one of `OUTPUTS`.
     canonical : bool
-        Whether with those the derivative by an output's pre-activation is output - target.
+        Whether with these units the derivative by an output's pre-activation is output - target.
     probabilities : bool
         Whether outputs are probabilities: a loss of classes, not of numbers.
     averaged_over_outputs : bool
@@ -59,7 +59,7 @@ class Loss(NamedTuple):
     positive_outputs : bool
         Whether outputs must be above zero.
     parameter : str or None
-        What its parameter is called.
+        The name of its parameter.
     default, above, below : float
         The parameter's default, and the numbers that it must lie between.
     """
@@ -83,11 +83,11 @@ class Optimizer(NamedTuple):
     n_vectors : int
         State vectors, each as long as the parameters.
     bias_corrected : bool
-        Whether the learning rate makes up for moments that start from zero.
+        Whether the learning rate corrects the bias of moments that start from zero.
     internal : bool
-        Whether it is not for training, but for what needs the gradient itself.
+        Whether it does not train, but computes the gradient.
     hyperparameters : tuple of str
-        Its own among `HYPERPARAMETERS`; no other changes its steps.
+        Those of `HYPERPARAMETERS` that it reads; no other changes its steps.
     """
 
     n_vectors: int
@@ -124,9 +124,9 @@ ACTIVATIONS = {
     name: Activation(bool(row["flags"] & NEEDS_PREACTIVATION), bool(row["flags"] & POSITIVE))
     for name, row in _rows(mlp_activations)
 }
-# Those of output units, which softmax units need their whole row for.
+# The output units. Softmax is no activation of one unit: it needs the whole row.
 OUTPUTS = (*ACTIVATIONS, *dict(_rows(mlp_output_activations)), "softmax")
-# Of them, those whose values are above zero.
+# Output units whose values are above zero.
 POSITIVE_UNITS = (
     *(name for name, row in _rows(mlp_activations) + _rows(mlp_output_activations)
       if row["flags"] & POSITIVE),
@@ -138,7 +138,7 @@ LOSSES = {
         *(bool(row["flags"] & flag) for flag in (
             CANONICAL, PROBABILITIES, AVERAGED_OVER_OUTPUTS, POSITIVE_OUTPUTS)),
         row["parameter"].decode() or None,
-        row["usual"], row["low"], row["high"],
+        row["initial"], row["low"], row["high"],
     )
     for name, row in _rows(mlp_losses)
 }
@@ -149,18 +149,18 @@ OPTIMIZERS = {
     )
     for name, row in _rows(mlp_optimizers)
 }
-# Those that train.
+# The optimisers that train.
 TRAINING = tuple(name for name, optimizer in OPTIMIZERS.items() if not optimizer.internal)
 HYPERPARAMETERS = {
-    name: Hyperparameter(row["usual"], row["low"], row["high"])
+    name: Hyperparameter(row["initial"], row["low"], row["high"])
     for name, row in _rows(mlp_hyperparameters)
 }
-# What dense rows may hold, by NumPy's names.
+# The dtypes of dense rows, by NumPy's names.
 INPUT_KINDS = tuple(name for name, _ in _rows(mlp_input_kinds))
 
 
 cpdef int index_of(name, names, str what) except -1:
-    """Index of a name in a table, which is how the kernels know it.
+    """The index of a name in a table, which is its number in the kernels.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ cpdef int index_of(name, names, str what) except -1:
     names : collection of str
         One of this module's tables.
     what : str
-        What they are names of, for the message.
+        The kind of name, for the message.
 
     Returns
     -------
@@ -198,7 +198,7 @@ def hyperparameters_of(optimizer, given):
     Returns
     -------
     values : dict of float
-        One for each of the optimiser's own.
+        One for each hyperparameter that the optimiser reads.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Why the threads stopped early: what they tell beside the team's stop flag."""
+"""Why the threads stopped early, which the team's stop flag alone does not tell."""
 
 cdef enum Status:
     OK
     NON_FINITE                # a number in the rows is NaN, infinite or too large for the dtype
-    NO_ROOM                   # more nonzeros than the buffers hold
-    NO_CODE                   # a number that is not in the lookup table
+    BUFFER_FULL               # there are more nonzeros than the buffers hold
+    NOT_IN_TABLE              # a number is not in the lookup table

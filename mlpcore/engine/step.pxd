@@ -1,17 +1,17 @@
-"""One step over a minibatch, in two phases: each function is one thread's part."""
+"""One step over a minibatch, in two phases. All threads call these functions together."""
 
 from mlpcore.engine.plan cimport Minibatch, Plan
 from mlpcore.engine.typedefs cimport real_t
 
 # Set which rows of the first layer's W a thread updates, for the threads of this call.
 cdef void set_slice(Plan* plan, int thread) noexcept nogil
-# What is kept beside the weights, made from the weights as they are now: transposes, column sums
-# and penalties.
+# Recompute what is derived from the weights: transposes, column sums and penalties.
 cdef void refresh_derived(Plan* plan, const real_t* theta, int thread) noexcept nogil
 # Forward pass, backward pass and update.
 cdef void step(Plan* plan, real_t* theta, int thread, const Minibatch* batch) noexcept nogil
 
-# Parts of a step, for steps of other kinds.
+# Functions of a step that other kinds of steps use: one thread sets the values of a minibatch; and
+# pre-activations of the outputs become errors, in rows [start, stop) of the minibatch.
 cdef void start_minibatch(Plan* plan, const Minibatch* batch) noexcept nogil
 cdef void output_errors(Plan* plan, real_t* work, int thread, const Minibatch* batch,
                         Py_ssize_t start, Py_ssize_t stop) noexcept nogil

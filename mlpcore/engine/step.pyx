@@ -8,9 +8,9 @@ For a network whose weights fit in the cache:
       outputs to errors, backward pass              the optimiser's step on that block
       ---- barrier ----                             ---- barrier ----
 
-No number depends on how the work was partitioned: an element of a product is summed up in one order
-whatever block it falls into, and what goes through BLAS is cut on a grid that does not depend on
-the threads.
+No number depends on how the work is partitioned: the sum for an element of a product has one order
+whatever block it falls into, and layers that go through BLAS are cut on a grid that does not depend
+on the threads.
 
 Within phase 1 there is one rule for barriers: wait before a layer that needs all rows, and after
 one that wrote them.
@@ -20,7 +20,7 @@ cimport mlpcore.engine.layers.blas as blas
 cimport mlpcore.engine.layers.dense as dense
 cimport mlpcore.engine.layers.sparse as sparse
 from mlpcore.engine.blocking cimport ROW_TILE, SPARSE_FEATURE_BLOCK, UPDATE_TILE
-from mlpcore.engine.dropout cimport drop_entries, drop_units
+from mlpcore.engine.dropout cimport drop_nonzeros, drop_units
 from mlpcore.engine.kernels cimport transpose
 from mlpcore.engine.layers.updates cimport penalise, update_biases
 from mlpcore.engine.layout cimport BLAS, DENSE, SPARSE, Layer, needs_all_rows
@@ -30,14 +30,13 @@ from mlpcore.engine.plan cimport Minibatch, Plan, Progress, Scratch
 from mlpcore.engine.team cimport team_barrier, thread_slice
 from mlpcore.engine.typedefs cimport real_t
 
-# A thread's rows [start, stop) of a minibatch on their way through the layers, and those that it
-# takes next.
+# Rows [start, stop) of a minibatch, which one thread takes through all layers at a time.
 cdef struct Slice:
     const Minibatch* batch
     Py_ssize_t start, stop
-    const Py_ssize_t* next
+    const Py_ssize_t* next    # the n_next rows that the thread takes after these
     Py_ssize_t n_next
-    bint theirs               # what comes next reads rows that other threads may still be writing
+    bint needs_barrier        # whether other threads may still be writing to these rows
 
 
 cdef void set_slice(Plan* plan, int thread) noexcept nogil:
@@ -63,7 +62,7 @@ cdef void refresh_derived(Plan* plan, const real_t* theta, int thread) noexcept 
 
 
 cdef Py_ssize_t _boundary(const Plan* plan, int j, int thread) noexcept nogil:
-    """The row of layer j's W at which those that a thread updates begin."""
+    """The first of the rows of layer j's W that a thread updates."""
     cdef const Layer* layer = &plan.layout.layers[j]
     cdef const double* cost = plan.rule.update_cost + j
     cdef double begins = <double> thread / plan.team.size
@@ -91,34 +90,34 @@ cdef void _transpose(Plan* plan, const Layer* layer, const real_t* theta, Py_ssi
 
 cdef void step(Plan* plan, real_t* theta, int thread, const Minibatch* batch) noexcept nogil:
     cdef Slice rows
-    cdef Py_ssize_t mine, end
-    rows.batch, rows.theirs = batch, False
-    # Phase 1: my rows, as many at a time as stay in the cache.
+    cdef Py_ssize_t start, stop
+    rows.batch, rows.needs_barrier = batch, False
+    # Phase 1: this thread's rows, as many at a time as stay in the cache.
     if thread == 0:
         start_minibatch(plan, batch)
     if plan.rule.split_feature:
         sparse.sum_halves(plan, theta, thread, batch)
-        rows.theirs = True
-    thread_slice(batch.rows, ROW_TILE, thread, plan.team.size, &mine, &end)
-    rows.start = mine
+        rows.needs_barrier = True
+    thread_slice(batch.rows, ROW_TILE, thread, plan.team.size, &start, &stop)
+    rows.start = start
     while True:
-        rows.stop = min(end, rows.start + plan.rule.row_block)
-        if rows.stop < end:
+        rows.stop = min(stop, rows.start + plan.rule.row_block)
+        if rows.stop < stop:
             rows.next = batch.order + rows.stop
-            rows.n_next = min(plan.rule.row_block, end - rows.stop)
-        else:   # my first rows of the next minibatch
-            rows.next = batch.order + batch.rows + mine
-            rows.n_next = max(0, min(batch.n_next, end, mine + plan.rule.row_block) - mine)
+            rows.n_next = min(plan.rule.row_block, stop - rows.stop)
+        else:   # this thread's first rows of the next minibatch
+            rows.next = batch.order + batch.rows + start
+            rows.n_next = max(0, min(batch.n_next, stop, start + plan.rule.row_block) - start)
         _forward_pass(plan, theta, thread, &rows)
         _wait_for_rows(plan, thread, False, &rows)
         output_errors(plan, <real_t*> plan.workspace.work, thread, batch, rows.start, rows.stop)
         _backward_pass(plan, theta, thread, &rows)
         rows.start = rows.stop
-        if rows.start >= end:
+        if rows.start >= stop:
             break
     team_barrier(plan.team, thread)  # mutant: leave out a barrier
 
-    # Phase 2: my rows of every W.
+    # Phase 2: this thread's rows of every W.
     if thread == 0 and plan.rule.track_loss:
         _sum_losses(plan, batch.rows)
     _update(plan, theta, thread, batch)
@@ -126,14 +125,14 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Minibatch* batch) no
 
 
 cdef void _wait_for_rows(Plan* plan, int thread, bint needs_all, Slice* rows) noexcept nogil:
-    """The rule for barriers, before anything that reads rows."""
-    if needs_all or rows.theirs:
+    """The rule for barriers: called before each pass that reads rows."""
+    if needs_all or rows.needs_barrier:
         team_barrier(plan.team, thread)
-    rows.theirs = needs_all
+    rows.needs_barrier = needs_all
 
 
 cdef void _forward_pass(Plan* plan, real_t* theta, int thread, Slice* rows) noexcept nogil:
-    """Some rows of the minibatch through all layers."""
+    """Take some rows of the minibatch through all layers."""
     cdef const Layer* layers = plan.layout.layers
     cdef const Layer* layer
     cdef const Minibatch* batch = rows.batch
@@ -175,7 +174,7 @@ cdef void _forward_sparse(Plan* plan, const real_t* theta, int thread,
 
 
 cdef void _backward_pass(Plan* plan, real_t* theta, int thread, Slice* rows) noexcept nogil:
-    """Errors of all layers, from those of the outputs."""
+    """Compute the errors of all layers from those of the outputs."""
     cdef const Layer* layer
     cdef int j
     for j in range(plan.layout.n_layers - 1, 0, -1):
@@ -188,7 +187,8 @@ cdef void _backward_pass(Plan* plan, real_t* theta, int thread, Slice* rows) noe
 
 
 cdef void _update(Plan* plan, real_t* theta, int thread, const Minibatch* batch) noexcept nogil:
-    """Gradient and step of this thread's rows of every W, and of its layers' biases."""
+    """Compute the gradient of this thread's rows of every W, and of the biases of some layers, and
+    do the optimiser's step on them."""
     cdef const Layer* layer = plan.layout.layers
     cdef const Scratch* scratch = &plan.workspace.scratch[thread]
     cdef Py_ssize_t start, stop
@@ -199,7 +199,7 @@ cdef void _update(Plan* plan, real_t* theta, int thread, const Minibatch* batch)
         dense.update(plan, layer, theta, thread, batch.rows, scratch.start, scratch.stop)
     for j in range(1, plan.layout.n_layers):
         layer = &plan.layout.layers[j]
-        if layer.kind == DENSE:   # the others took their step in the backward pass
+        if layer.kind == DENSE:   # BLAS layers are updated in the backward pass
             start, stop = _boundary(plan, j, thread), _boundary(plan, j, thread + 1)
             dense.update(plan, layer, theta, thread, batch.rows, start, stop)
             if plan.rule.minibatch_size > 1:  # mutant: errors with old weights
@@ -212,7 +212,7 @@ cdef void _update(Plan* plan, real_t* theta, int thread, const Minibatch* batch)
 
 
 cdef void start_minibatch(Plan* plan, const Minibatch* batch) noexcept nogil:
-    """Set what holds for a whole minibatch: one thread, before the first barrier."""
+    """Set the values of a whole minibatch: one thread, before the first barrier."""
     cdef Progress* progress = &plan.progress
     cdef Py_ssize_t i
     progress.row_weight = batch.rows
@@ -220,10 +220,10 @@ cdef void start_minibatch(Plan* plan, const Minibatch* batch) noexcept nogil:
         progress.row_weight = 0
         for i in range(batch.rows):
             progress.row_weight += plan.targets.weights[batch.order[i]]
-    if plan.rule.average:   # rows without any weight change nothing
+    if plan.rule.average:   # rows with a total weight of 0 change nothing
         progress.update.scale = 1 / progress.row_weight if progress.row_weight > 0 else 0
-    if progress.rates is not NULL:
-        progress.update.learning_rate = progress.rates[progress.minibatch]
+    if progress.learning_rates is not NULL:
+        progress.update.learning_rate = progress.learning_rates[progress.minibatch]
     progress.minibatch += 1
     progress.step_count += 1
     if plan.rule.bias_corrected:
@@ -236,7 +236,7 @@ cdef void start_minibatch(Plan* plan, const Minibatch* batch) noexcept nogil:
 
 
 cdef void _sum_losses(Plan* plan, Py_ssize_t rows) noexcept nogil:
-    """What the minibatch adds to both sums of losses: one thread, when all rows have theirs."""
+    """Add the minibatch to both sums of losses: one thread, when all rows have their losses."""
     cdef Progress* progress = &plan.progress
     cdef double loss = 0
     cdef Py_ssize_t i
@@ -249,7 +249,6 @@ cdef void _sum_losses(Plan* plan, Py_ssize_t rows) noexcept nogil:
 
 cdef void output_errors(Plan* plan, real_t* work, int thread, const Minibatch* batch,
                         Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
-    """Pre-activations of the output units of some rows become errors."""
     cdef const Layer* last = &plan.layout.layers[plan.layout.n_layers - 1]
     cdef real_t* z = work + plan.rule.minibatch_size * last.a
     cdef real_t* scratch = <real_t*> plan.workspace.scratch[thread].gradient
@@ -270,12 +269,12 @@ cdef void output_errors(Plan* plan, real_t* work, int thread, const Minibatch* b
 
 
 cdef bint _drops(const Plan* plan, int j) noexcept nogil:
-    """Whether dropout takes something from what layer j reads."""
+    """Whether there is dropout in the inputs of layer j."""
     return plan.rule.dropout is not NULL and plan.rule.dropout[j] > 0
 
 
 cdef void _drop(Plan* plan, int j, const Slice* rows, real_t* work) noexcept nogil:
-    """Dropout in some rows of what layer j reads, and in the derivatives of the backward pass."""
+    """Apply dropout to some rows of layer j's inputs, and to derivatives for the backward pass."""
     cdef const Layer* layer = &plan.layout.layers[j]
     cdef Py_ssize_t batch = plan.rule.minibatch_size, i
     cdef real_t* x = work + batch * layer.x
@@ -289,8 +288,8 @@ cdef void _drop(Plan* plan, int j, const Slice* rows, real_t* work) noexcept nog
 
 
 cdef void _drop_nonzeros(Plan* plan, const Slice* rows, const real_t* tag) noexcept nogil:
-    """The same for inputs that are packed: into a copy of their values."""
+    """The same for packed rows of inputs: the results go to a copy of their values."""
     cdef Py_ssize_t i
     for i in range(rows.start, rows.stop):
-        drop_entries[real_t](&plan.progress.dropout, rows.batch.order[i], plan.rule.dropout[0],
-                             &plan.undropped.records, <real_t*> plan.rows.records.value)
+        drop_nonzeros[real_t](&plan.progress.dropout, rows.batch.order[i], plan.rule.dropout[0],
+                              &plan.undropped.packed, <real_t*> plan.rows.packed.value)

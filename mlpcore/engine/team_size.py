@@ -1,9 +1,9 @@
 """How many threads work: found out while they work, since the number changes no bit.
 
-What a thread more brings depends on the network, on the processor and on what else the machine does
+What one thread more brings depends on the network, on the processor and on the load of the machine
 at this moment: beside one busy program, two threads that meet every few microseconds can take twice
-the time of one. So a fit measures. It goes on with the best number, tries its neighbours from time to
-time, and at once where its own steps have become slower.
+the time of one. So a fit measures. It goes on with the best number, tries its neighbours from time
+to time, and immediately if its own steps have become slower.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 10, 50
 # faster, and that by which a cost must rise to call for a trial.
 MEMORY, MARGIN, RISE = 0.1, 0.03, 0.25
 
-# What the machine takes, as far as it has been measured in this process: seconds for a multiplication
-# of a forward or a backward pass on one thread, to start a thread or wake one that has fallen asleep,
-# and to let one more thread meet the others at the barriers of a step.
+# Seconds for a multiplication of a forward or a backward pass on one thread, for one more thread at
+# the barriers of a step, and for the start of a thread, as it was measured in this process.
 SECONDS_FOR_PRODUCT = 2e-11
 SECONDS_TO_MEET = 2.5e-6
 _seconds_to_start = 60e-6

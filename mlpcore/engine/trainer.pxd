@@ -8,8 +8,9 @@ from mlpcore.engine.network cimport Network
 from mlpcore.engine.plan cimport Plan
 from mlpcore.engine.team cimport Team
 
-# An epoch, for the threads, which work on it in rounds: their number may change in between.
-cdef struct Job:
+# What the threads need for an epoch. They work on it in rounds, between which their number may
+# change.
+cdef struct Epoch:
     Plan* plan
     void* theta
     const Py_ssize_t* order
@@ -25,8 +26,8 @@ cdef class Trainer:
     cdef bint _keep_last
     cdef Team _team
     cdef Evaluator _evaluator
-    cdef Arena _arena         # what the plan points into
-    cdef Job _job
-    cdef int _first_size
-    cdef object _size         # the number of threads, chosen by what each took
+    cdef Arena _arena         # the memory of the plan
+    cdef Epoch _epoch
+    cdef int _first_size      # the number of threads to begin with
+    cdef object _size         # chooses the number of threads
     cdef object _exits

@@ -47,58 +47,59 @@ cdef class Trainer:
         Trained in place.
     train : Input
     targets : ndarray of intc, shape (n_samples,), or real, shape (n_samples, n_outputs)
-        Of each row the index of the output unit that shall be one, or what each output shall be, in
-        the network's dtype.
+        For each row the index of the output unit whose target is one, or the target of each output
+        in the network's dtype.
     sample_weight : ndarray of float64, shape (n_samples,), optional
-        What each row's loss and error are multiplied by.
-    valid, valid_targets, valid_weight : the same for validation, optional
+        Factors of each row's loss and error.
+    valid, valid_targets, valid_weight : the same for the validation rows, optional
     optimizer : str, default="sgd"
         See `mlpcore.engine.registry.OPTIMIZERS`.
     learning_rate : float, default=0.0
     l1, l2 : float, default=0.0
         The gradient of each weight w gains ``l2 * w + l1 * sign(w)``; biases have no penalty.
     average : bool, default=False
-        Divide a minibatch's gradient and penalty by its rows, or by the sum of their weights,
-        instead of summing up, as scikit-learn does.
+        Divide a minibatch's gradient and penalty by the number of its rows, or by the sum of their
+        weights, as scikit-learn does. Else they are sums.
     minibatch_size : int, default=1
     keep_last : bool, default=False
         Train on a shorter last minibatch, too.
     **hyperparameters : float
-        Those of the optimizer that differ from the defaults in
+        Hyperparameters that differ from the defaults in
         `mlpcore.engine.registry.HYPERPARAMETERS`. Those of other optimizers are ignored.
     dropout : sequence of float, default=()
         The fraction of each hidden layer's units that are zero in a minibatch, while the others
         are multiplied by 1 / (1 - fraction); one number more, in front, for the inputs. Sparse
         inputs can be dropped from only if their background is 0.
     seed : int, default=0
-        Together with `epoch_count`, the row and the unit it says what is dropped, whatever the
-        threads and the order of the rows.
+        Together with `epoch_count`, the row and the unit it determines what is dropped, whatever
+        the number of threads and the order of the rows.
     clip_norm : float, default=0.0
         Above 0, a minibatch's gradient, with its penalty, is scaled to at most this 2-norm.
     max_norm : float, default=0.0
-        Above 0, after each step the weights that lead into a unit are, to at most this 2-norm.
+        Above 0, the weights that lead into a unit are scaled to at most this 2-norm after each
+        step.
     track_loss : bool, default=False
         Let `epoch` return the loss.
     n_threads : int, default=1
-        At most; a small network gets fewer, and so does a process that may start no more. Changes
-        the time and not one bit of the result.
+        Threads at most; a small network gets fewer, and so does a process that may start no more.
+        Their number changes the time but no bit of the result.
 
     Attributes
     ----------
     state : ndarray
         The optimiser's vectors, each laid out as ``network.parameters``.
     step_count : int
-        Minibatches in all epochs. Together with `epoch_count`, `state`, the network's parameters
-        and what orders the rows it is all that another trainer needs to go on.
+        Minibatches in all epochs. Another trainer can go on with this number, `epoch_count`,
+        `state`, the network's parameters and the state of the generator that orders the rows.
     epoch_count : int
         Epochs so far, which dropout depends on.
     seed : int
     learning_rate : float
     n_threads : int
-        At most that work on an epoch; inside the block as many as the system has started.
+        Threads that may work on an epoch; inside the block as many as the system has started.
     usual_threads : int
-        That have worked longest: the engine measures what each number brings, and goes on with the
-        best.
+        The number of threads that has worked longest: the engine measures what each number takes,
+        and goes on with the best.
     """
 
     def __cinit__(self, Network network, Input train, targets, *, sample_weight=None,
@@ -134,7 +135,7 @@ cdef class Trainer:
                        n_threads)
 
     def _allocate(self, dropout, n_vectors, int n_threads):
-        """Threads, buffers, and what depends on the numbers of both."""
+        """Make the threads, the buffers, and what depends on their numbers."""
         cdef Plan* plan = &self.plan
         cdef Arena arena = Arena()
         cdef Network network = self.network
@@ -144,7 +145,7 @@ cdef class Trainer:
         self._first_size = worthwhile(products, n_threads, meet=True)
         cdef int n_training = worthwhile(4 * products, n_threads, meet=True)
         self._arena = arena
-        # No more for evaluation than there are blocks of rows.
+        # Evaluation can use as many threads as there are blocks of rows.
         rows = max(train.rows.n_rows, 0 if self._valid is None else self._valid.rows.n_rows)
         blocks = (rows + EVALUATION_ROW_BLOCK - 1) // EVALUATION_ROW_BLOCK
         n_evaluating = max(n_training, min(n_threads, blocks))
@@ -157,7 +158,7 @@ cdef class Trainer:
             memcpy(<void*> plan.rule.dropout, address(dropout), len(dropout) * sizeof(double))
         plan_layout(plan, &network.layout, train, dropout, arena)
         plan_rows(plan, train, dropout, network.dtype, arena)
-        # Evaluation comes between epochs, so that it can work where they do.
+        # Evaluation comes between epochs, so that it can share their workspace.
         rows = min(EVALUATION_ROW_BLOCK, rows)
         plan_workspace(plan, train, n_training, n_evaluating * rows * network.layout.forward_width,
                        network.dtype, arena)
@@ -217,10 +218,10 @@ cdef class Trainer:
     def step_count(self, int64_t count):
         self.plan.progress.step_count = count
 
-    def epoch(self, const Py_ssize_t[::1] order, const double[::1] rates=None):
+    def epoch(self, const Py_ssize_t[::1] order, const double[::1] learning_rates=None):
         """Train on minibatches of consecutive rows in the given order.
 
-        A shorter last slice is left out, or not; see ``keep_last``. Signals are looked for every
+        A shorter last minibatch is left out, or not; see ``keep_last``. Signals are handled every
         few hundredths of a second; after an exception the parameters are those of some unfinished
         step.
 
@@ -228,15 +229,15 @@ cdef class Trainer:
         ----------
         order : ndarray of intp
             Indices of training rows.
-        rates : ndarray of float64, optional
-            A learning rate for each minibatch, in the place of ``learning_rate``.
+        learning_rates : ndarray of float64, optional
+            A learning rate for each minibatch, in place of ``learning_rate``.
 
         Returns
         -------
         loss : float
-            Of the minibatches as they were met, with the penalty (``l2 / 2 * sum(w**2) + l1 *
-            sum(abs(w))``) of the weights at that time: scikit-learn's loss curve. NaN if the loss
-            is not tracked.
+            Mean loss of the minibatches, each before its step and with the penalty (``l2 / 2 *
+            sum(w**2) + l1 * sum(abs(w))``) of the weights at that time: scikit-learn's loss curve.
+            NaN if the loss is not tracked.
         """
         cdef Plan* plan = &self.plan
         cdef Py_ssize_t n = len(order), batch = plan.rule.minibatch_size
@@ -245,17 +246,22 @@ cdef class Trainer:
         if not self._keep_last:  # mutant: train on the shorter last minibatch
             n -= n % batch  # mutant: skip the last minibatch
         steps = (n + batch - 1) // batch
-        if rates is not None and len(rates) != steps:
-            raise ValueError(f"rates must be one for each of {steps} minibatches; got {len(rates)}")
-        plan.progress.rates = &rates[0] if steps and rates is not None else NULL
+        if learning_rates is not None and len(learning_rates) != steps:
+            raise ValueError(
+                f"learning_rates must be one for each of {steps} minibatches; got "
+                f"{len(learning_rates)}"
+            )
+        plan.progress.learning_rates = NULL
+        if steps and learning_rates is not None:
+            plan.progress.learning_rates = &learning_rates[0]
         plan.progress.update.learning_rate = plan.progress.learning_rate
         plan.progress.minibatch = 0
         plan.progress.loss_sum = plan.progress.loss_curve = 0
-        self._job.plan, self._job.theta = plan, self.network.theta
-        self._job.order, self._job.n = &order[0] if n else NULL, n
-        self._job.start = 0
+        self._epoch.plan, self._epoch.theta = plan, self.network.theta
+        self._epoch.order, self._epoch.n = &order[0] if n else NULL, n
+        self._epoch.start = 0
         try:
-            while self._job.start < n:
+            while self._epoch.start < n:
                 self._round()
         finally:
             self.network.parameters_changed()  # mutant: predict with outdated weights
@@ -264,22 +270,22 @@ cdef class Trainer:
 
     def _round(self):
         """Some steps by one number of threads; all that are left where there is one thread."""
-        cdef Job* job = &self._job
+        cdef Epoch* epoch = &self._epoch
         cdef Py_ssize_t batch = self.plan.rule.minibatch_size
         size, steps = self._size.choose()
-        job.stop = job.n
+        epoch.stop = epoch.n
         if self._team.n_threads > 1:
-            job.stop = min(job.n, job.start + min(steps, job.n) * batch)
+            epoch.stop = min(epoch.n, epoch.start + min(steps, epoch.n) * batch)
         begin = clock()
-        self._team.execute(size, _work, job, self._lead)
-        self._size.record(size, clock() - begin, (job.stop - job.start + batch - 1) // batch)
-        job.start = job.stop
+        self._team.execute(size, _round_of_thread, epoch, self._lead)
+        self._size.record(size, clock() - begin, (epoch.stop - epoch.start + batch - 1) // batch)
+        epoch.start = epoch.stop
 
     def _lead(self):
         if self.plan.layout.single:
-            _lead_round[float](&self._job, <float*> self._job.theta)
+            _lead_round[float](&self._epoch, <float*> self._epoch.theta)
         else:
-            _lead_round[double](&self._job, <double*> self._job.theta)
+            _lead_round[double](&self._epoch, <double*> self._epoch.theta)
 
     def evaluate(self):
         """Loss and correct predictions over all rows, with the present parameters.
@@ -289,7 +295,7 @@ cdef class Trainer:
         loss : float
             Sum over the training rows, each times its weight, without a penalty.
         n_correct_train, n_correct_valid : int
-            Rows whose largest pre-activation is that of their class; 0 where targets are no
+            Rows whose largest pre-activation is that of their class; 0 where targets are not
             classes.
         """
         loss, n_correct_train = self._evaluator.evaluate(self._train, self._targets, True)
@@ -310,7 +316,7 @@ cdef class Trainer:
 
 
 def _dropout_rates(Network network, dropout):
-    """Rates of what each layer reads, or ValueError."""
+    """The rate for the inputs of each layer, or ValueError."""
     n_hidden = network.n_layers - 1
     rates = np.array([0.0] * (len(dropout) <= n_hidden) + list(dropout), np.float64)
     are_fractions = np.all((0 <= rates) & (rates < 1))
@@ -323,7 +329,7 @@ def _dropout_rates(Network network, dropout):
 
 
 def _target_rows(Network network, Input rows, targets, weight, name):
-    """Targets of the rows, or ValueError unless the network can read both."""
+    """The targets of the rows, or ValueError unless the network can read both."""
     network.check(rows)
     if rows.rows.n_rows < 1:
         raise ValueError(f"{name} must have a row or more; got none")
@@ -331,57 +337,58 @@ def _target_rows(Network network, Input rows, targets, weight, name):
     return TargetRows(targets, weight, rows.rows.n_rows, n_outputs, network.dtype, name)
 
 
-cdef void _work(void* job, int thread) noexcept nogil:
-    """What one thread does in a round."""
-    cdef Job* task = <Job*> job
-    if task.plan.layout.single:
-        _all_steps(task, <float*> task.theta, thread)
+cdef void _round_of_thread(void* job, int thread) noexcept nogil:
+    """The work of one thread in a round."""
+    cdef Epoch* epoch = <Epoch*> job
+    if epoch.plan.layout.single:
+        _all_steps(epoch, <float*> epoch.theta, thread)
     else:
-        _all_steps(task, <double*> task.theta, thread)
+        _all_steps(epoch, <double*> epoch.theta, thread)
 
 
-cdef void _all_steps(const Job* job, real_t* theta, int thread) noexcept nogil:
-    _begin_round(job, theta, thread)
-    _steps(job, theta, thread, job.start, 1e300)
+cdef void _all_steps(const Epoch* epoch, real_t* theta, int thread) noexcept nogil:
+    _begin_round(epoch, theta, thread)
+    _steps(epoch, theta, thread, epoch.start, 1e300)
 
 
-cdef void _begin_round(const Job* job, real_t* theta, int thread) noexcept nogil:
-    set_slice(job.plan, thread)
-    if job.start == 0:
-        refresh_derived(job.plan, theta, thread)
+cdef void _begin_round(const Epoch* epoch, real_t* theta, int thread) noexcept nogil:
+    set_slice(epoch.plan, thread)
+    if epoch.start == 0:
+        refresh_derived(epoch.plan, theta, thread)
 
 
-cdef _lead_round(const Job* job, real_t* theta):
-    """What the calling thread does, which looks for signals between."""
-    cdef Plan* plan = job.plan
-    cdef Py_ssize_t position = job.start
+cdef _lead_round(const Epoch* epoch, real_t* theta):
+    """The work of the calling thread, which looks for signals between minibatches."""
+    cdef Plan* plan = epoch.plan
+    cdef Py_ssize_t position = epoch.start
     cdef double deadline
     cdef bint online = supports_online(plan)
     with nogil:
-        _begin_round(job, theta, 0)
+        _begin_round(epoch, theta, 0)
         if online:
             enter_scaled(plan, theta)
-    while position < job.stop and not team_stopped(plan.team):
+    while position < epoch.stop and not team_stopped(plan.team):
         deadline = clock() + SECONDS_BETWEEN_SIGNALS
         with nogil:
             if online:
-                position = online_steps(plan, theta, job.order, position, job.stop, deadline)
+                position = online_steps(plan, theta, epoch.order, position, epoch.stop, deadline)
             else:
-                position = _steps(job, theta, 0, position, deadline)
+                position = _steps(epoch, theta, 0, position, deadline)
         PyErr_CheckSignals()  # mutant: ignore signals
     if online:
         leave_scaled(plan, theta)
 
 
-cdef Py_ssize_t _steps(const Job* job, real_t* theta, int thread, Py_ssize_t position,
+cdef Py_ssize_t _steps(const Epoch* epoch, real_t* theta, int thread, Py_ssize_t position,
                        double deadline) noexcept nogil:
-    """Steps from a position on; in the calling thread until the deadline. The new position."""
-    cdef Plan* plan = job.plan
+    """Do the steps of the round from a position on, in the calling thread until the deadline;
+    returns the new position."""
+    cdef Plan* plan = epoch.plan
     cdef Py_ssize_t size = plan.rule.minibatch_size
     cdef Minibatch batch
-    while position < job.stop and not team_stopped(plan.team):
-        batch.order, batch.rows = job.order + position, min(size, job.n - position)
-        batch.n_next = min(size, job.n - position - batch.rows)
+    while position < epoch.stop and not team_stopped(plan.team):
+        batch.order, batch.rows = epoch.order + position, min(size, epoch.n - position)
+        batch.n_next = min(size, epoch.n - position - batch.rows)
         step(plan, theta, thread, &batch)
         if plan.rule.clip_norm > 0 or plan.rule.max_norm > 0:
             apply_clipping_and_max_norm(plan, theta, thread)

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from mlpcore.engine.network import Network
 
-# The hidden units that scikit-learn has.
+# scikit-learn has these activations of hidden units.
 _ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
 
 
@@ -21,7 +21,7 @@ def to_sklearn(model: Any, network: Network) -> Any:
     model : NeuralNetMLP
         Fitted.
     network : Network
-        Its network.
+        The model's network.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def to_sklearn(model: Any, network: Network) -> Any:
     binarizer = LabelBinarizer().fit(model.classes_)
     if binarizer.classes_.tolist() != model.classes_.tolist():
         raise ValueError(f"scikit-learn cannot sort these classes: {model.classes_.tolist()}.")
-    # Two classes, too, have an output unit each here.
+    # Each of two classes has an output unit here, too.
     binarizer.y_type_ = "multiclass"
     adaptive = model.optimizer in ("adam", "adamw")
     estimator = MLPClassifier(

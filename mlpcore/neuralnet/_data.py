@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from mlpcore._feature_names import check_names_match, feature_names
 from mlpcore._labels import check_labels, encode_labels, lookup_labels
 from mlpcore._validation import (
-    check_dtype,
     check_finite,
     check_rows,
     check_weights,
     float_for,
 )
 from mlpcore.engine.inputs import Input
-from mlpcore.training.class_weight import class_weights, row_weights
+from mlpcore.neuralnet._parameters import Settings
+from mlpcore.training.class_weight import class_weights, weigh_rows
 from mlpcore.training.snapshot import fingerprint, fingerprint_classes
 
 AS_IT_IS = (1.0, 0.0)  # scale and offset
@@ -26,10 +26,10 @@ AS_IT_IS = (1.0, 0.0)  # scale and offset
 class Rows(NamedTuple):
     """Rows in the forms in which they are needed.
 
-    given : as `check_rows` returned them, for messages about them
-    scaled : the same, where the engine does not scale while reading
-    input : the engine's
-    labels : intc, shape (n_rows,), the class of each row by its number
+    given : as `check_rows` returned them, for error messages
+    scaled : scaled already, where the engine does not scale while reading
+    input : as the engine reads them
+    labels : intc, shape (n_rows,), the index of each row's class
     """
 
     given: Any
@@ -41,12 +41,15 @@ class Rows(NamedTuple):
 class Data(NamedTuple):
     """What `fit` trains on.
 
-    dtype : of the network
-    classes : the class labels
-    names : ndarray of object, shape (n_features,), or None: the names of the columns
+    dtype : dtype
+        The network's.
+    classes : ndarray, shape (n_classes,)
+        The class labels.
+    names : ndarray of object, shape (n_features,), or None
+        The names of the columns.
     train : Rows
     weights : ndarray of float64, shape (n_samples,), or None
-        Of the rows to train on, after those of their classes.
+        Weights of the training rows, times those of their classes.
     valid : Rows or None
     """
 
@@ -57,8 +60,8 @@ class Data(NamedTuple):
     weights: NDArray[np.float64] | None
     valid: Rows | None
 
-    def identity(self) -> dict[str, str | None]:
-        """What tells these data from others, for a checkpoint."""
+    def resume_identity(self) -> dict[str, str | None]:
+        """Fingerprints that a run must have to be resumed."""
         valid = (None, None) if self.valid is None else (self.valid.scaled, self.valid.labels)
         return {
             "dtype": self.dtype.name,
@@ -77,24 +80,23 @@ class Data(NamedTuple):
 
 
 def prepare(
-    model: Any,
-    settings: dict[str, Any],
+    settings: Settings,
     X: Any,
     y: Any,
     X_valid: Any,
     y_valid: Any,
     sample_weight: Any,
+    model: str,
 ) -> Data:
     """Check what `fit` was given and bring it into the engine's forms.
 
     Parameters
     ----------
-    model : NeuralNetMLP
-        For its parameters `dtype`, `input_path` and `class_weight`.
-    settings : dict
-        Its checked parameters.
+    settings : Settings
     X, y, X_valid, y_valid, sample_weight
         As in `NeuralNetMLP.fit`.
+    model : str
+        The name of the class, for messages.
 
     Returns
     -------
@@ -105,26 +107,25 @@ def prepare(
     TypeError, ValueError
         If an array is not as `NeuralNetMLP.fit` describes it, or does not go with the parameters.
     """
-    dtype = check_dtype(model.dtype)
+    dtype = settings.dtype
     rows = check_rows(X, "X_train", dtype=dtype, finite=False)
     names = feature_names(X)
-    scaled = scale_rows(rows, settings["input_scale"])
+    scaled = scale_rows(rows, settings.input_scale)
     n_samples, n_features = scaled.shape
     if dtype is None:
         dtype = np.dtype(float_for(scaled.dtype))
     classes, labels = encode_labels(check_labels(y, "y_train", n_samples, "X_train"))
-    if settings["minibatch_size"] > n_samples:
+    if settings.minibatch_size > n_samples:
         raise ValueError(
             f"minibatch_size must be at most the number of rows, {n_samples}; got "
-            f"{settings['minibatch_size']}. Lower it, or no update would take place."
+            f"{settings.minibatch_size}. Lower it, or no update would take place."
         )
     if sample_weight is not None:
         sample_weight = check_weights(sample_weight, "sample_weight", n_samples, "X_train")
-    weights = sample_weight
-    if model.class_weight is not None:
-        by_class = class_weights(model.class_weight, labels, classes, sample_weight)
-        weights = row_weights(by_class, labels) * (1 if sample_weight is None else sample_weight)
-        weights = check_weights(weights, "class_weight", n_samples, "X_train")
+    by_class = None
+    if settings.class_weight is not None:
+        by_class = class_weights(settings.class_weight, labels, classes, sample_weight)
+    weights, _ = weigh_rows(sample_weight, by_class, labels, "sample_weight", "X_train")
     if (X_valid is None) != (y_valid is None):
         raise ValueError("X_valid and y_valid belong together; got only one of them.")
     valid_rows, valid_labels = None, classes[:0]
@@ -132,20 +133,20 @@ def prepare(
         valid_rows = check_rows(
             X_valid, "X_valid", dtype=dtype, n_features=n_features, finite=False
         )
-        check_names_match(names, feature_names(X_valid), "X_valid", type(model).__name__)
+        check_names_match(names, feature_names(X_valid), "X_valid", model)
         valid_labels = check_labels(y_valid, "y_valid", valid_rows.shape[0], "X_valid")
         valid_labels = lookup_labels(valid_labels, classes, "y_valid")
-    elif settings["early_stopping"] == "valid_acc":
+    elif settings.early_stopping == "valid_acc":
         raise ValueError(
             "early_stopping needs X_valid and y_valid; got none. Give them, or use "
             'early_stopping="cost".'
         )
-    train = _first_layer_rows(model, settings, rows, scaled, labels, dtype)
+    train = _first_layer_rows(settings, rows, scaled, labels, dtype)
     valid = None
     if valid_rows is not None:
-        scaled = scale_rows(valid_rows, settings["input_scale"])
+        scaled = scale_rows(valid_rows, settings.input_scale)
         valid_input = make_input(
-            scaled, dtype, settings["input_scale"], train.input.path, settings["n_threads"]
+            scaled, dtype, settings.input_scale, train.input.path, settings.n_threads
         )
         valid = Rows(valid_rows, scaled, valid_input, valid_labels)
         _check_rows_are_finite(valid, "X_valid", dtype)
@@ -153,18 +154,17 @@ def prepare(
 
 
 def _first_layer_rows(
-    model: Any,
-    settings: dict[str, Any],
+    settings: Settings,
     rows: Any,
     scaled: Any,
     labels: NDArray[np.intc],
     dtype: np.dtype[Any],
 ) -> Rows:
     """The rows to train on, on the path through the first layer that the parameters ask for."""
-    drops_inputs = settings["dropout"][:1] > (0,)
-    # Dropped inputs are 0, which is not the background, as a rule.
-    path = "dense" if drops_inputs and model.input_path == "auto" else model.input_path
-    train_input = make_input(scaled, dtype, settings["input_scale"], path, settings["n_threads"])
+    drops_inputs = settings.dropout[:1] > (0,)
+    # Dropped inputs are 0, and usually 0 is not the background.
+    path = "dense" if drops_inputs and settings.input_path == "auto" else settings.input_path
+    train_input = make_input(scaled, dtype, settings.input_scale, path, settings.n_threads)
     train = Rows(rows, scaled, train_input, labels)
     _check_rows_are_finite(train, "X_train", dtype)
     if drops_inputs and train_input.background:
@@ -192,6 +192,6 @@ def make_input(
 
 
 def _check_rows_are_finite(rows: Rows, name: str, dtype: np.dtype[Any]) -> None:
-    """Raise for rows that are not finite, unless the packing has seen that they are."""
+    """Raise for rows that are not finite, unless packing has checked them already."""
     if isinstance(rows.given, np.ndarray) and not rows.input.seen_finite:
         check_finite(rows.given, name, dtype)

@@ -1,4 +1,4 @@
-"""What scikit-learn's tools ask of an estimator that does not derive from their base class."""
+"""The interface that scikit-learn's tools need of a class outside their own hierarchy."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, Self, TypeVar, cast
 
 Init = TypeVar("Init", bound=Callable[..., None])
 
-_FROM_THE_DATA = "is seen from the data in fit; leave it out"
-# Parameters of the same class in other editions of the book, and of scikit-learn's estimator.
+_FROM_THE_DATA = "is taken from the data in fit; leave it out"
+# Names of parameters in other editions of the book and in scikit-learn's estimator.
 _ELSEWHERE = {
     "n_output": _FROM_THE_DATA,
     "n_outputs": _FROM_THE_DATA,
@@ -34,17 +34,17 @@ _ELSEWHERE = {
 
 
 def explain_unknown(init: Init) -> Init:
-    """Let a constructor say what an unknown parameter is called here.
+    """Let a constructor's error name the parameter that corresponds to an unknown one.
 
     Parameters
     ----------
     init : function
-        The ``__init__`` of an estimator, whose signature stays visible.
+        The ``__init__`` of an estimator.
 
     Returns
     -------
     init : function
-        The same, with another text of the TypeError for a parameter that it does not have.
+        The same, with the same signature and a longer text of the TypeError for unknown parameters.
     """
 
     @functools.wraps(init)
@@ -59,7 +59,7 @@ def explain_unknown(init: Init) -> Init:
 
 
 def unknown_parameter(name: str, known: list[str]) -> str:
-    """What to say of a parameter that is not among the known ones."""
+    """The message about a parameter that is not among the known ones."""
     hint = _ELSEWHERE.get(name)
     if hint is not None:
         return f"no parameter {name!r}: it {hint}."
@@ -69,7 +69,7 @@ def unknown_parameter(name: str, known: list[str]) -> str:
 
 
 class Estimator:
-    """Parameters by name, and what scikit-learn wants to know about a classifier."""
+    """Parameters by name, and scikit-learn's tags of a classifier."""
 
     _estimator_type = "classifier"
 

@@ -1,4 +1,4 @@
-"""What a fit leaves behind: weights by name, prediction, scores, and their way through pickles."""
+"""A fitted classifier: weights by name, prediction, scores, pickles."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mlpcore._feature_names import check_names_match, feature_names
 from mlpcore._labels import check_labels, check_same_kind
-from mlpcore._validation import check_finite, check_rows, check_weights
+from mlpcore._validation import check_finite, check_rows, check_total, check_weights
 from mlpcore._version import __version__, warn_if_newer
 from mlpcore.engine.activations import activation
 from mlpcore.engine.inputs import Input
@@ -70,7 +70,7 @@ class Fitted:
         return self.intercepts_[-1]
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Predict the class of each row: that of the output unit with the largest net input.
+        """Predict the class of each row: that of the output unit with the largest pre-activation.
 
         Parameters
         ----------
@@ -150,7 +150,7 @@ class Fitted:
         X : array_like, shape (n_samples, n_features)
         y : array_like, shape (n_samples,)
         sample_weight : array_like, shape (n_samples,), optional
-            What each row counts; all the same by default.
+            A weight for each row; all weigh the same by default.
 
         Returns
         -------
@@ -173,11 +173,12 @@ class Fitted:
         weights = None
         if sample_weight is not None:
             weights = check_weights(sample_weight, "sample_weight", len(predicted), "X")
+            check_total(weights, "sample_weight", "the rows of X")
         return float(np.average(predicted == labels, weights=weights))
 
     def _probabilities(self, X: ArrayLike) -> NDArray[np.float64]:
-        z = self._forward(X, Network.net_inputs)
-        # In float64 the smallest activation, at the clipped net input -250, is far from zero.
+        z = self._forward(X, Network.logits)
+        # In float64 the smallest activation, at the clipped pre-activation -250, is far from zero.
         a = activation("logistic", z.astype(np.float64))
         return cast("NDArray[np.float64]", a / a.sum(axis=1, keepdims=True))
 
@@ -192,7 +193,7 @@ class Fitted:
         try:
             return method(network, source, check_threads(self.n_threads))
         except ValueError:
-            check_finite(rows, "X", network.dtype)  # says where
+            check_finite(rows, "X", network.dtype)  # names the place
             raise
 
     def _fitted(self) -> Network:
@@ -225,7 +226,7 @@ class Fitted:
         if layers is not None:
             coefs, intercepts, background = layers
             units = [len(coefs[0]), *(len(biases) for biases in intercepts)]
-            # Pickles of the first version have no activations.
+            # Pickles of version 0.1 have no activations.
             activation = state.get("_activation", ("logistic",) * (len(units) - 2))
             network = Network(units, activation=activation, dtype=coefs[0].dtype.name)
             for mine, saved in zip(

@@ -17,14 +17,13 @@ from mlpcore.neuralnet._convert import to_sklearn
 from mlpcore.neuralnet._data import Data, prepare
 from mlpcore.neuralnet._estimator import Estimator, explain_unknown
 from mlpcore.neuralnet._fitted import Fitted
-from mlpcore.neuralnet._parameters import check_parameters, resume_identity
+from mlpcore.neuralnet._parameters import Settings, check_parameters
 from mlpcore.neuralnet._persistence import load_model, save_model
 from mlpcore.neuralnet._run import new_run, new_trainer
 from mlpcore.training.checkpoint import Checkpoint
 from mlpcore.training.interrupts import exit_on_sigterm
 from mlpcore.training.progress import Progress
 from mlpcore.training.run import History, Run
-from mlpcore.training.snapshot import fingerprint
 
 
 class NeuralNetMLP(Fitted, Estimator):
@@ -47,12 +46,13 @@ class NeuralNetMLP(Fitted, Estimator):
     shuffle : bool, default=True
         Whether to visit the rows in a new random order in each epoch.
     minibatch_size : int, default=1
-        Rows for each update. What an epoch leaves over is left out in that epoch.
+        Rows for each update. A shorter rest is left out in that epoch.
     seed : int or None, default=None
-        Of starting weights and shuffling. Two fits with the same seed give the same bits.
+        Seed of starting weights, shuffling and dropout. Two fits with the same seed give the same
+        bits.
     dtype : {numpy.float32, numpy.float64} or None, default=None
-        What the network computes in. None is float32 for float32, float16 and 8- or 16-bit integer
-        data, and float64 for any other.
+        The dtype that the network computes in. None is float32 for float32, float16 and 8- or
+        16-bit integer data, and float64 for any other.
     n_threads : int or None, default=None
         Threads at most, or fewer where the system starts no more. None is all cores that the
         process may use: fewer under a container's CPU quota, ``OMP_NUM_THREADS`` or
@@ -62,9 +62,9 @@ class NeuralNetMLP(Fitted, Estimator):
         or when joblib runs the fit, as in `cross_val_score`. True shows the bar, and one line an
         epoch where there can be none.
     input_path : {"auto", "dense", "sparse"}, default="auto"
-        The way through the first layer: "sparse" skips the entries that equal the most frequent
-        value, which is much faster where that is most of them (of MNIST's pixels 81 %). "auto"
-        counts. Both give the same network to rounding.
+        The path through the first layer: "sparse" skips the entries that equal the most frequent
+        value, which is much faster where most entries do (81 % of MNIST's pixels). "auto" counts
+        them. Both give the same network to rounding.
     input_scale : (float, float) or None, default=None
         ``(scale, offset)`` with which the network reads every feature x as ``x * scale + offset``,
         in `fit` and in prediction: ``(2 / 255, -1)`` reads bytes as numbers from -1 to 1. Bytes
@@ -75,27 +75,28 @@ class NeuralNetMLP(Fitted, Estimator):
         Called as ``callback(epoch, history)`` after each epoch, with the epoch from 1 and `eval_`;
         training stops where it returns True.
     early_stopping : {False, True, "valid_acc", "cost"}, default=False
-        The figure of `eval_` that must improve: training stops when it has not for `patience`
-        evaluations, and the model gets the weights of the best of them, also where `epochs` end
-        training. True is "valid_acc". Of the epochs, those count that `eval_every` chooses.
+        The metric of `eval_` that must improve: training stops when it has not for `patience`
+        evaluations, and the model gets the weights of the best evaluation, also where `epochs` end
+        training. True is "valid_acc". Only the epochs that `eval_every` chooses count.
     patience : int, default=10
-        See there.
+        Evaluations without progress, for `early_stopping` and for the schedule "adaptive".
     activation : str or sequence of str, default="logistic"
-        Of the hidden units, or of those of each hidden layer: a name of
+        Activation of the hidden units, or of those of each hidden layer: a name of
         `mlpcore.engine.registry.ACTIVATIONS`, such as "relu" or "tanh".
     optimizer : {"sgd", "momentum", "nesterov", "adam", "adamw"}, default="sgd"
-        How weights follow from gradients.
+        The rule that updates weights by gradients.
     momentum : float, default=0.9
-        Of "momentum" and "nesterov": the share of the last step that the next one keeps, from 0 to
-        below 1.
-    beta_1, beta_2 : float, defaults 0.9 and 0.999
-        Of "adam" and "adamw": how slowly their means of gradients and of squared gradients forget,
+        For "momentum" and "nesterov": the fraction of the last step that is added to the next one,
         from 0 to below 1.
+    beta_1, beta_2 : float, defaults 0.9 and 0.999
+        For "adam" and "adamw": decay rates of the moving averages of gradients and of squared
+        gradients, from 0 to below 1.
     weight_decay : float, default=0.01
-        Of "adamw": each step takes ``eta * weight_decay`` of every weight, 0 or more.
+        For "adamw": each step subtracts the fraction ``eta * weight_decay`` of every weight; 0 or
+        more.
     dropout : float or sequence of float, default=0.0
-        The share of hidden units, of all layers or of each, that a row does without in an epoch of
-        training, from 0 to below 1; one number more, in front, is that of the inputs.
+        The fraction of hidden units, of all layers or of each, that are zero for a row in an epoch
+        of training, from 0 to below 1; one number more, in front, is the fraction of the inputs.
     coefs_init, intercepts_init : sequence of ndarray or None, default=None
         Starting weights and biases, an array for each layer in the shapes of `coefs_` and
         `intercepts_`. None is the book's: weights drawn from a normal distribution with standard
@@ -105,7 +106,7 @@ class NeuralNetMLP(Fitted, Estimator):
         number of rows seen to the power of `power_t`; "adaptive" divides it by 5 where the metric
         of `early_stopping`, or else the cost, has not improved for `patience` evaluations, and
         stops below 1e-6; "cosine" goes from `eta` down to 0 over all `epochs`; "one_cycle" rises
-        to `eta` in the first 30 % of all steps and falls to next to nothing from there.
+        to `eta` in the first 30 % of all steps and falls to 4e-6 of it from there.
     power_t : float, default=0.5
         The exponent of "invscaling", 0 or more.
     clip_norm : float or None, default=None
@@ -113,15 +114,15 @@ class NeuralNetMLP(Fitted, Estimator):
     max_norm : float or None, default=None
         Largest 2-norm of the weights that lead into a unit, after each step.
     class_weight : dict, "balanced" or None, default=None
-        What the rows of each class count, by its label; times `sample_weight`. "balanced" lets all
+        Weights of the classes by their labels, which multiply `sample_weight`. "balanced" lets all
         classes weigh the same, by the weights of their rows.
 
     Attributes
     ----------
     eval_ : dict of list of float
-        One number an epoch (or every `eval_every` epochs) under each of ``"cost"`` (the summed
-        cross-entropy over the training rows plus ``l2`` times the sum of squared weights),
-        ``"train_acc"`` and ``"valid_acc"`` (shares of right predictions, 0 to 1; empty without
+        One number for each epoch (or every `eval_every` epochs) under each of ``"cost"`` (the
+        summed cross-entropy over the training rows plus ``l2`` times the sum of squared weights),
+        ``"train_acc"`` and ``"valid_acc"`` (fractions of correct predictions; empty without
         validation data).
     classes_ : ndarray, shape (n_classes,)
         The class labels, sorted; output units have the same order.
@@ -130,7 +131,7 @@ class NeuralNetMLP(Fitted, Estimator):
     intercepts_ : tuple of ndarray, shapes (n_out,)
         Biases of each layer; read-only.
     w_h, b_h, w_out, b_out : ndarray
-        The first of them and the last, under the textbook's names.
+        Those of the first layer and of the last, under the textbook's names.
     n_features_in_ : int
         Columns of the data in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -139,14 +140,14 @@ class NeuralNetMLP(Fitted, Estimator):
     n_iter_ : int
         Epochs that training has finished.
     input_path_ : {"dense", "sparse"}
-        The way through the first layer that training took, and that prediction takes.
+        The path through the first layer in training and prediction.
 
     Notes
     -----
     An update of "sgd" is ``w -= eta * (gradient + l2 * w)``, that of a penalty
     ``l2 / 2 * sum(w**2)``, while the cost reported has ``l2 * sum(w**2)``: the book's convention,
-    kept. Unlike the book's, the cost is computed from net inputs, so that it is finite, and `fit`
-    starts from the seed each time.
+    kept. Unlike the book's, the cost is computed from the pre-activations (the book's net inputs),
+    so that it is finite, and `fit` starts from the seed each time.
 
     The class follows scikit-learn's rules for estimators without importing it, and works inside its
     ``Pipeline``, ``GridSearchCV`` and ``cross_val_score``.
@@ -164,7 +165,7 @@ class NeuralNetMLP(Fitted, Estimator):
     True
     """
 
-    # What `fit` learns, besides what `Fitted` has.
+    # `fit` sets these, and those of `Fitted`.
     eval_: History
     input_path_: str
     n_iter_: int
@@ -228,7 +229,7 @@ class NeuralNetMLP(Fitted, Estimator):
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: int = 1,
     ) -> NeuralNetMLP:
-        """Learn from labelled rows, from the beginning or from where a checkpoint stands.
+        """Learn from labelled rows, from the beginning or from a checkpoint.
 
         Parameters
         ----------
@@ -236,15 +237,15 @@ class NeuralNetMLP(Fitted, Estimator):
             Finite numbers; features scaled to about [-1, 1] learn best. Rows of float32, float64 or
             uint8 are read where they are, without a copy.
         y_train : array_like, shape (n_samples,)
-            A class label for each row: numbers, text or other hashable things, of two classes or
+            A class label for each row: numbers, text or other hashable objects, with two classes or
             more.
         X_valid, y_valid : array_like, optional
-            The same for validation; only the accuracy on them is computed.
+            Validation rows and labels; only the accuracy on them is computed.
         sample_weight : array_like, shape (n_samples,), optional
-            What each row to train on counts, in the gradient and in the cost: a row of weight 2 as
-            two rows. They may be negative, but their sum must be above 0.
+            A weight for each training row, in the gradient and in the cost: a row of weight 2
+            counts as two rows. Weights may be negative, but their sum must be above 0.
         checkpoint : str or PathLike, optional
-            A file that keeps the run: written before the first epoch and then after every
+            A file that stores the run: written before the first epoch and then after every
             `checkpoint_every`, after the last, and when training is interrupted. Where it exists,
             training goes on from it, and ends with the bits, history included, of a run that was
             never interrupted (on the same kind of processor); with larger `epochs`, of a run that
@@ -274,9 +275,11 @@ class NeuralNetMLP(Fitted, Estimator):
         """
         settings = check_parameters(self)
         checkpoint_every = check_int(checkpoint_every, "checkpoint_every", low=1)
-        data = prepare(self, settings, X_train, y_train, X_valid, y_valid, sample_weight)
-        rng = np.random.RandomState(settings["seed"])
-        network = self._new_network(settings, data, rng)
+        data = prepare(
+            settings, X_train, y_train, X_valid, y_valid, sample_weight, type(self).__name__
+        )
+        rng = np.random.RandomState(settings.seed)
+        network = _new_network(settings, data, rng)
         trainer = new_trainer(settings, data, network, rng)
         run = new_run(settings, data, trainer, rng)
         with (
@@ -284,66 +287,43 @@ class NeuralNetMLP(Fitted, Estimator):
             contextlib.nullcontext() if checkpoint is None else Checkpoint(checkpoint) as file,
         ):
             if file is not None:
-                identity = {**resume_identity(settings), **data.identity()}
-                for name in ("coefs_init", "intercepts_init"):
-                    identity[name] = _fingerprints(getattr(self, name))
-                earlier: dict[str, Any] = data.earlier_identity()
-                if settings["schedule"] == "constant":  # the only one of version 0.1
-                    earlier["schedule"] = None
+                identity = {**settings.resume_identity(), **data.resume_identity()}
+                earlier = {**settings.earlier_identity(), **data.earlier_identity()}
                 run.resume_or_begin(file, file.read(), identity, earlier)
-            # At once, so that Ctrl-C leaves either the old model or this one.
+            # In one call, so that Ctrl-C leaves either the old model or this one.
             self.__dict__.update(
                 _network=network,
-                _activation=settings["activation"],
+                _activation=settings.activation,
                 classes_=data.classes,
                 n_features_in_=network.n_units[0],
                 input_path_=data.train.input.path,
-                _scale=settings["input_scale"],
+                _scale=settings.input_scale,
                 _names=data.names,
                 eval_=run.history,
                 n_iter_=run.epoch,
             )
             try:
-                self._train(run, trainer, settings["epochs"], checkpoint_every)
+                self._train(settings, run, trainer, checkpoint_every)
             except BaseException as error:
-                run.give_up(error)
+                run.roll_back_and_save(error)
                 self.n_iter_ = run.epoch
                 raise
             finally:
                 network.background = data.train.input.background
         return self
 
-    def _train(self, run: Run, trainer: Trainer, epochs: int, checkpoint_every: int) -> None:
-        with trainer, Progress(self.progress, epochs, run.epoch) as progress:
+    def _train(self, settings: Settings, run: Run, trainer: Trainer, checkpoint_every: int) -> None:
+        callback = settings.callback
+        with trainer, Progress(settings.progress, settings.epochs, run.epoch) as progress:
             for epoch, metrics in run.epochs():
                 self.n_iter_ = epoch
                 progress.update(epoch, metrics)
                 if epoch % checkpoint_every == 0:
                     run.save()
-                if self.callback is not None and self.callback(epoch, run.history):
+                if callback is not None and callback(epoch, run.history):
                     break
             run.save()
             run.restore_best()
-
-    def _new_network(
-        self, settings: dict[str, Any], data: Data, rng: np.random.RandomState
-    ) -> Network:
-        """A network with its starting weights, which are drawn in any case: the order of rows is
-        drawn after them."""
-        network = Network(
-            (data.train.scaled.shape[1], *settings["n_hidden"], len(data.classes)),
-            activation=settings["activation"],
-            dtype=data.dtype.name,
-        )
-        for weights in network.coefs:
-            weights[:] = rng.normal(0.0, 0.1, weights.shape)
-        for name, parts in (("coefs_init", network.coefs), ("intercepts_init", network.intercepts)):
-            starts = getattr(self, name)
-            if starts is not None:
-                arrays = check_start(starts, name, [part.shape for part in parts])
-                for part, array in zip(parts, arrays, strict=True):
-                    part[:] = array
-        return network
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the fitted model in one ``.npz`` file, which holds arrays and text and no pickle.
@@ -351,15 +331,15 @@ class NeuralNetMLP(Fitted, Estimator):
         Parameters
         ----------
         path : str or PathLike
-            Written under exactly this name, and only when it is complete.
+            The file appears under exactly this name, when it is complete.
 
         Raises
         ------
         NotFittedError
             Before `fit`.
         TypeError, ValueError
-            If class labels or parameters are things that only a pickle could hold, or a parameter
-            is not one that `fit` would take.
+            If class labels or parameters are objects that only a pickle could hold, or a parameter
+            is not one that `fit` accepts.
         OSError
             If the file cannot be written.
         """
@@ -382,8 +362,8 @@ class NeuralNetMLP(Fitted, Estimator):
         Raises
         ------
         ValueError
-            If the file is damaged, holds something else, or is of a newer format than this version
-            of mlpcore reads.
+            If the file is damaged, holds no model, or is of a newer format than this version of
+            mlpcore reads.
         OSError
             If the file cannot be read.
         """
@@ -413,5 +393,20 @@ class NeuralNetMLP(Fitted, Estimator):
         return to_sklearn(self, self._fitted())
 
 
-def _fingerprints(arrays: Sequence[ArrayLike] | None) -> list[str | None] | None:
-    return None if arrays is None else [fingerprint(np.asarray(array)) for array in arrays]
+def _new_network(settings: Settings, data: Data, rng: np.random.RandomState) -> Network:
+    """A network with its starting weights, which are drawn in any case: the order of rows is
+    drawn after them."""
+    network = Network(
+        (data.train.scaled.shape[1], *settings.n_hidden, len(data.classes)),
+        activation=settings.activation,
+        dtype=data.dtype.name,
+    )
+    for weights in network.coefs:
+        weights[:] = rng.normal(0.0, 0.1, weights.shape)
+    for name, parts in (("coefs_init", network.coefs), ("intercepts_init", network.intercepts)):
+        starts = getattr(settings, name)
+        if starts is not None:
+            arrays = check_start(starts, name, [part.shape for part in parts])
+            for part, array in zip(parts, arrays, strict=True):
+                part[:] = array
+    return network

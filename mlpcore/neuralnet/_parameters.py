@@ -1,15 +1,18 @@
-"""The classifier's parameters, checked and in the engine's terms."""
+"""The classifier's parameters: checked once for each fit, in the engine's terms."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mlpcore._threads import available_threads
 from mlpcore._validation import (
     check_choice,
+    check_dtype,
     check_float,
     check_fraction,
     check_int,
@@ -19,11 +22,102 @@ from mlpcore._validation import (
 )
 from mlpcore.engine.registry import ACTIVATIONS, HYPERPARAMETERS, OPTIMIZERS, TRAINING
 from mlpcore.training.schedules import PLANNED, SCHEDULES
+from mlpcore.training.snapshot import fingerprint
 
 _EARLY_STOPPING = {False: None, True: "valid_acc", "valid_acc": "valid_acc", "cost": "cost"}
 
+# Settings that may differ when a run goes on, or that are compared in another form: class weights
+# within the weights of the rows, dtype and input path as the data decided them.
+_NOT_COMPARED = {
+    "n_threads", "progress", "callback", "class_weight", "dtype", "input_path", "hyperparameters",
+    "coefs_init", "intercepts_init",
+}  # fmt: skip
 
-def check_parameters(model: Any) -> dict[str, Any]:
+
+@dataclass(frozen=True)
+class Settings:
+    """The parameters of one fit: plain values, checked.
+
+    Attributes
+    ----------
+    n_hidden : tuple of int
+        Units of each hidden layer.
+    activation : tuple of str
+        Their activations.
+    dropout : tuple of float
+        The fraction that is dropped of the inputs and of each hidden layer; empty for no dropout.
+    early_stopping : str or None
+        The metric that must improve; None trains for all epochs.
+    hyperparameters : dict of float
+        Those of all optimisers, by name.
+    n_threads : int
+        From 1.
+    dtype : dtype or None
+        None is decided by the data.
+    input_scale : (float, float)
+        Scale and offset; (1, 0) leaves the data as they are.
+    coefs_init, intercepts_init : sequence of array_like or None
+        Checked later, when there is a network to compare their shapes with.
+    others
+        As in `NeuralNetMLP`.
+    """
+
+    n_hidden: tuple[int, ...]
+    l2: float
+    epochs: int
+    eta: float
+    shuffle: bool
+    minibatch_size: int
+    seed: int | None
+    dtype: np.dtype[Any] | None
+    n_threads: int
+    progress: bool | str
+    input_path: str
+    input_scale: tuple[float, float]
+    eval_every: int
+    callback: Callable[[int, dict[str, list[float]]], Any] | None
+    early_stopping: str | None
+    patience: int
+    activation: tuple[str, ...]
+    optimizer: str
+    hyperparameters: Mapping[str, Any]
+    dropout: tuple[float, ...]
+    coefs_init: Sequence[ArrayLike] | None
+    intercepts_init: Sequence[ArrayLike] | None
+    schedule: str
+    power_t: float
+    clip_norm: float | None
+    max_norm: float | None
+    class_weight: Mapping[Any, float] | str | None
+
+    def resume_identity(self) -> dict[str, Any]:
+        """What decides a run's bits, and so must be the same to resume it, by name.
+
+        The hyperparameters of other optimisers change nothing, and are left out.
+        """
+        free = {"epochs", "patience", "power_t"}
+        if self.schedule in PLANNED:  # planned over all epochs
+            free.remove("epochs")
+        if self.schedule == "invscaling":
+            free.remove("power_t")
+        if self.early_stopping is not None or self.schedule == "adaptive":
+            free.remove("patience")
+        names = [field.name for field in fields(self)]
+        used = OPTIMIZERS[self.optimizer].hyperparameters
+        return {
+            **{name: getattr(self, name) for name in names if name not in free | _NOT_COMPARED},
+            **{name: value for name, value in self.hyperparameters.items() if name in used},
+            "coefs_init": _fingerprints(self.coefs_init),
+            "intercepts_init": _fingerprints(self.intercepts_init),
+        }
+
+    def earlier_identity(self) -> dict[str, Any]:
+        """What mlpcore 0.1 wrote in place of some of that."""
+        # It had the schedule "constant" only, and wrote none.
+        return {"schedule": None} if self.schedule == "constant" else {}
+
+
+def check_parameters(model: Any) -> Settings:
     """Check what the constructor stored.
 
     Parameters
@@ -32,15 +126,54 @@ def check_parameters(model: Any) -> dict[str, Any]:
 
     Returns
     -------
-    settings : dict
-        Plain values by the parameters' names, without `dtype`, `input_path`, `progress` and
-        `callback`.
+    settings : Settings
 
     Raises
     ------
     TypeError, ValueError
         With the name of the first parameter that is not as described.
     """
+    _check_kinds(model)
+    n_hidden = check_units(model.n_hidden, "n_hidden")
+    return Settings(
+        input_scale=check_scale(model.input_scale),
+        n_hidden=n_hidden,
+        l2=check_float(model.l2, "l2", low=0, hint="Values up to 0.1 are usual."),
+        epochs=check_int(model.epochs, "epochs", low=0),
+        eta=check_float(
+            model.eta, "eta", low=0, strict=True,
+            hint="Values from 0.0001 to 0.1 are usual for scaled inputs.",
+        ),
+        minibatch_size=check_int(model.minibatch_size, "minibatch_size", low=1),
+        eval_every=check_int(model.eval_every, "eval_every", low=1),
+        shuffle=bool(model.shuffle),
+        early_stopping=_EARLY_STOPPING[model.early_stopping],
+        patience=check_int(model.patience, "patience", low=1),
+        seed=check_seed(model.seed),
+        n_threads=check_threads(model.n_threads),
+        activation=check_activation(model.activation, len(n_hidden)),
+        optimizer=check_choice(model.optimizer, "optimizer", TRAINING),
+        hyperparameters={
+            name: _check_hyperparameter(getattr(model, name), name)
+            for name in HYPERPARAMETERS if hasattr(model, name)
+        },
+        dropout=_check_dropout(model.dropout, len(n_hidden)),
+        schedule=check_choice(model.schedule, "schedule", SCHEDULES),
+        power_t=check_float(model.power_t, "power_t", low=0),
+        clip_norm=_check_norm(model.clip_norm, "clip_norm"),
+        max_norm=_check_norm(model.max_norm, "max_norm"),
+        dtype=check_dtype(model.dtype),
+        progress=model.progress,
+        input_path=model.input_path,
+        callback=model.callback,
+        coefs_init=model.coefs_init,
+        intercepts_init=model.intercepts_init,
+        class_weight=model.class_weight,
+    )  # fmt: skip
+
+
+def _check_kinds(model: Any) -> None:
+    """Raise for parameters that are none of a few values, or of another type."""
     if model.progress != "auto" and not isinstance(model.progress, bool):
         raise ValueError(f'progress must be "auto", True or False; got {model.progress!r}.')
     if model.class_weight is not None and not (
@@ -66,35 +199,6 @@ def check_parameters(model: Any) -> dict[str, Any]:
             f'early_stopping must be False, True, "valid_acc" or "cost"; got '
             f"{model.early_stopping!r}."
         )
-    n_hidden = check_units(model.n_hidden, "n_hidden")
-    return {
-        "input_scale": check_scale(model.input_scale),
-        "n_hidden": n_hidden,
-        "l2": check_float(model.l2, "l2", low=0, hint="Values up to 0.1 are usual."),
-        "epochs": check_int(model.epochs, "epochs", low=0),
-        "eta": check_float(
-            model.eta, "eta", low=0, strict=True,
-            hint="Values from 0.0001 to 0.1 are usual for scaled inputs.",
-        ),
-        "minibatch_size": check_int(model.minibatch_size, "minibatch_size", low=1),
-        "eval_every": check_int(model.eval_every, "eval_every", low=1),
-        "shuffle": bool(model.shuffle),
-        "early_stopping": _EARLY_STOPPING[model.early_stopping],
-        "patience": check_int(model.patience, "patience", low=1),
-        "seed": check_seed(model.seed),
-        "n_threads": check_threads(model.n_threads),
-        "activation": check_activation(model.activation, len(n_hidden)),
-        "optimizer": check_choice(model.optimizer, "optimizer", TRAINING),
-        **{
-            name: _check_hyperparameter(getattr(model, name), name)
-            for name in HYPERPARAMETERS if hasattr(model, name)
-        },
-        "dropout": _check_dropout(model.dropout, len(n_hidden)),
-        "schedule": check_choice(model.schedule, "schedule", SCHEDULES),
-        "power_t": check_float(model.power_t, "power_t", low=0),
-        "clip_norm": _check_norm(model.clip_norm, "clip_norm"),
-        "max_norm": _check_norm(model.max_norm, "max_norm"),
-    }  # fmt: skip
 
 
 def check_activation(value: Any, n_layers: int) -> tuple[str, ...]:
@@ -122,7 +226,7 @@ def _check_hyperparameter(value: Any, name: str) -> float:
 
 
 def _check_dropout(value: Any, n_layers: int) -> tuple[float, ...]:
-    """What is left out of the inputs and of each hidden layer; empty for nothing at all."""
+    """The fraction dropped of the inputs and of each hidden layer; empty for no dropout."""
     if isinstance(value, (str, bytes)) or not np.iterable(value):
         rates = (check_fraction(value, "dropout"),) * n_layers
     else:
@@ -140,23 +244,10 @@ def _check_norm(value: Any, name: str) -> float | None:
     return None if value is None else check_float(value, name, low=0, strict=True)
 
 
-def resume_identity(settings: dict[str, Any]) -> dict[str, Any]:
-    """Those of the settings that decide about a run's bits, and so must be the same to resume it.
-
-    Not the hyperparameters of other optimisers, which change nothing.
-    """
-    schedule = settings["schedule"]
-    free = {"epochs", "n_threads", "patience", "power_t", *HYPERPARAMETERS}
-    free.difference_update(OPTIMIZERS[settings["optimizer"]].hyperparameters)
-    if schedule in PLANNED:  # laid out over all epochs
-        free.remove("epochs")
-    if schedule == "invscaling":
-        free.remove("power_t")
-    if settings["early_stopping"] is not None or schedule == "adaptive":
-        free.remove("patience")
-    return {name: value for name, value in settings.items() if name not in free}
-
-
 def check_threads(n_threads: Any) -> int:
     """How many threads there may be: a number from 1, or for None as many as are available."""
     return available_threads() if n_threads is None else check_int(n_threads, "n_threads", low=1)
+
+
+def _fingerprints(arrays: Sequence[ArrayLike] | None) -> list[str | None] | None:
+    return None if arrays is None else [fingerprint(np.asarray(array)) for array in arrays]

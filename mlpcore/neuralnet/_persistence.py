@@ -1,4 +1,4 @@
-"""Fitted models in files: arrays and text, of which nothing is trusted unchecked."""
+"""Fitted models in files of arrays and text, all of which is checked when it is read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FORMAT = "mlpcore.NeuralNetMLP"
 # 2 added the activations of the hidden layers, and the parameters that came with them.
 _VERSION = 2
 
-# Parameters that hold an array for each layer.
+# These parameters hold an array for each layer.
 _STARTS = ("coefs_init", "intercepts_init")
 
 
@@ -40,14 +40,14 @@ def save_model(model: Any, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     TypeError, ValueError
-        If class labels or parameters are things that only a pickle could hold, or a parameter is
-        not one that `fit` would take, and so not one that `load_model` would.
+        If class labels or parameters are objects that only a pickle could hold, or a parameter is
+        not one that `fit` accepts, and so not one that `load_model` accepts.
     OSError
         If the file cannot be written.
     """
-    _check_parameters(model)
+    check_parameters(model)
     parameters = model.get_params()
-    parameters.pop("callback", None)  # a function, which is for the next fit to bring
+    parameters.pop("callback", None)  # a function cannot be saved
     if parameters.get("dtype") is not None:
         parameters["dtype"] = np.dtype(parameters["dtype"]).name
     coefs, intercepts, background = model.__getstate__()["_layers"]
@@ -58,7 +58,7 @@ def save_model(model: Any, path: str | os.PathLike[str]) -> None:
             parameters[name] = len(starts)
             arrays |= {f"{name}_{i}": np.asarray(start) for i, start in enumerate(starts)}
     if isinstance(parameters.get("class_weight"), Mapping):
-        # As pairs: JSON would make text of the labels.
+        # JSON would turn the labels of a dict into text; pairs keep them.
         parameters["class_weight"] = list(parameters["class_weight"].items())
     about = {
         "format": _FORMAT,
@@ -94,7 +94,7 @@ def load_model(cls: type[Model], path: str | os.PathLike[str]) -> Model:
     Parameters
     ----------
     cls : type
-        Of the model.
+        The model's class.
     path : str or PathLike
 
     Returns
@@ -104,7 +104,7 @@ def load_model(cls: type[Model], path: str | os.PathLike[str]) -> Model:
     Raises
     ------
     ValueError
-        If the file is damaged, holds something else, or is of a newer format.
+        If the file is damaged, holds no model, or is of a newer format.
     OSError
         If the file cannot be read.
     """
@@ -136,21 +136,15 @@ def load_model(cls: type[Model], path: str | os.PathLike[str]) -> Model:
         if isinstance(parameters.get("class_weight"), list):
             parameters["class_weight"] = dict(parameters["class_weight"])
         model = cls(**parameters)
-        _check_parameters(model)
+        check_parameters(model)
         model.__setstate__(_learned(about, arrays))  # type: ignore[attr-defined]
     except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name}: not a complete model: {error}. Save it again.") from error
     return model
 
 
-def _check_parameters(model: Any) -> None:
-    """Raise ValueError or TypeError for what `fit` would not take."""
-    check_parameters(model)
-    check_dtype(model.dtype)
-
-
 def _learned(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
-    """What `fit` learned, from the content of a file, which may be wrong in any way."""
+    """The fitted attributes from the content of a file, which may be invalid in any way."""
     n_layers = sum(key.startswith("coef_") for key in arrays)
     coefs = [arrays[f"coef_{i}"] for i in range(n_layers)]
     intercepts = [arrays[f"intercept_{i}"] for i in range(n_layers)]
@@ -190,7 +184,7 @@ def _learned(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> dict[str
         "classes_": classes,
         "n_features_in_": units[0],
         "eval_": {
-            key: [float(figure) for figure in about["history"][key]]
+            key: [float(value) for value in about["history"][key]]
             for key in ("cost", "train_acc", "valid_acc")
         },
         "n_iter_": check_int(about["n_iter"], "n_iter", low=0),

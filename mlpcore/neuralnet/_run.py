@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from mlpcore.engine.network import Network
-from mlpcore.engine.registry import HYPERPARAMETERS
 from mlpcore.engine.trainer import Trainer
 from mlpcore.neuralnet._data import Data
+from mlpcore.neuralnet._parameters import Settings
 from mlpcore.training.run import History, Plan, Run
 from mlpcore.training.schedules import Schedule
 from mlpcore.training.stopping import Stopping
 
-# Settings that the trainer knows by the same name.
-_RULE = ("optimizer", "l2", "dropout", *HYPERPARAMETERS)
-
 
 def new_trainer(
-    settings: dict[str, Any], data: Data, network: Network, rng: np.random.RandomState
+    settings: Settings, data: Data, network: Network, rng: np.random.RandomState
 ) -> Trainer:
     """The engine's trainer for checked parameters and data."""
-    seed = settings["seed"]
+    seed = settings.seed
     valid = data.valid
     return Trainer(
         network,
@@ -32,26 +28,27 @@ def new_trainer(
         sample_weight=data.weights,
         valid=None if valid is None else valid.input,
         valid_targets=None if valid is None else valid.labels,
-        learning_rate=settings["eta"],
-        **{name: settings[name] for name in _RULE if name in settings},
-        clip_norm=settings["clip_norm"] or 0.0,
-        max_norm=settings["max_norm"] or 0.0,
+        learning_rate=settings.eta,
+        optimizer=settings.optimizer,
+        **settings.hyperparameters,
+        l2=settings.l2,
+        dropout=settings.dropout,
+        clip_norm=settings.clip_norm or 0.0,
+        max_norm=settings.max_norm or 0.0,
         seed=int(rng.randint(2**32, dtype=np.uint64)) if seed is None else seed,
-        minibatch_size=settings["minibatch_size"],
-        n_threads=settings["n_threads"],
+        minibatch_size=settings.minibatch_size,
+        n_threads=settings.n_threads,
     )
 
 
-def new_run(
-    settings: dict[str, Any], data: Data, trainer: Trainer, rng: np.random.RandomState
-) -> Run:
+def new_run(settings: Settings, data: Data, trainer: Trainer, rng: np.random.RandomState) -> Run:
     """The run of the textbook: its cost and accuracies after each epoch."""
     network, n_samples = trainer.network, len(data.train.labels)
     n_valid = 0 if data.valid is None else len(data.valid.labels)
     history: History = {"cost": [], "train_acc": [], "valid_acc": []}
 
     def penalty() -> float:
-        return float(settings["l2"] * network.weights_squared())
+        return float(settings.l2 * network.weights_squared())
 
     def evaluate(loss: float) -> dict[str, float]:
         loss, train_correct, valid_correct = trainer.evaluate()
@@ -62,34 +59,34 @@ def new_run(
 
     def check(epoch: int, metrics: dict[str, float]) -> None:
         cost = metrics["cost"] if metrics else penalty()
-        # Biases, too, which the penalty does not see.
+        # The biases must be finite, too, and are not part of the penalty.
         if not (math.isfinite(cost) and np.isfinite(network.parameters).all()):
             raise FloatingPointError(
-                f"the cost is not finite after epoch {epoch}; lower eta ({settings['eta']:g}) or "
+                f"the cost is not finite after epoch {epoch}; lower eta ({settings.eta:g}) or "
                 f"scale X_train. The model is as it was after epoch {epoch - 1}."
             )
 
     stopping = None
-    if settings["early_stopping"] is not None or settings["schedule"] == "adaptive":
-        metric = settings["early_stopping"] or "cost"
+    if settings.early_stopping is not None or settings.schedule == "adaptive":
+        metric = settings.early_stopping or "cost"
         stopping = Stopping(
             metric,
             higher_is_better=metric == "valid_acc",
-            patience=settings["patience"],
-            keep_best=settings["early_stopping"] is not None,
+            patience=settings.patience,
+            keep_best=settings.early_stopping is not None,
         )
     plan = Plan(
         kind="NeuralNetMLP",
-        epochs=settings["epochs"],
-        shuffle=settings["shuffle"],
+        epochs=settings.epochs,
+        shuffle=settings.shuffle,
         cumulative=False,
         rows=np.arange(n_samples),
-        steps=n_samples // settings["minibatch_size"],
-        eval_every=settings["eval_every"],
+        steps=n_samples // settings.minibatch_size,
+        eval_every=settings.eval_every,
         metrics=tuple(history)[: 3 if n_valid else 2],
         evaluate=evaluate,
         check=check,
         stopping=stopping,
     )
-    schedule = Schedule(settings["schedule"], settings["eta"], settings["power_t"])
+    schedule = Schedule(settings.schedule, settings.eta, settings.power_t)
     return Run(plan, trainer, rng, schedule, history)

@@ -3,15 +3,16 @@
     from mlpcore.sklearn import MLPClassifier, MLPRegressor
 
 instead of ``from sklearn.neural_network import ...``: the same parameters, attributes and, with the
-same ``random_state``, the same networks. What is on top is off by default and given by keyword.
+same ``random_state``, the same networks. Extensions are off by default and given by keyword.
 It needs scikit-learn 1.6 or newer: ``pip install "mlpcore[sklearn]"``.
 
 - `_classifier`, `_regressor`: the two classes, and how they read y
-- `_base`: what they share: `fit`, starting weights, pickles
+- `_docstrings`: the common part of their docstrings
+- `_base`: their common base: `fit`, starting weights, attributes, pickles
 - `_parameters`, `_network`: the parameters; the network, its weights as attributes, its outputs
-- `_table`: rows, targets and weights as training needs them
+- `_data`: rows, targets and weights as training needs them
 - `_solvers`, `_lbfgs`: a fit as a run of `mlpcore.training`; L-BFGS
-- `_optimizer`: what a stochastic solver keeps from one fit to the next
+- `_optimizer`: the state of a stochastic solver from one fit to the next
 - `_held_out`: validation rows and their score
 - `_resume`, `_callbacks`: checkpoints; scikit-learn's callbacks
 - `_convert`: to and from scikit-learn's own classes

@@ -1,4 +1,4 @@
-"""What both estimators share: checks, starting weights, `fit`, prediction, pickling."""
+"""The base of both estimators: checks, starting weights, `fit`, attributes, pickling."""
 
 from __future__ import annotations
 
@@ -12,23 +12,27 @@ from sklearn.utils import check_random_state
 
 from mlpcore._validation import check_start
 from mlpcore._version import __version__, warn_if_newer
+from mlpcore.engine.inputs import Input
+from mlpcore.engine.network import Network
+from mlpcore.engine.trainer import Trainer
 from mlpcore.sklearn._callbacks import CallbackBridge
 from mlpcore.sklearn._convert import from_sklearn, to_sklearn
+from mlpcore.sklearn._data import TrainingData, check_sample_weight, readable, weighed
 from mlpcore.sklearn._held_out import check_enough, check_pairs
 from mlpcore.sklearn._lbfgs import PackedObjective, check_lbfgs, fit_lbfgs
 from mlpcore.sklearn._network import FLOATS, NetworkOwner
 from mlpcore.sklearn._optimizer import OptimizerState
 from mlpcore.sklearn._resume import Resume
 from mlpcore.sklearn._solvers import fit_stochastic
-from mlpcore.sklearn._table import Table, check_weight, readable, weighed
 from mlpcore.training.interrupts import exit_on_sigterm
+from mlpcore.training.run import Run
 
 try:
     from sklearn.callback import CallbackSupportMixin
 except ImportError:  # scikit-learn before 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Callbacks are there from scikit-learn 1.9 on."""
+        """Callbacks exist from scikit-learn 1.9 on."""
 
 
 def fit_context(method: Any) -> Any:
@@ -37,9 +41,9 @@ def fit_context(method: Any) -> Any:
 
 
 class BaseMLP(CallbackSupportMixin, NetworkOwner):
-    """A multi-layer perceptron with scikit-learn's parameters; see the two that derive from it."""
+    """A multi-layer perceptron with scikit-learn's parameters; two classes derive from it."""
 
-    # What fit learns.
+    # `fit` sets these.
     n_features_in_: int
     n_outputs_: int
     n_iter_: int
@@ -57,18 +61,18 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
     # Whether early stopping holds out rows of each class in proportion.
     _stratify = False
 
-    # What differs between the estimators.
+    # The two estimators define these.
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
-        """X and y checked, and what is learned from y alone set."""
+        """Checked X and y; sets the attributes that depend on y alone."""
         raise NotImplementedError
 
     def _encode(self, y: Any) -> NDArray[Any]:
-        """Targets of checked y: intc (n_samples,), output units; or (n_samples, n_outputs)."""
+        """Targets of checked y: indices of output units (intc), or a number for each output."""
         raise NotImplementedError
 
     def _units_of_target(self, target: NDArray[Any]) -> int:
-        """Output units for such targets."""
+        """The number of output units for such targets."""
         raise NotImplementedError
 
     def _default_out_activation(self) -> str:
@@ -81,7 +85,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
     def _class_weights(
         self, target: NDArray[Any], sample_weight: NDArray[Any] | None, incremental: bool
     ) -> list[NDArray[np.float64]] | None:
-        """Weights of the classes in each column of such targets; None where all weigh the same."""
+        """Weights of the classes in each column of the targets; None where all weigh the same."""
         return None
 
     def _score_outputs(self, outputs: NDArray[Any], y: Any, sample_weight: Any) -> float:
@@ -116,12 +120,12 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
             A custom validation set. Its loss goes into `validation_loss_curve_`, and early
             stopping goes by it instead of holding out rows of X. Not for ``solver="lbfgs"``.
         checkpoint : str or PathLike, default=None
-            A file that keeps the run: written before the first epoch and then after every
+            A file that stores the run: written before the first epoch and then after every
             `checkpoint_every`, after the last, and when training is interrupted. Where it exists,
             training goes on from it, and ends with the bits of a fit that was never interrupted.
-            With "lbfgs" it holds the last iterate, from which the method begins again: another way
-            to the same minimum. The one before stays under the same name with ``.previous`` at the
-            end.
+            With "lbfgs" it holds the last iterate, from which the method begins again on another
+            path to the same minimum. The previous checkpoint stays under the same name with
+            ``.previous`` at the end.
         checkpoint_every : int, default=1
             Epochs, or iterations of L-BFGS, from one checkpoint to the next.
 
@@ -132,9 +136,9 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         Raises
         ------
         ValueError
-            If parameters, data or the checkpoint are not what they must be, the weights of rows sum
-            to 0 or less, the score of early stopping was finite in no epoch, or weights of the
-            network have become infinite.
+            If parameters, data or the checkpoint are invalid, the weights of rows sum to 0 or less,
+            the score of early stopping was finite in no epoch, or weights of the network have
+            become infinite.
         """
         validation = X_val, y_val, sample_weight_val
         if checkpoint is None:
@@ -160,14 +164,18 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         given = X, y, sample_weight
         self._check_missing(y, "y")
         X, y = self._validate_input(X, y, incremental, reset=first)
-        sample_weight = check_weight(sample_weight, X, "sample_weight")
+        n_hidden = len(hidden) if first else len(self.coefs_) - 1
+        settings = self._training_settings(n_hidden, incremental)
+        sample_weight = check_sample_weight(sample_weight, X, "sample_weight")
         target = self._encode(y)
         class_weights = self._class_weights(target, sample_weight, incremental)
-        table = weighed(X, y, target, sample_weight, class_weights, "")
+        data = weighed(X, y, target, sample_weight, class_weights, "")
         held_out = self._held_out(validation, X.dtype, class_weights)
-        if self.solver == "lbfgs":
-            check_lbfgs(self, held_out)
-        self.n_outputs_ = self._units_of_target(table.target)
+        if held_out is not None and settings.early_stopping:
+            check_enough(held_out)
+        if settings.solver == "lbfgs":
+            check_lbfgs(settings, held_out)
+        self.n_outputs_ = self._units_of_target(data.target)
         self._random_state = check_random_state(self.random_state)
         if resume is not None:
             self._random_state = resume.random_state(self._random_state, type(self).__name__)
@@ -179,26 +187,11 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
             hasattr(self, "_skl_callbacks") or hasattr(self, "_parent_callback_ctx")
         ):
             # SciPy's L-BFGS reports one iteration more than it makes.
-            bridge = CallbackBridge(self, *given, tasks=self.max_iter + 1)
-        if self.solver == "lbfgs":
-            fit_lbfgs(self, network, table, bridge, resume)
+            bridge = CallbackBridge(self, *given, tasks=settings.epochs + 1)
+        if settings.solver == "lbfgs":
+            fit_lbfgs(self, settings, network, data, bridge, resume)
         else:
-            fit_stochastic(
-                self,
-                network,
-                table,
-                held_out,
-                bridge,
-                resume,
-                first=first,
-                incremental=incremental,
-            )
-        # Not of the memory between the rows, which takes part in what overflows.
-        if not all(np.isfinite(part).all() for part in network.coefs + network.intercepts):
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may"
-                " contain large values and need to be preprocessed."
-            )
+            fit_stochastic(self, settings, network, data, held_out, bridge, resume, first=first)
         if bridge is not None:
             bridge.close()
         return self
@@ -208,28 +201,26 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         validation: tuple[Any, Any, Any],
         dtype: np.dtype[Any],
         class_weights: list[NDArray[np.float64]] | None,
-    ) -> Table | None:
-        """The validation rows of the caller's, under the classes' weights in training."""
+    ) -> TrainingData | None:
+        """The caller's validation rows, with the weights that their classes have in training."""
         if not check_pairs(validation):
             return None
         X, y, sample_weight = validation
         self._check_missing(y, "y_val")
         X, y = self._validate_rows(X, y, dtype=dtype, reset=False)
         self._check_known(y, "y_val")
-        sample_weight = check_weight(sample_weight, X, "sample_weight_val")
-        held_out = weighed(X, y, self._encode(y), sample_weight, class_weights, "_val")
-        check_enough(held_out, self)
-        return held_out
+        sample_weight = check_sample_weight(sample_weight, X, "sample_weight_val")
+        return weighed(X, y, self._encode(y), sample_weight, class_weights, "_val")
 
     def _validate_rows(self, X: Any, y: Any, *, dtype: Any = FLOATS, reset: bool) -> Any:
         """Rows and targets that belong together, in NumPy's or SciPy's arrays."""
         raise NotImplementedError
 
     def _check_missing(self, y: Any, name: str) -> None:
-        """Raise ValueError for targets that are missing, where scikit-learn has no words for it."""
+        """Raise ValueError for missing targets that scikit-learn does not refuse itself."""
 
     def _check_known(self, y: Any, name: str) -> None:
-        """Raise ValueError for targets that are none of this model's."""
+        """Raise ValueError for classes that this model does not have."""
 
     # The network.
 
@@ -264,11 +255,70 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
     ) -> tuple[float, NDArray[Any]]:
         """Loss and gradient at some parameters: scikit-learn's private method, for its test.
 
-        What comes behind y are that one's buffers.
+        Further arguments are buffers of scikit-learn's, and unused.
         """
-        table = Table(readable(X), y, y, None)
-        with PackedObjective(self, self._from_arrays(), table) as objective:
+        data = TrainingData(readable(X), y, y, None)
+        settings = self._training_settings(len(self.coefs_) - 1, incremental=False)
+        with PackedObjective(self, settings, self._from_arrays(), data) as objective:
             return objective(packed)
+
+    # `fit` and its solvers record their results by these.
+
+    def _start_curves(self, own_validation: bool, first: bool) -> None:
+        """Begin the records of epochs, or those that a warm start does not have yet.
+
+        Scores are of the rows that one fit holds out: the best one of an earlier fit says nothing
+        about them.
+        """
+
+        def missing(name: str) -> bool:
+            return first or getattr(self, name, None) is None
+
+        if missing("loss_curve_"):
+            self.loss_curve_ = []
+            self._no_improvement_count = 0
+        if not (own_validation or self.early_stopping):
+            self.validation_loss_curve_ = None
+        elif missing("validation_loss_curve_"):
+            self.validation_loss_curve_ = []
+        if not self.early_stopping:
+            if missing("best_loss_"):
+                self.best_loss_ = np.inf
+            self.validation_scores_ = None
+            self.best_validation_score_ = None
+            return
+        if missing("validation_scores_"):
+            self.validation_scores_ = []
+        self.best_validation_score_ = -np.inf
+        self._no_improvement_count = 0
+        self.best_loss_ = None
+
+    def _record(self, run: Run, trainer: Trainer) -> None:
+        """Set the attributes to those of the last finished epoch."""
+        self.n_iter_, self.t_ = run.epoch, run.rows_seen
+        if run.epoch:
+            self.loss_ = self.loss_curve_[-1]
+        self._no_improvement_count = run.best.waited
+        if run.best.value is not None:
+            if self.early_stopping:
+                self.best_validation_score_ = run.best.value
+            else:
+                self.best_loss_ = run.best.value
+        self._optimizer.t = trainer.step_count
+
+    def _record_iterations(self, count: int, loss: float | None = None) -> None:
+        """The same for L-BFGS, whose loss is known when it ends."""
+        self.n_iter_ = count
+        if loss is not None:
+            self.loss_ = loss
+
+    def _skip_in_prediction(self, network: Network, rows: Input) -> None:
+        """Let prediction skip the zeros that are most of the rows.
+
+        It skips no other background: the background term that the network would keep misses what
+        the caller writes to `coefs_`.
+        """
+        self._background = network.background = 0.0 if rows.background == 0 else None
 
     # Conversion, copies and tags.
 
@@ -276,7 +326,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         """scikit-learn's own estimator with the same parameters and weights.
 
         Parameters that scikit-learn does not have are left out where they only matter in training.
-        The optimiser's state goes along, so that `partial_fit` can go on.
+        The optimiser's state is converted, too, so that `partial_fit` can go on.
 
         Returns
         -------
@@ -286,7 +336,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         Raises
         ------
         ValueError
-            If it would predict otherwise: scikit-learn lacks an activation or a loss.
+            If its predictions would differ: scikit-learn lacks an activation or a loss.
         """
         return to_sklearn(self)
 
@@ -297,7 +347,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         Parameters
         ----------
         estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
-            That of the two that corresponds to this class; fitted or not.
+            The one that corresponds to this class; fitted or not.
 
         Returns
         -------
@@ -307,7 +357,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         Raises
         ------
         TypeError
-            If `estimator` is something else.
+            If `estimator` is no such estimator.
         """
         return from_sklearn(cls, estimator)
 

@@ -14,7 +14,7 @@ class CallbackBridge:
     X, y, sample_weight
         As they were given to `fit`.
     tasks : int
-        Epochs at most.
+        The largest number of epochs.
     """
 
     def __init__(self, model: Any, X: Any, y: Any, sample_weight: Any, tasks: int) -> None:
@@ -35,7 +35,7 @@ class CallbackBridge:
         model = self._about["estimator"]
         stop = epoch.call_on_fit_task_end(
             **self._about,
-            # Called only where a callback wants an estimator to predict with.
+            # Called only where a callback needs an estimator to predict with.
             reconstruction_attributes=lambda: {
                 "coefs_": [part.copy() for part in model.coefs_],
                 "intercepts_": [part.copy() for part in model.intercepts_],
@@ -45,6 +45,6 @@ class CallbackBridge:
 
     def close(self) -> None:
         """The fit has ended."""
-        if self._epoch is not None:  # begun, and L-BFGS found that the one before was its last
+        if self._epoch is not None:  # L-BFGS ended after the previous iteration
             self._epoch.call_on_fit_task_end(estimator=self._about["estimator"])
         self._fit.call_on_fit_task_end(**self._about, reconstruction_attributes={})

@@ -17,12 +17,13 @@ from mlpcore.training.schedules import PLANNED
 
 Model = TypeVar("Model")
 
-# Where scikit-learn's optimisers keep the engine's vectors. What is not here cannot go there.
+# The attributes in which scikit-learn's optimisers keep the engine's vectors. The state of an
+# optimiser that is not listed cannot be converted.
 _VECTORS = {
     "sgd": (), "momentum": ("velocities",), "nesterov": ("velocities",), "adam": ("ms", "vs"),
     "adamw": ("ms", "vs"),
 }  # fmt: skip
-# Fitted attributes that both have in the same form.
+# Both libraries have these fitted attributes in the same form.
 _LEARNED = (
     "classes_", "n_features_in_", "feature_names_in_", "n_outputs_", "n_layers_", "n_iter_", "t_",
     "out_activation_", "loss_", "loss_curve_", "best_loss_", "validation_scores_",
@@ -73,8 +74,8 @@ def to_sklearn(model: Any) -> Any:
     ):
         if value not in choice:
             raise ValueError(
-                f"scikit-learn {sklearn.__version__} has no {name}={value!r}: its estimator would "
-                "predict otherwise."
+                f"scikit-learn {sklearn.__version__} has no {name}={value!r}: the predictions of "
+                "its estimator would differ."
             )
     parameters["activation"] = activation
     # These matter in training only.
@@ -86,7 +87,7 @@ def to_sklearn(model: Any) -> Any:
     if not hasattr(model, "coefs_"):
         return estimator
     _copy_learned(model, estimator)
-    # Where no score of a further fit is better, scikit-learn ends with what these two hold.
+    # Where no score of a later fit is better, scikit-learn ends with these two.
     estimator._best_coefs, estimator._best_intercepts = estimator.coefs_, estimator.intercepts_
     if hasattr(model, "_optimizer") and model._optimizer.rule in _VECTORS:
         estimator._optimizer = _their_optimizer(model._optimizer, model._current(), estimator)

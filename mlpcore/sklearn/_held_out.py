@@ -1,4 +1,4 @@
-"""The rows that are held out: which they are, their loss and score."""
+"""Held-out rows: their choice, loss and score."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
+from mlpcore._validation import check_total
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.trainer import Trainer
-from mlpcore.sklearn._table import Table, as_target, check_total
+from mlpcore.sklearn._data import TrainingData, as_target
+from mlpcore.sklearn._parameters import Settings
 
 
 def check_pairs(validation: tuple[Any, Any, Any]) -> bool:
-    """Whether there are validation rows of the caller's; ValueError for half of what is needed."""
+    """Whether the caller gave validation rows; ValueError if they are incomplete."""
     given = [value is not None for value in validation]
     if any(given) and not (given[0] and given[1]):
         names = [
@@ -34,35 +36,37 @@ def check_pairs(validation: tuple[Any, Any, Any]) -> bool:
     return any(given)
 
 
-def check_enough(held_out: Table | None, model: Any) -> None:
-    """Raise ValueError for validation rows of the caller's that early stopping cannot go by."""
-    if held_out is not None and model.early_stopping and held_out.X.shape[0] < 2:
+def check_enough(held_out: TrainingData) -> None:
+    """Raise ValueError for the caller's validation rows if early stopping cannot go by them."""
+    if held_out.X.shape[0] < 2:
         raise ValueError(
             f"X_val is too small for early_stopping=True: it must have two rows or more; got "
             f"{held_out.X.shape[0]}. Give more rows, or leave X_val out to hold out rows of X."
         )
 
 
-def split(model: Any, table: Table, rng: np.random.RandomState) -> tuple[NDArray[np.intp], Table]:
+def split(
+    model: Any, settings: Settings, data: TrainingData, rng: np.random.RandomState
+) -> tuple[NDArray[np.intp], TrainingData]:
     """The numbers of the rows to train on, and the rows that are held out."""
     stratify: NDArray[Any] | None = None
     if model._stratify:
         if model.n_outputs_ == 1:
-            stratify = table.target.astype(bool)
-        elif model.scoring is not None and table.target.ndim == 1:
-            stratify = table.target
-    every_class = model.scoring is not None and stratify is not None
+            stratify = data.target.astype(bool)
+        elif settings.scoring is not None and data.target.ndim == 1:
+            stratify = data.target
+    every_class = settings.scoring is not None and stratify is not None
     try:
         # Row numbers take the same draws as the rows, and the rows need no copy.
         train, rest = train_test_split(
-            np.arange(table.X.shape[0]),
+            np.arange(data.X.shape[0]),
             random_state=rng,
-            test_size=model.validation_fraction,
+            test_size=settings.validation_fraction,
             stratify=stratify,
         )
     except ValueError as error:
         if every_class:
-            raise _not_every_class(model, str(error).rstrip(".")) from error
+            raise _not_every_class(settings, str(error).rstrip(".")) from error
         raise
     if len(rest) < 2:
         raise ValueError(
@@ -70,84 +74,68 @@ def split(model: Any, table: Table, rng: np.random.RandomState) -> tuple[NDArray
             "or the size of your dataset."
         )
     if every_class:
-        codes = table.target.ravel()
+        codes = data.target.ravel()
         lost = np.setdiff1d(codes, codes[rest])
         if len(lost):
             label = model.classes_[int(lost[0])]
             raise _not_every_class(
-                model, f"class {label!s} has {np.sum(codes == lost[0])} of {len(codes)} rows"
+                settings, f"class {label!s} has {np.sum(codes == lost[0])} of {len(codes)} rows"
             )
-    held_out = table.take(rest)
-    if table.weight is not None:
+    held_out = data.take(rest)
+    if data.weight is not None:
         advice = "Leave out rows of no weight, change validation_fraction, or give X_val and y_val."
         for rows, what in ((rest, "the rows that early stopping holds out"),
                            (train, "the rows that are left to train on")):  # fmt: skip
-            check_total(table.weight[rows], table.weight_name, what, advice)
+            check_total(data.weight[rows], data.weight_name, what, advice)
     return train, held_out
 
 
-def _not_every_class(model: Any, reason: str) -> ValueError:
+def _not_every_class(settings: Settings, reason: str) -> ValueError:
     return ValueError(
-        f"early_stopping=True with scoring={model.scoring!r} holds out rows of every class, but "
-        f"validation_fraction={model.validation_fraction} does not allow it: {reason}. Raise "
+        f"early_stopping=True with scoring={settings.scoring!r} holds out rows of every class, but "
+        f"validation_fraction={settings.validation_fraction} does not allow it: {reason}. Raise "
         "validation_fraction, leave rare classes out, or give X_val and y_val."
     )
 
 
 class Validation:
-    """The rows that are held out: their loss and score with the present weights.
+    """The rows that are held out: their loss and score with the present weights."""
 
-    A context manager, as the engine's Trainer.
-    """
-
-    def __init__(self, model: Any, network: Network, table: Table) -> None:
-        self.model, self.network, self.table = model, network, table
-        self.rows = Input(table.X, network.dtype)
-        self.total = table.X.shape[0] if table.weight is None else table.weight.sum()
-        # One that only evaluates; few rows are not worth the threads that training may have.
+    def __init__(
+        self, model: Any, settings: Settings, network: Network, data: TrainingData
+    ) -> None:
+        self.scoring = settings.scoring
+        self.model, self.network, self.data = model, network, data
+        self.rows = Input(data.X, network.dtype)
+        self.target = as_target(data.target, network)
+        self.total = data.X.shape[0] if data.weight is None else data.weight.sum()
         self.n_threads = model._threads()
-        self.trainer = Trainer(
-            network,
-            self.rows,
-            as_target(table.target, network),
-            sample_weight=table.weight,
-            n_threads=self.n_threads,
-        )
         self.scorer = None
-        if model.scoring is not None:
-            # A shallow copy, which sees the weights as they are during training, and which has no
-            # feature names: these rows have lost theirs.
+        if self.scoring is not None:
+            # A shallow copy has the weights as they are during training. It has no feature names,
+            # since these rows have none any more.
             self.view = object.__new__(type(model))
             self.view.__dict__.update(model.__dict__)
             self.view.__dict__.pop("feature_names_in_", None)
-            self.scorer = check_scoring(self.view, model.scoring)
-            weight = table.given_weight
+            self.scorer = check_scoring(self.view, self.scoring)
+            weight = data.given_weight
             passed = weight is not None and _takes_weights(self.scorer)
             self.metadata = {"sample_weight": weight} if passed else {}
 
-    def __enter__(self) -> Validation:
-        self.trainer.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.trainer.__exit__(*error)
-
-    def loss(self) -> float:
-        """Mean loss, without penalties."""
-        return float(self.trainer.evaluate()[0] / self.total)
+    def loss(self, trainer: Trainer) -> float:
+        """Mean loss, without penalties, by a trainer that has these rows for validation."""
+        return float(trainer.valid_loss() / self.total)
 
     def score(self) -> float:
-        """What early stopping goes by; can be NaN."""
+        """The score for early stopping; can be NaN."""
         if self.scorer is None:
             outputs = self.network.outputs(self.rows, self.n_threads)
-            return self.model._score_outputs(outputs, self.table.y, self.table.weight)
-        score = self.scorer(self.view, self.table.X, self.table.y, **self.metadata)
+            return self.model._score_outputs(outputs, self.data.y, self.data.weight)
+        score = self.scorer(self.view, self.data.X, self.data.y, **self.metadata)
         if isinstance(score, (np.ndarray, np.generic)) and score.size == 1:
             score = score.item()
         if not isinstance(score, Real):
-            raise TypeError(
-                f"scoring must return a number; got {score!r} from {self.model.scoring!r}."
-            )
+            raise TypeError(f"scoring must return a number; got {score!r} from {self.scoring!r}.")
         return float(score)
 
 
@@ -155,7 +143,7 @@ def _takes_weights(scorer: Any) -> bool:
     """Whether a scorer, or the metric in one of scikit-learn's, has a `sample_weight`."""
     try:
         parameters = inspect.signature(getattr(scorer, "_score_func", scorer)).parameters
-    except (TypeError, ValueError):  # a compiled function that does not say
+    except (TypeError, ValueError):  # a compiled function without a signature
         return False
     return "sample_weight" in parameters or any(
         parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()

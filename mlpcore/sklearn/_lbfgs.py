@@ -14,20 +14,21 @@ from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.objective import Objective
 from mlpcore.sklearn._callbacks import CallbackBridge
+from mlpcore.sklearn._data import TrainingData, as_target
+from mlpcore.sklearn._network import check_weights_are_finite
 from mlpcore.sklearn._optimizer import STOCHASTIC
+from mlpcore.sklearn._parameters import Settings
 from mlpcore.sklearn._resume import Resume
-from mlpcore.sklearn._solvers import prints, skip_in_prediction
-from mlpcore.sklearn._table import Table, as_target
 from mlpcore.training.progress import Progress
 
 
-def check_lbfgs(model: Any, held_out: Table | None) -> None:
-    """Refuse what has no meaning where all rows make up one step."""
+def check_lbfgs(settings: Settings, held_out: TrainingData | None) -> None:
+    """Refuse parameters that have no meaning where all rows make up one step."""
     for name, on in (
         ("X_val", held_out is not None),
-        ("dropout", np.any(model.dropout)),
-        ("clip_norm", model.clip_norm is not None),
-        ("max_norm", model.max_norm is not None),
+        ("dropout", any(settings.dropout)),
+        ("clip_norm", settings.clip_norm),
+        ("max_norm", settings.max_norm),
     ):
         if on:
             raise ValueError(
@@ -37,22 +38,24 @@ def check_lbfgs(model: Any, held_out: Table | None) -> None:
 
 
 class PackedObjective:
-    """Loss and gradient by all parameters in one vector: all weights, then all biases.
+    """Loss and gradient as functions of one vector: all weights, then all biases.
 
     A context manager, as the engine's Objective.
     """
 
-    def __init__(self, model: Any, network: Network, table: Table) -> None:
+    def __init__(
+        self, model: Any, settings: Settings, network: Network, data: TrainingData
+    ) -> None:
         self.network = network
         n_threads = model._threads()
-        self.rows = Input(table.X, network.dtype, path="auto", n_threads=n_threads)
+        self.rows = Input(data.X, network.dtype, path="auto", n_threads=n_threads)
         self.objective = Objective(
             network,
             self.rows,
-            as_target(table.target, network),
-            sample_weight=table.weight,
-            l1=model.l1,
-            l2=model.alpha,
+            as_target(data.target, network),
+            sample_weight=data.weight,
+            l1=settings.l1,
+            l2=settings.l2,
             average=True,
             n_threads=n_threads,
         )
@@ -66,7 +69,7 @@ class PackedObjective:
         self.objective.__exit__(*error)
 
     def packed(self) -> NDArray[Any]:
-        """The present parameters."""
+        """The current parameters."""
         return np.concatenate([part.ravel() for part in self._parts])
 
     def load(self, theta: NDArray[Any]) -> None:
@@ -84,12 +87,12 @@ class PackedObjective:
 
 
 class Iterations:
-    """What happens after each iteration: the callback that SciPy calls.
+    """SciPy's callback after each iteration: progress, checkpoint, scikit-learn's callbacks.
 
     Attributes
     ----------
     count : int
-        Iterations so far, with those before a checkpoint.
+        Iterations so far, including those before a checkpoint.
     theta : ndarray
         The last iterate.
     stopped : bool
@@ -99,12 +102,14 @@ class Iterations:
     def __init__(
         self,
         model: Any,
+        settings: Settings,
         objective: PackedObjective,
         progress: Progress,
         bridge: CallbackBridge | None,
         resume: Resume | None,
     ) -> None:
-        self._model, self._objective, self._progress = model, objective, progress
+        self._kind, self._prints = type(model).__name__, settings.prints
+        self._objective, self._progress = objective, progress
         self._bridge, self._resume = bridge, resume
         self.count, self.theta, self.stopped = 0, objective.packed(), False
 
@@ -112,7 +117,7 @@ class Iterations:
         self.theta = intermediate_result.x
         self.count += 1
         self._progress.update(self.count, {"loss": intermediate_result.fun})
-        if prints(self._model):
+        if self._prints:
             print(f"Iteration {self.count}, loss = {intermediate_result.fun:.8f}")
         if self._resume is not None and self.count % self._resume.every == 0:
             self.save()
@@ -126,30 +131,31 @@ class Iterations:
     def save(self) -> None:
         """Write the checkpoint, where there is one."""
         if self._resume is not None:
-            self._resume.save_iterate(type(self._model).__name__, self.count, self.theta)
+            self._resume.save_iterate(self._kind, self.count, self.theta)
 
 
 def fit_lbfgs(
     model: Any,
+    settings: Settings,
     network: Network,
-    table: Table,
+    data: TrainingData,
     bridge: CallbackBridge | None,
     resume: Resume | None,
 ) -> None:
     """Train by SciPy's L-BFGS-B on all rows at once.
 
-    A checkpoint holds the last iterate and not what the method knows of the curvature: a fit that
-    goes on from it begins the method again there, and takes another way to the same minimum.
+    A checkpoint holds the last iterate and not the method's approximation of the curvature: a fit
+    that goes on from it begins the method again there, on another path to the same minimum.
     """
     network.background = None
-    objective = PackedObjective(model, network, table)
-    progress = Progress(model.verbose == "bar", model.max_iter)
-    after = Iterations(model, objective, progress, bridge, resume)
+    objective = PackedObjective(model, settings, network, data)
+    progress = Progress(settings.shows_bar, settings.epochs)
+    after = Iterations(model, settings, objective, progress, bridge, resume)
     if resume is not None:
-        known = resume.last_iterate(model, table, after.theta.size)
+        known = resume.last_iterate(model, data, after.theta.size)
         if known is not None:
             after.count, after.theta = known
-    left = model.max_iter - after.count
+    left = settings.epochs - after.count
     if bridge is not None:
         bridge.begin()
     try:
@@ -162,19 +168,20 @@ def fit_lbfgs(
                 method="L-BFGS-B",
                 jac=True,
                 callback=after,
-                options={"maxfun": model.max_fun, "maxiter": left, "gtol": model.tol},
+                options={"maxfun": settings.max_fun, "maxiter": left, "gtol": settings.tol},
             )
     except BaseException:
         # The objective may have been evaluated on the way to the next iterate.
         objective.load(after.theta)
-        model.n_iter_ = after.count
+        model._record_iterations(after.count)
         after.save()
         raise
     if not after.stopped:
-        done = model.max_iter - left
+        done = settings.epochs - left
         after.count = done + int(_check_optimize_result("lbfgs", result, left))
-    model.n_iter_, model.loss_ = after.count, float(result.fun)
+    model._record_iterations(after.count, float(result.fun))
     after.theta = result.x
     objective.load(after.theta)
-    skip_in_prediction(model, network, objective.rows)
+    check_weights_are_finite(network)
+    model._skip_in_prediction(network, objective.rows)
     after.save()

@@ -12,11 +12,23 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
+from mlpcore.sklearn._data import readable
 from mlpcore.sklearn._parameters import Parameters
-from mlpcore.sklearn._table import readable
 
-# What `fit` reads as it is; anything else becomes float64, as in scikit-learn.
+# `fit` reads these dtypes without conversion; others become float64, as in scikit-learn.
 FLOATS = (np.float64, np.float32)
+
+
+def check_weights_are_finite(network: Network) -> None:
+    """Raise ValueError, in scikit-learn's words, for weights or biases that are not finite."""
+    if np.isfinite(network.parameters).all():
+        return
+    # The padding between the rows does not count, which takes part in what overflows.
+    if not all(np.isfinite(part).all() for part in network.coefs + network.intercepts):
+        raise ValueError(
+            "Solver produced non-finite parameter weights. The input data may contain large "
+            "values and need to be preprocessed."
+        )
 
 
 class NetworkOwner(Parameters):
@@ -28,14 +40,14 @@ class NetworkOwner(Parameters):
     out_activation_: str
     _network: Network
     _built: tuple[Any, ...]
-    _background: float | None = None  # what prediction skips
+    _background: float | None = None  # prediction skips entries of this value
 
     def _engine_loss(self) -> dict[str, Any]:
-        """The network's loss in the engine's words."""
+        """The network's loss as arguments of `Network`."""
         raise NotImplementedError
 
     def _settings(self) -> tuple[Any, ...]:
-        """What a network is built from besides its sizes."""
+        """The parameters of a network besides its sizes."""
         names = self._activations(self.n_layers_ - 2)
         return names, self.out_activation_, self._engine_loss()
 
@@ -46,8 +58,8 @@ class NetworkOwner(Parameters):
     def _install(self, network: Network) -> None:
         """Make this the network, and its weights the attributes.
 
-        `coefs_` and `intercepts_` are views: writing to them changes the network. Where somebody
-        has put other arrays into the lists, that shows by their identity.
+        `coefs_` and `intercepts_` are views: a write to them changes the network. If the user puts
+        other arrays into the lists, `_is_current` sees that they are not the same objects.
         """
         self._network = network
         self.coefs_ = list(network.coefs)
@@ -88,11 +100,11 @@ class NetworkOwner(Parameters):
             return self._network
         if self._is_current(network):
             return network
-        # The caller's arrays stay where they are, and may change again.
+        # The caller's arrays stay in the lists, and may change again.
         return self._from_arrays()
 
     def _trainable(self) -> Network:
-        """The network to train: with the present parameters, weights, and its own memory."""
+        """The network to train, with the current parameters and weights in its own memory."""
         network = self.__dict__.get("_network")
         single = network is not None and network.single
         if (
@@ -112,9 +124,9 @@ class NetworkOwner(Parameters):
 
     def _outputs(self, X: Any) -> NDArray[Any]:
         """Outputs of the network, shape (n_samples, n_outputs)."""
-        quick = self._quick(X)
-        if quick is not None:
-            outputs = quick.row_outputs(X)
+        network = self._fast_path(X)
+        if network is not None:
+            outputs = network.row_outputs(X)
             if outputs is not None:
                 return outputs
         if "coefs_" not in self.__dict__:
@@ -124,13 +136,13 @@ class NetworkOwner(Parameters):
         if self._is_plain(X, network):
             try:
                 return network.outputs(Input(readable(X), network.dtype), n_threads)
-            except ValueError:  # not finite, which the long way says in scikit-learn's words
+            except ValueError:  # not finite: the slow path raises scikit-learn's error
                 pass
         X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=FLOATS, reset=False)
         return network.outputs(Input(readable(X), network.dtype), n_threads)
 
-    def _quick(self, X: Any) -> Network | None:
-        """The network, if it may be asked about X by itself: one row, as far as this can tell."""
+    def _fast_path(self, X: Any) -> Network | None:
+        """The network, if it can predict X without the checks of validate_data: one row."""
         network = self.__dict__.get("_network")
         if (
             network is not None
@@ -144,7 +156,7 @@ class NetworkOwner(Parameters):
         return None
 
     def _is_plain(self, X: Any, network: Network) -> bool:
-        """Whether validate_data would return X as it is, unless some of it is not finite."""
+        """Whether validate_data would return X unchanged, or refuse it as not finite."""
         return (
             type(X) is np.ndarray
             and X.dtype == network.dtype

@@ -1,4 +1,4 @@
-"""What a stochastic solver keeps from one fit to the next."""
+"""The state of a stochastic solver from one fit to the next."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from mlpcore.engine.registry import HYPERPARAMETERS, OPTIMIZERS, TRAINING
 from mlpcore.training.schedules import PLANNED, Schedule
 
-# The engine's optimisers, of which two are scikit-learn's "sgd" with momentum.
+# The engine's optimisers. "momentum" and "nesterov" are scikit-learn's "sgd" with momentum.
 STOCHASTIC = tuple(name for name in TRAINING if name not in ("momentum", "nesterov"))
 
 
 class OptimizerState(Schedule):
-    """What a stochastic solver keeps from one epoch to the next, under scikit-learn's names.
+    """The state of a stochastic solver from one epoch to the next, under scikit-learn's names.
 
-    Like scikit-learn's it keeps the settings that it was made with.
+    Like scikit-learn's optimisers it keeps the parameters of the fit that created it.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class OptimizerState(Schedule):
 
     @property
     def learning_rate(self) -> float:
-        """The present learning rate; that of Adam includes the correction of its bias."""
+        """The current learning rate; Adam's is bias-corrected."""
         if not OPTIMIZERS[self.rule].bias_corrected or self.t == 0:
             return self.step_size
         correction = math.sqrt(1 - self.beta_2**self.t) / (1 - self.beta_1**self.t)

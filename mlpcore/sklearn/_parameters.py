@@ -1,11 +1,9 @@
-"""The parameters that both estimators have: what they may be, and the engine's words for them."""
+"""The parameters of both estimators: their constraints, and their values for the engine."""
 
 from __future__ import annotations
 
-import functools
-import inspect
 import operator
-from collections.abc import Callable
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -16,37 +14,57 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from mlpcore._threads import available_threads
 from mlpcore.engine.registry import ACTIVATIONS, HYPERPARAMETERS, OUTPUTS
 from mlpcore.sklearn._optimizer import STOCHASTIC
-from mlpcore.training.schedules import SCHEDULES
+from mlpcore.training.schedules import PLANNED, SCHEDULES
 
 
-def with_hyperparameters(constructor: Callable[..., None]) -> Callable[..., None]:
-    """Let a constructor take the optimisers' hyperparameters that it does not list itself.
+@dataclass(frozen=True)
+class Settings:
+    """The parameters of one fit that training reads, after scikit-learn has checked them.
 
-    By keyword, with the engine's defaults, and in the signature, where scikit-learn looks.
+    Attributes
+    ----------
+    incremental : bool
+        Whether this is `partial_fit`: one epoch, after which others may follow.
+    epochs : int
+        Epochs, or iterations of L-BFGS, at most.
+    l2 : float
+        The parameter `alpha`.
+    dropout : tuple of float
+        Rates for each hidden layer, or before them one for the inputs; empty for no dropout.
+    clip_norm, max_norm : float
+        0 for no limit.
+    prints, shows_bar : bool
+        What `verbose` asks for: a line for each epoch, or a progress bar.
+    others
+        The parameters of the same name.
     """
-    signature = inspect.signature(constructor)
-    more = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=float)
-        for name, (default, _, _) in HYPERPARAMETERS.items()
-        if name not in signature.parameters
-    ]
 
-    @functools.wraps(constructor)
-    def init(self: Any, *args: Any, **parameters: Any) -> None:
-        own = {one.name: parameters.pop(one.name, one.default) for one in more}
-        constructor(self, *args, **parameters)
-        vars(self).update(own)
-
-    parameters = [*signature.parameters.values(), *more]
-    init.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    return init if more else constructor
+    incremental: bool
+    epochs: int
+    solver: str
+    learning_rate: str
+    batch_size: Any
+    shuffle: bool
+    l1: float
+    l2: float
+    dropout: tuple[float, ...]
+    clip_norm: float
+    max_norm: float
+    tol: float
+    n_iter_no_change: float
+    max_fun: int
+    early_stopping: bool
+    validation_fraction: float
+    scoring: Any
+    prints: bool
+    shows_bar: bool
 
 
 class Parameters(BaseEstimator):
-    """The parameters by themselves; `MLPClassifier` describes them."""
+    """The parameters by themselves; `_docstrings` describes them."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        # Some of these scikit-learn has, too, with limits of its own, which follow.
+        # Where scikit-learn has the same hyperparameter, its limits follow and replace these.
         **{
             name: [Interval(Real, low, below if np.isfinite(below) else None, closed="left")]
             for name, (_, low, below) in HYPERPARAMETERS.items()
@@ -75,7 +93,7 @@ class Parameters(BaseEstimator):
             Options(Real, {np.inf}),
         ],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
-        # From here on what scikit-learn does not have.
+        # The following are extensions.
         "out_activation": [StrOptions(set(OUTPUTS)), None],
         "coefs_init": ["array-like", None],
         "intercepts_init": ["array-like", None],
@@ -87,7 +105,7 @@ class Parameters(BaseEstimator):
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
     }
 
-    # The parameters, which __init__ sets.
+    # __init__ sets the parameters.
     hidden_layer_sizes: Any
     activation: Any
     solver: str
@@ -132,7 +150,7 @@ class Parameters(BaseEstimator):
     def _hidden_units(self) -> list[int]:
         sizes = self.hidden_layer_sizes
         sizes = list(sizes) if np.iterable(sizes) else [sizes]
-        if np.any(np.array(sizes) <= 0):
+        if any(size <= 0 for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
         return [operator.index(size) for size in sizes]
 
@@ -155,7 +173,7 @@ class Parameters(BaseEstimator):
         return names
 
     def _dropout(self, n_hidden: int) -> tuple[float, ...]:
-        """Rates for each hidden layer, or before them one for the inputs; () for none."""
+        """Rates for each hidden layer, optionally after one for the inputs; () for no dropout."""
         if isinstance(self.dropout, Real):
             return (float(self.dropout),) * n_hidden if self.dropout else ()
         rates = tuple(float(rate) for rate in self.dropout)
@@ -166,6 +184,44 @@ class Parameters(BaseEstimator):
                 f"features; got {self.dropout!r}."
             )
         return rates
+
+    def _training_settings(self, n_hidden: int, incremental: bool) -> Settings:
+        """The parameters that training reads, or ValueError.
+
+        Parameters
+        ----------
+        n_hidden : int
+            Hidden layers of the network.
+        incremental : bool
+        """
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        if incremental and self.learning_rate in PLANNED:
+            raise ValueError(
+                f"partial_fit does not support learning_rate={self.learning_rate!r}, which is "
+                "planned for the whole of a fit. Use fit, or another learning_rate."
+            )
+        return Settings(
+            incremental=incremental,
+            epochs=1 if incremental else self.max_iter,
+            solver=self.solver,
+            learning_rate=self.learning_rate,
+            batch_size=self.batch_size,
+            shuffle=self.shuffle,
+            l1=self.l1,
+            l2=self.alpha,
+            dropout=self._dropout(n_hidden),
+            clip_norm=self.clip_norm or 0.0,
+            max_norm=self.max_norm or 0.0,
+            tol=self.tol,
+            n_iter_no_change=self.n_iter_no_change,
+            max_fun=self.max_fun,
+            early_stopping=bool(self.early_stopping),
+            validation_fraction=self.validation_fraction,
+            scoring=self.scoring,
+            prints=bool(self.verbose) and self.verbose != "bar",
+            shows_bar=self.verbose == "bar",
+        )
 
     def _threads(self) -> int:
         """Threads at most; the engine finds out how many are worth it."""

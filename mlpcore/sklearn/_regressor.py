@@ -1,4 +1,4 @@
-"""MLPRegressor: its parameters, and how it reads y and predicts numbers."""
+"""MLPRegressor: its parameters; targets and prediction of numbers."""
 
 from __future__ import annotations
 
@@ -17,47 +17,52 @@ from sklearn.utils.validation import validate_data
 
 from mlpcore.engine.registry import LOSSES, OUTPUTS, POSITIVE_UNITS
 from mlpcore.sklearn._base import BaseMLP, fit_context
+from mlpcore.sklearn._docstrings import ATTRIBUTES, EXTENSIONS, N_THREADS, PARAMETERS
 from mlpcore.sklearn._network import FLOATS
-from mlpcore.sklearn._parameters import with_hyperparameters
 
-# Losses of numbers.
+# The losses for regression.
 _LOSSES = {name: loss for name, loss in LOSSES.items() if not loss.probabilities}
-# Output units for which the Poisson deviance is defined: those above zero.
+# The Poisson deviance is defined for outputs above zero.
 _POSITIVE = tuple(name for name in POSITIVE_UNITS if name != "softmax")
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
-    """Multi-layer perceptron regressor with scikit-learn's interface, on the compiled engine.
+    # Most of the text is the same for both estimators.
+    __doc__ = f"""scikit-learn's multi-layer perceptron regressor on the compiled engine.
 
-    Parameters, attributes and results are those of ``sklearn.neural_network.MLPRegressor`` [1]_.
-    With the same `random_state` it is the same network.
+    Parameters, attributes and results are those of ``sklearn.neural_network.MLPRegressor``, whose
+    documentation [1]_ says more about each. With the same `random_state` it is the same network.
+    The parameters from `out_activation` on are additions, without effect unless given, and so are
+    three of the losses.
 
     Parameters
     ----------
     loss : str, default="squared_error"
         "squared_error" (half of it) or "poisson" (half the deviance, with outputs ``exp``) as in
         scikit-learn; or "absolute_error", "huber" or "pinball".
+    {PARAMETERS}
     out_activation : str or None, default=None
-        Of the output units: "identity" (None, except for "poisson", where it is "exp"), "exp", or
-        any other that `activation` has. The slope is taken into account. For "poisson" one with
-        values above zero.
+        Activation of the output units: "identity" (None, except for "poisson", where it is "exp"),
+        "exp", or any other that `activation` has, with its derivative in the gradient. For
+        "poisson" one with values above zero.
+    {EXTENSIONS}
     scoring : str, callable or None, default=None
-        What early stopping goes by; None is the R2 score. See `MLPClassifier`.
+        The score for early stopping, as in ``sklearn.model_selection``; None is the R2 score. A
+        callable takes (estimator, X, y), and `sample_weight` by that name if it has it and `fit`
+        was given weights of these rows.
     delta : float, default=1.0
-        Of "huber": errors up to this count by half their square, larger ones linearly.
+        For "huber": errors up to this count by half their square, larger ones linearly.
     quantile : float, default=0.5
-        Of "pinball": the quantile to estimate, between 0 and 1.
-    **others
-        All others are those of `MLPClassifier`, but for `class_weight`.
+        For "pinball": the quantile to estimate, between 0 and 1.
+    {N_THREADS}
 
     Attributes
     ----------
-    coefs_, intercepts_, loss_curve_, ...
-        Those of `MLPClassifier`, but for `classes_`.
+    {ATTRIBUTES}
 
     See Also
     --------
-    MLPClassifier : The same for classes; it describes the parameters.
+    MLPClassifier : The same for classes.
 
     References
     ----------
@@ -94,7 +99,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     delta: float
     quantile: float
 
-    @with_hyperparameters
     def __init__(
         self,
         loss: str = "squared_error",

@@ -1,4 +1,4 @@
-"""Checkpoints of the two estimators: what identifies a fit, and how it goes on."""
+"""Checkpoints of the two estimators: the identity of a fit, and its resumption."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcore._validation import check_int
-from mlpcore.sklearn._table import Table
-from mlpcore.training.checkpoint import Checkpoint, check_same, take
+from mlpcore.sklearn._data import TrainingData
+from mlpcore.training.checkpoint import Checkpoint, check_same, checked_array
 from mlpcore.training.run import Run, check_kind
 from mlpcore.training.schedules import PLANNED
 from mlpcore.training.snapshot import fingerprint, fingerprint_classes, pack_random, unpack_random
 
-# Parameters that may differ when a fit goes on: none of them changes a bit before its end.
+# Parameters that may differ when a fit goes on: none of them changes a bit of the epochs before.
 _FREE = ("max_iter", "max_fun", "verbose", "n_threads", "warm_start", "class_weight", "scoring")
-# Parameters that only one solver has a use for.
+# Parameters that only some solvers use.
 _ONLY_FOR = {
     "momentum": ("sgd",),
     "nesterovs_momentum": ("sgd",),
@@ -66,12 +66,12 @@ class Resume:
         self.file.__exit__(*error)
 
     def random_state(self, rng: np.random.RandomState, kind: str) -> np.random.RandomState:
-        """The random numbers to fit with: the caller's, or again those of the beginning.
+        """The random state to fit with: the caller's, or the one at the beginning of a resumed fit.
 
         Raises
         ------
         ValueError
-            If the checkpoint is of something else, or the generator is not a Mersenne twister.
+            If the checkpoint is of another class, or the generator is not a Mersenne twister.
         """
         if rng.get_state(legacy=False)["bit_generator"] != "MT19937":
             raise ValueError(
@@ -83,7 +83,9 @@ class Resume:
             check_kind(self.file, about, kind)
             rng = np.random.RandomState()
             try:
-                unpack_random(rng, about["start"], take(arrays, "start", np.uint32, (624,)))
+                unpack_random(
+                    rng, about["start"], checked_array(arrays, "start", np.uint32, (624,))
+                )
             except (KeyError, TypeError, ValueError) as error:
                 raise ValueError(
                     f"{self.file.path}: not a complete checkpoint: {error}."
@@ -91,26 +93,30 @@ class Resume:
         self.start = pack_random(rng)
         return rng
 
-    def resume_or_begin(self, run: Run, model: Any, table: Table, held_out: Table | None) -> None:
-        """Let a run of a stochastic solver go on from where the checkpoint stands, or begin it."""
-        run.resume_or_begin(self.file, self._content, identity(model, table, held_out), {})
+    def resume_or_begin(
+        self, run: Run, model: Any, data: TrainingData, held_out: TrainingData | None
+    ) -> None:
+        """Resume a run of a stochastic solver from the checkpoint, or begin it."""
+        run.resume_or_begin(self.file, self._content, resume_identity(model, data, held_out), {})
 
-    def last_iterate(self, model: Any, table: Table, size: int) -> tuple[int, NDArray[Any]] | None:
-        """The iteration of L-BFGS where the checkpoint stands, and its parameters; None at first.
+    def last_iterate(
+        self, model: Any, data: TrainingData, size: int
+    ) -> tuple[int, NDArray[Any]] | None:
+        """The checkpoint's iteration of L-BFGS and its parameters; None without a checkpoint.
 
         Raises
         ------
         ValueError
             If the checkpoint is damaged, or of another fit.
         """
-        self._identity = identity(model, table, None)
+        self._identity = resume_identity(model, data, None)
         if self._content is None:
             return None
         about, arrays = self._content
         check_same(self.file.path, about.get("run"), self._identity, {})
         try:
             iteration = check_int(about["epoch"], "iteration", low=0)
-            theta = take(arrays, "parameters", np.float64, (size,))
+            theta = checked_array(arrays, "parameters", np.float64, (size,))
             if not np.isfinite(theta).all():
                 raise ValueError("weights or biases that are not finite")
         except (KeyError, TypeError, ValueError) as error:
@@ -123,8 +129,10 @@ class Resume:
         self.file.write(about, {"parameters": theta, "start": self.start[1]})
 
 
-def identity(model: Any, table: Table, held_out: Table | None) -> dict[str, Any]:
-    """What tells a fit from others: parameters that change bits, and fingerprints of the data."""
+def resume_identity(
+    model: Any, data: TrainingData, held_out: TrainingData | None
+) -> dict[str, Any]:
+    """What must be equal to resume a fit: parameters that decide bits, fingerprints of data."""
     parameters = model.get_params(deep=False)
     about: dict[str, Any] = {
         name: _plain(value)
@@ -136,9 +144,9 @@ def identity(model: Any, table: Table, held_out: Table | None) -> dict[str, Any]
     if model.early_stopping:
         about["scoring"] = _name(model.scoring)
     if model.learning_rate in PLANNED and model.solver != "lbfgs":
-        about["max_iter"] = model.max_iter  # which the schedule is laid out over
-    about["X"], about["y"] = fingerprint(table.X), fingerprint(table.target)
-    about["sample_weight"] = fingerprint(table.weight)
+        about["max_iter"] = model.max_iter  # over which the schedule is planned
+    about["X"], about["y"] = fingerprint(data.X), fingerprint(data.target)
+    about["sample_weight"] = fingerprint(data.weight)
     if hasattr(model, "classes_"):
         about["classes"] = fingerprint_classes(np.asarray(model.classes_))
     if held_out is not None:
@@ -148,7 +156,7 @@ def identity(model: Any, table: Table, held_out: Table | None) -> dict[str, Any]
 
 
 def _plain(value: Any) -> Any:
-    """A parameter as JSON has it."""
+    """A parameter as a value for JSON."""
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, np.random.RandomState):

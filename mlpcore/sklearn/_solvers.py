@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
 from typing import Any
 
@@ -15,10 +14,12 @@ from mlpcore.engine.network import Network
 from mlpcore.engine.registry import HYPERPARAMETERS
 from mlpcore.engine.trainer import Trainer
 from mlpcore.sklearn._callbacks import CallbackBridge
+from mlpcore.sklearn._data import TrainingData, as_target
 from mlpcore.sklearn._held_out import Validation, split
+from mlpcore.sklearn._network import check_weights_are_finite
 from mlpcore.sklearn._optimizer import OptimizerState
+from mlpcore.sklearn._parameters import Settings
 from mlpcore.sklearn._resume import Resume
-from mlpcore.sklearn._table import Table, as_target
 from mlpcore.training.progress import Progress
 from mlpcore.training.run import History, Plan, Run
 from mlpcore.training.schedules import PLANNED
@@ -27,139 +28,116 @@ from mlpcore.training.stopping import Best, Stopping
 Optimizer = OptimizerState  # the name in pickles of version 0.1
 
 
-def skip_in_prediction(model: Any, network: Network, rows: Input) -> None:
-    """Let prediction skip the zeros that are most of the rows.
-
-    Not another background: the background term that the network would keep misses what the caller
-    writes to `coefs_`.
-    """
-    model._background = network.background = 0.0 if rows.background == 0 else None
-
-
 def fit_stochastic(
     model: Any,
+    settings: Settings,
     network: Network,
-    table: Table,
-    held_out: Table | None,
+    data: TrainingData,
+    held_out: TrainingData | None,
     bridge: CallbackBridge | None,
     resume: Resume | None,
     *,
     first: bool,
-    incremental: bool,
 ) -> None:
-    """Train by gradient descent on minibatches, for one epoch if `incremental`.
+    """Train by gradient descent on minibatches.
 
-    `first` is whether the weights are new.
+    Parameters
+    ----------
+    model : MLPClassifier or MLPRegressor
+        It starts its own curves and records each epoch in its attributes.
+    settings : Settings
+    network : Network
+        The model's.
+    data : TrainingData
+    held_out : TrainingData or None
+        The caller's validation rows.
+    bridge : CallbackBridge or None
+    resume : Resume or None
+    first : bool
+        Whether the weights are new.
     """
-    _check_incremental(model, incremental)
-    _start_curves(model, held_out is not None, first)
+    model._start_curves(held_out is not None, first)
     rng = model._random_state
-    train = np.arange(table.X.shape[0])
+    train = np.arange(data.X.shape[0])
     own_validation = held_out
-    if model.early_stopping and held_out is None:
-        train, held_out = split(model, table, rng)
-    if not incremental or not hasattr(model, "_optimizer"):
+    if settings.early_stopping and held_out is None:
+        train, held_out = split(model, settings, data, rng)
+    if not settings.incremental or not hasattr(model, "_optimizer"):
         model._optimizer = OptimizerState(model)
-    # Counting what could be skipped pays over many epochs.
-    path = "dense" if incremental else "auto"
-    rows = Input(table.X, network.dtype, path=path, n_threads=model._threads())
+    # Counting the entries that could be skipped pays off over many epochs only.
+    path = "dense" if settings.incremental else "auto"
+    rows = Input(data.X, network.dtype, path=path, n_threads=model._threads())
     network.background = None
-    validation = None if held_out is None else Validation(model, network, held_out)
-    batch = _batch_size(model, len(train))
-    trainer = _new_trainer(model, network, rows, table, batch)
-    epochs, steps = 1 if incremental else model.max_iter, -(-len(train) // batch)
-    run = _new_run(model, trainer, train, epochs, steps, validation, bridge, resume)
+    validation = None if held_out is None else Validation(model, settings, network, held_out)
+    batch = _batch_size(settings, len(train))
+    trainer = _new_trainer(model, settings, network, rows, data, batch, validation)
+    run = _new_run(
+        model, settings, trainer, train, -(-len(train) // batch), validation, bridge, resume
+    )
     if resume is not None:
-        resume.resume_or_begin(run, model, table, own_validation)
+        resume.resume_or_begin(run, model, data, own_validation)
     try:
-        with trainer, validation or contextlib.nullcontext():
-            asked_to_stop = _train(model, run, trainer, bridge, resume)
-        if not (run.stopped_early or asked_to_stop or incremental):
-            _warn_of_the_end(model)
+        with trainer:
+            asked_to_stop = _train(model, settings, run, trainer, bridge, resume)
+        if not (run.stopped_early or asked_to_stop or settings.incremental):
+            _warn_of_the_end(model, settings)
     except KeyboardInterrupt as error:
-        run.give_up(error)
+        run.roll_back_and_save(error)
         warnings.warn("Training interrupted by user.", stacklevel=5)
     except BaseException as error:
-        run.give_up(error)
+        run.roll_back_and_save(error)
         raise
     finally:
-        _record(model, run, trainer)
-        skip_in_prediction(model, network, rows)
+        model._record(run, trainer)
+        model._skip_in_prediction(network, rows)
         run.restore_best()
-    if model.early_stopping and run.best.value is None and run.epoch:
-        raise _no_score(model)
+    if settings.early_stopping:
+        if run.best.value is None and run.epoch:
+            raise _no_score(model, settings)
+        check_weights_are_finite(network)
 
 
-def _check_incremental(model: Any, incremental: bool) -> None:
-    if incremental and model.early_stopping:
-        raise ValueError("partial_fit does not support early_stopping=True")
-    if incremental and model.learning_rate in PLANNED:
-        raise ValueError(
-            f"partial_fit does not support learning_rate={model.learning_rate!r}, which is planned "
-            "for the whole of a fit. Use fit, or another learning_rate."
-        )
-
-
-def _batch_size(model: Any, n_samples: int) -> int:
-    if model.batch_size == "auto":
+def _batch_size(settings: Settings, n_samples: int) -> int:
+    if settings.batch_size == "auto":
         return min(200, n_samples)
-    if model.batch_size > n_samples:
+    if settings.batch_size > n_samples:
         warnings.warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
             stacklevel=6,
         )
-    return int(np.clip(model.batch_size, 1, n_samples))
+    return int(np.clip(settings.batch_size, 1, n_samples))
 
 
-def _start_curves(model: Any, own_validation: bool, first: bool) -> None:
-    """Begin what is recorded of each epoch, or what of it a warm start has not recorded yet.
-
-    Scores are of the rows that one fit holds out: what was best in a fit before says nothing here.
-    """
-
-    def missing(name: str) -> bool:
-        return first or getattr(model, name, None) is None
-
-    if missing("loss_curve_"):
-        model.loss_curve_ = []
-        model._no_improvement_count = 0
-    if not (own_validation or model.early_stopping):
-        model.validation_loss_curve_ = None
-    elif missing("validation_loss_curve_"):
-        model.validation_loss_curve_ = []
-    if not model.early_stopping:
-        if missing("best_loss_"):
-            model.best_loss_ = np.inf
-        model.validation_scores_ = None
-        model.best_validation_score_ = None
-        return
-    if missing("validation_scores_"):
-        model.validation_scores_ = []
-    model.best_validation_score_ = -np.inf
-    model._no_improvement_count = 0
-    model.best_loss_ = None
-
-
-def _new_trainer(model: Any, network: Network, rows: Input, table: Table, batch: int) -> Trainer:
+def _new_trainer(
+    model: Any,
+    settings: Settings,
+    network: Network,
+    rows: Input,
+    data: TrainingData,
+    batch: int,
+    validation: Validation | None,
+) -> Trainer:
     optimizer, rng = model._optimizer, model._random_state
-    dropout = model._dropout(network.n_layers - 1)
     trainer = Trainer(
         network,
         rows,
-        as_target(table.target, network),
-        sample_weight=table.weight,
+        as_target(data.target, network),
+        sample_weight=data.weight,
+        valid=None if validation is None else validation.rows,
+        valid_targets=None if validation is None else validation.target,
+        valid_weight=None if validation is None else validation.data.weight,
         optimizer=optimizer.rule,
-        l1=model.l1,
-        l2=model.alpha,
+        l1=settings.l1,
+        l2=settings.l2,
         average=True,
         minibatch_size=batch,
         keep_last=True,
         **{name: getattr(optimizer, name) for name in HYPERPARAMETERS},
-        dropout=dropout,
-        # A draw only where it is needed: scikit-learn has no such draw.
-        seed=int(rng.randint(2**31 - 1)) if any(dropout) else 0,
-        clip_norm=model.clip_norm or 0.0,
-        max_norm=model.max_norm or 0.0,
+        dropout=settings.dropout,
+        # Drawn only where it is needed, since scikit-learn has no such draw.
+        seed=int(rng.randint(2**31 - 1)) if any(settings.dropout) else 0,
+        clip_norm=settings.clip_norm,
+        max_norm=settings.max_norm,
         track_loss=True,
         n_threads=model._threads(),
     )
@@ -172,16 +150,16 @@ def _new_trainer(model: Any, network: Network, rows: Input, table: Table, batch:
 
 def _new_run(
     model: Any,
+    settings: Settings,
     trainer: Trainer,
     train: NDArray[np.intp],
-    epochs: int,
     steps: int,
     validation: Validation | None,
     bridge: CallbackBridge | None,
     resume: Resume | None,
 ) -> Run:
     """The run of a fit: scikit-learn's orders, curves, tolerance and patience."""
-    network, early_stopping = trainer.network, bool(model.early_stopping)
+    network, early_stopping = trainer.network, settings.early_stopping
     history: History = {"loss": model.loss_curve_}
     if validation is not None:
         history["validation_loss"] = model.validation_loss_curve_
@@ -191,25 +169,19 @@ def _new_run(
     def evaluate(loss: float) -> dict[str, float]:
         metrics = {"loss": loss}
         if validation is not None:
-            metrics["validation_loss"] = validation.loss()
+            metrics["validation_loss"] = validation.loss(trainer)
             if early_stopping:
                 metrics["validation_score"] = validation.score()
         return metrics
 
     def check(epoch: int, metrics: dict[str, float]) -> None:
-        # Early stopping ends with the best weights, which are finite.
-        # Not of the memory between the rows, which takes part in what overflows.
-        parts = network.coefs + network.intercepts
-        if not early_stopping and not all(np.isfinite(part).all() for part in parts):
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may contain large "
-                "values and need to be preprocessed."
-            )
+        if not early_stopping:  # then the best weights count, which are checked at the end
+            check_weights_are_finite(network)
 
     plan = Plan(
         kind=type(model).__name__,
-        epochs=epochs,
-        shuffle=model.shuffle,
+        epochs=settings.epochs,
+        shuffle=settings.shuffle,
         cumulative=True,
         rows=train,
         steps=steps,
@@ -217,72 +189,67 @@ def _new_run(
         metrics=tuple(history),
         evaluate=evaluate,
         check=check,
-        stopping=_stopping(model),
+        stopping=_stopping(settings),
         begin=None if bridge is None else bridge.begin,
-        report=lambda rate: _print_no_progress(model, rate),
+        report=lambda rate: _print_no_progress(model, settings, rate),
         start=None if resume is None else resume.start,
         keep_state=True,
     )
-    best = _best_so_far(model, network)
+    best = _best_so_far(model, settings, network)
     rng, optimizer = model._random_state, model._optimizer
     return Run(plan, trainer, rng, optimizer, history, rows_seen=model.t_, best=best)
 
 
-def _print_no_progress(model: Any, rate: float | None) -> None:
-    """Say that training stops (None), or goes on with a lower rate."""
-    if not prints(model):
+def _print_no_progress(model: Any, settings: Settings, rate: float | None) -> None:
+    """Print that training stops (None), or goes on with a lower rate."""
+    if not settings.prints:
         return
-    what = "Validation score" if model.early_stopping else "Training loss"
+    what = "Validation score" if settings.early_stopping else "Training loss"
     small = " Learning rate too small." if model._optimizer.lr_schedule == "adaptive" else ""
     end = f"{small} Stopping." if rate is None else f" Setting learning rate to {rate:f}"
     print(
-        f"{what} did not improve more than tol={model.tol:f} for {model.n_iter_no_change} "
+        f"{what} did not improve more than tol={settings.tol:f} for {settings.n_iter_no_change} "
         f"consecutive epochs.{end}"
     )
 
 
-def _stopping(model: Any) -> Stopping:
-    early_stopping = bool(model.early_stopping)
+def _stopping(settings: Settings) -> Stopping:
     return Stopping(
-        "validation_score" if early_stopping else "loss",
-        higher_is_better=early_stopping,
+        "validation_score" if settings.early_stopping else "loss",
+        higher_is_better=settings.early_stopping,
         # scikit-learn stops when its count is above n_iter_no_change.
-        patience=model.n_iter_no_change + 1,
-        tol=model.tol,
-        keep_best=early_stopping,
+        patience=settings.n_iter_no_change + 1,
+        tol=settings.tol,
+        keep_best=settings.early_stopping,
     )
 
 
-def _best_so_far(model: Any, network: Network) -> Best:
-    """What stopping remembers when a fit begins."""
-    if model.early_stopping:  # the weights that the fit begins with, should no score be finite
+def _best_so_far(model: Any, settings: Settings, network: Network) -> Best:
+    """The state of early stopping when a fit begins."""
+    if settings.early_stopping:  # if no score is finite, the weights stay those of the beginning
         return Best(None, 0, network.parameters.copy())
     value = model.best_loss_ if np.isfinite(model.best_loss_) else None
     return Best(value, model._no_improvement_count, network.parameters[:0].copy())
 
 
-def prints(model: Any) -> bool:
-    """Whether `verbose` asks for a line for each epoch."""
-    return bool(model.verbose) and model.verbose != "bar"
-
-
 def _train(
     model: Any,
+    settings: Settings,
     run: Run,
     trainer: Trainer,
     bridge: CallbackBridge | None,
     resume: Resume | None,
 ) -> bool:
-    """Train to the end; whether a callback has asked to stop."""
-    lines, asked_to_stop = prints(model), False
-    _record(model, run, trainer)
-    with Progress(model.verbose == "bar", model.max_iter, run.epoch) as progress:
+    """Train to the end; whether a callback asked to stop."""
+    asked_to_stop = False
+    model._record(run, trainer)
+    with Progress(settings.shows_bar, settings.epochs, run.epoch) as progress:
         for epoch, metrics in run.epochs():
-            _record(model, run, trainer)
+            model._record(run, trainer)
             progress.update(epoch, metrics)
-            if lines:
+            if settings.prints:
                 print(f"Iteration {epoch}, loss = {metrics['loss']:.8f}")
-                if model.early_stopping:
+                if settings.early_stopping:
                     print(f"Validation score: {metrics['validation_score']:f}")
             if resume is not None and epoch % resume.every == 0:
                 run.save()
@@ -293,39 +260,25 @@ def _train(
     return asked_to_stop
 
 
-def _record(model: Any, run: Run, trainer: Trainer) -> None:
-    """Let the model's attributes be those of the last finished epoch."""
-    model.n_iter_, model.t_ = run.epoch, run.rows_seen
-    if run.epoch:
-        model.loss_ = model.loss_curve_[-1]
-    model._no_improvement_count = run.best.waited
-    if run.best.value is not None:
-        if model.early_stopping:
-            model.best_validation_score_ = run.best.value
-        else:
-            model.best_loss_ = run.best.value
-    model._optimizer.t = trainer.step_count
-
-
-def _warn_of_the_end(model: Any) -> None:
+def _warn_of_the_end(model: Any, settings: Settings) -> None:
     if model._optimizer.lr_schedule not in PLANNED:
         warnings.warn(
-            f"Stochastic Optimizer: Maximum iterations ({model.max_iter}) "
+            f"Stochastic Optimizer: Maximum iterations ({settings.epochs}) "
             "reached and the optimization hasn't converged yet.",
             ConvergenceWarning,
             stacklevel=6,
         )
 
 
-def _no_score(model: Any) -> ValueError:
-    """The error where early stopping had nothing to go by."""
-    if model.scoring is None:
+def _no_score(model: Any, settings: Settings) -> ValueError:
+    """The error where no score was finite."""
+    if settings.scoring is None:
         what = "the score"
         advice = "Training diverges: lower learning_rate_init, or scale X and y."
     else:
-        what = f"scoring={model.scoring!r}"
+        what = f"scoring={settings.scoring!r}"
         advice = (
-            "Many a score needs validation rows of every class and finite predictions: give other "
+            "Many scores need validation rows of every class and finite predictions: give other "
             "X_val and y_val, another scoring, or a lower learning_rate_init."
         )
     return ValueError(

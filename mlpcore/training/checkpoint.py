@@ -1,21 +1,22 @@
-"""Checkpoints: all that the next epoch depends on, in one file that is whole or not there.
+"""Checkpoints: all that the next epoch depends on, in one file that is complete or absent.
 
-Its bytes, in this order:
+The file has these bytes, in this order:
 
 ==========  ==================================================================================
 8           ``mlpckpt`` and the format's version, ``1``
 8           length of the text, little-endian
-the text    JSON: ``about``, whatever the run says of itself, and ``arrays``, a list of name,
+the text    JSON: ``about``, what the run writes, and ``arrays``, a list of name,
             dtype and shape of each array
-the arrays  their elements in that order, little-endian, in C order, nothing between
+the arrays  their elements in that order, little-endian, in C order, without padding
 32          SHA-256 of all that comes before
 ==========  ==================================================================================
 
-Nothing of it is executed, and no memory is asked for that the file's own length does not bear
-out. While a run uses ``run.ckpt`` it holds a lock on ``run.ckpt.lock``, so that no two runs write
-one checkpoint; the one before is ``run.ckpt.previous``, and ``run.ckpt.tmp`` is one that is being
-written, or was when the process got killed: the next run removes it. Where the file system takes
-no names as long as these, they are shorter and end in a checksum and the same words.
+Nothing in it is executed, and no more memory is allocated than the length of the file justifies.
+While a run uses ``run.ckpt`` it holds a lock on ``run.ckpt.lock``, so that no two runs write one
+checkpoint. The previous checkpoint is ``run.ckpt.previous``. A checkpoint that is being written, or
+that a killed process has left unfinished, is ``run.ckpt.tmp``; the next run removes it. Where the
+file system does not allow names of that length, they are shortened and end in a checksum and the
+same words.
 """
 
 from __future__ import annotations
@@ -47,17 +48,17 @@ Arrays = dict[str, NDArray[Any]]
 
 
 class Checkpoint:
-    """The checkpoint of one run, as a context manager: nobody else can use it meanwhile.
+    """The checkpoint of one run, as a context manager: no other run can use it meanwhile.
 
     Parameters
     ----------
     path : str or PathLike
-        There may be no such file yet.
+        The file need not exist.
 
     Raises
     ------
     TypeError, ValueError
-        If that is no path.
+        If `path` is no path.
     """
 
     _lock: IO[bytes] | None = None
@@ -70,7 +71,7 @@ class Checkpoint:
         self._lock_name = companion(target, ".lock")
 
     def __enter__(self) -> Self:
-        """Take the file.
+        """Lock the file.
 
         Raises
         ------
@@ -79,7 +80,7 @@ class Checkpoint:
         """
         try:
             self._take_lock()
-            # What a process that got killed left behind.
+            # A process that was killed may have left it.
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._temporary)
             return self
@@ -88,7 +89,7 @@ class Checkpoint:
             raise BlockingIOError(
                 error.errno,
                 "this checkpoint is in use by another run; wait for its end, or give each run a "
-                "checkpoint of its own",
+                "checkpoint for itself",
                 self.path,
             ) from None
         except OSError as error:
@@ -120,7 +121,7 @@ class Checkpoint:
             self._lock = open(self._lock_name, "ab")
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # The owner before may have removed the file between the two lines above.
+                # The previous owner may have removed the file between the two lines above.
                 if os.path.samestat(os.fstat(self._lock.fileno()), os.stat(self._lock_name)):
                     return
             except FileNotFoundError:
@@ -136,13 +137,13 @@ class Checkpoint:
 
         Returns
         -------
-        about, arrays : dict, or None in place of both where there is no file yet
+        about, arrays : dict, or None in place of both where there is no file
 
         Raises
         ------
         ValueError
-            If the file is damaged or something else. The message names the checkpoint before it,
-            if that is whole.
+            If the file is damaged or no checkpoint. The message names the previous checkpoint, if
+            that is complete.
         OSError
             If it cannot be read.
         """
@@ -151,9 +152,10 @@ class Checkpoint:
         except FileNotFoundError:
             return None
         except ValueError as error:
-            raise ValueError(f"{error} {self._way_out()}") from None
+            raise ValueError(f"{error} {self._advice()}") from None
 
-    def _way_out(self) -> str:
+    def _advice(self) -> str:
+        """What a user can do about a damaged checkpoint."""
         try:
             about, _ = read_checkpoint(self.previous)
         except (OSError, ValueError):
@@ -176,7 +178,8 @@ class Checkpoint:
         Raises
         ------
         OSError
-            If it cannot be written, for want of room for example. The old content is whole then.
+            If it cannot be written, because the disk is full for example. The old content is
+            complete then.
         """
         try:
             with atomic_write(self.path, temporary=self._temporary, previous=self.previous) as file:
@@ -185,7 +188,7 @@ class Checkpoint:
             raise self._cannot_write(error, about["epoch"]) from None
 
     def _cannot_write(self, error: OSError, epoch: int | None = None) -> OSError:
-        """Say of an error that is in words what it means for the run."""
+        """The error, with what it means for the run."""
         what = "" if epoch is None else f" of epoch {epoch}"
         older = ", and there is no older one"
         if os.path.exists(self.path):
@@ -215,7 +218,7 @@ def _write(file: IO[bytes], about: Mapping[str, Any], arrays: Mapping[str, NDArr
 
 
 def read_checkpoint(path: StrPath) -> tuple[About, Arrays]:
-    """Read a checkpoint, from whomever it comes.
+    """Read a checkpoint, which may come from an untrusted source.
 
     Parameters
     ----------
@@ -224,14 +227,14 @@ def read_checkpoint(path: StrPath) -> tuple[About, Arrays]:
     Returns
     -------
     about : dict
-        Anything that JSON can say: to be checked by who uses it.
+        Any values of JSON, unchecked.
     arrays : dict of ndarray
-        Likewise of any names and shapes, float32, float64, int64, uint32 or uint8.
+        Arrays of float32, float64, int64, uint32 or uint8, with unchecked names and shapes.
 
     Raises
     ------
     ValueError
-        If the file is damaged, something else, or of a newer format.
+        If the file is damaged, no checkpoint, or of a newer format.
     OSError
         If it cannot be read.
     """
@@ -251,7 +254,7 @@ def read_checkpoint(path: StrPath) -> tuple[About, Arrays]:
 
 
 def _check_sum(name: str, file: IO[bytes], size: int) -> bytes:
-    """Raise ValueError unless the checksum fits; the format's version. Back to the beginning."""
+    """The format's version, or ValueError unless the checksum matches; seeks to the beginning."""
     import hashlib
 
     head = file.read(_HEAD)
@@ -276,23 +279,23 @@ def _check_sum(name: str, file: IO[bytes], size: int) -> bytes:
 
 
 def _content(file: IO[bytes], size: int) -> tuple[About, Arrays]:
-    """The content of a file whose checksum fits, which may be wrong in any other way."""
+    """The content of a file with a correct checksum, which may be invalid in any other way."""
     length = int.from_bytes(file.read(_HEAD)[-8:], "little")
-    room = size - _HEAD - _CHECKSUM - length
-    if room < 0:
+    n_bytes = size - _HEAD - _CHECKSUM - length
+    if n_bytes < 0:
         raise ValueError(f"a text of {length} bytes is longer than the file")
     content = json.loads(file.read(length))
     about, listed = content["about"], content["arrays"]
     if not isinstance(about, dict) or not isinstance(listed, list):
-        raise ValueError("its text says something else")
+        raise ValueError("its text has neither about nor arrays")
     shapes = {}
     for name, dtype, shape in listed:
         if dtype not in _DTYPES or name in shapes:
             raise ValueError(f"array {name!r} of {dtype!r} is unknown, or there twice")
         plain = tuple(check_int(n, "a length", low=0) for n in shape)
         shapes[name] = np.dtype(dtype).newbyteorder("<"), plain
-    if sum(math.prod(shape) * dtype.itemsize for dtype, shape in shapes.values()) != room:
-        raise ValueError(f"its arrays do not take {room} bytes")
+    if sum(math.prod(shape) * dtype.itemsize for dtype, shape in shapes.values()) != n_bytes:
+        raise ValueError(f"its arrays do not take {n_bytes} bytes")
     arrays = {}
     for name, (dtype, shape) in shapes.items():
         array = np.empty(shape, dtype)
@@ -302,7 +305,7 @@ def _content(file: IO[bytes], size: int) -> tuple[About, Arrays]:
 
 
 def _pieces(file: IO[bytes], length: int) -> Iterator[bytes]:
-    """The next bytes of a file that has them."""
+    """The next bytes of a file, which is long enough."""
     for start in range(0, length, PIECE):
         yield file.read(min(PIECE, length - start))
 
@@ -315,7 +318,7 @@ def check_same(path: str, saved: Any, mine: Mapping[str, Any], earlier: Mapping[
     path : str
         The checkpoint's name, for the message.
     saved : dict
-        What the checkpoint says of its run: parameters and fingerprints by name.
+        Parameters and fingerprints of the run that wrote the checkpoint, by name.
     mine : dict
         The same of this run.
     earlier : dict
@@ -342,10 +345,10 @@ def _shorten(value: Any) -> str:
     return text if len(text) <= 100 else f"{text[:100]}..."
 
 
-def take(
+def checked_array(
     arrays: Arrays, name: str, dtype: DTypeLike, shape: tuple[int | None, ...]
 ) -> NDArray[Any]:
-    """An array out of a checkpoint, which must be as described.
+    """An array of a checkpoint, checked.
 
     Parameters
     ----------
@@ -362,7 +365,7 @@ def take(
     Raises
     ------
     ValueError
-        If it is another one, or missing.
+        If it is missing, or has another dtype or shape.
     """
     array = arrays.get(name)
     fits = (

@@ -1,4 +1,4 @@
-"""Weights of classes: from a dict, from a dict for each label, or balanced."""
+"""Weights of rows: those given, times those of their classes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mlpcore._validation import check_total
 
 
 def class_weights(
@@ -21,16 +23,16 @@ def class_weights(
     ----------
     class_weight : dict, list of dict or "balanced"
     target : ndarray of int, shape (n_samples,) or (n_samples, n_columns)
-        Of each training row the place of its class among `classes`; or, with several columns, for
-        each label whether it applies.
+        The index of each training row's class in `classes`; or, with several columns, for each
+        label whether it applies.
     classes : ndarray, shape (n_classes,)
     sample_weight : ndarray, shape (n_samples,), or None
-        What the rows count for where classes are balanced.
+        Weights of the rows, by which classes are balanced.
 
     Returns
     -------
     weights : list of ndarray of float64
-        For each column the weights of its classes.
+        The weights of the classes of each column.
 
     Raises
     ------
@@ -63,11 +65,50 @@ def class_weights(
     return [_listed(*each) for each in zip(given, labels, names, strict=True)]
 
 
-def row_weights(weights: list[NDArray[np.float64]], target: NDArray[Any]) -> NDArray[np.float64]:
-    """For each row the product over the columns of the weights of its classes."""
-    codes = _columns(target)
-    columns = [part[codes[:, i]] for i, part in enumerate(weights)]
-    return np.asarray(np.prod(columns, axis=0), np.float64)
+def weigh_rows(
+    sample_weight: NDArray[np.float64] | None,
+    by_class: list[NDArray[np.float64]] | None,
+    target: NDArray[Any],
+    name: str,
+    rows: str,
+) -> tuple[NDArray[np.float64] | None, str]:
+    """Multiply the weights of rows and those of their classes.
+
+    Parameters
+    ----------
+    sample_weight : ndarray of float64, shape (n_samples,), or None
+    by_class : list of ndarray, or None
+        As `class_weights` returns them; those of a row's columns are multiplied.
+    target : ndarray of int, shape (n_samples,) or (n_samples, n_columns)
+        As for `class_weights`.
+    name, rows : str
+        The caller's names of `sample_weight` and the rows.
+
+    Returns
+    -------
+    weights : ndarray of float64, shape (n_samples,), or None
+        None where all rows weigh the same.
+    name : str
+        The name of these weights.
+
+    Raises
+    ------
+    ValueError
+        If they do not sum to a finite number above zero.
+    """
+    weights = sample_weight
+    if by_class is not None:
+        codes = _columns(target)
+        columns = [part[codes[:, i]] for i, part in enumerate(by_class)]
+        weights = np.asarray(np.prod(columns, axis=0), np.float64)
+        if sample_weight is None:
+            name = "class_weight"
+        else:
+            weights *= sample_weight
+            name = f"{name} times class_weight"
+    if weights is not None:
+        check_total(weights, name, f"the rows of {rows}")
+    return weights, name
 
 
 def _columns(target: NDArray[Any]) -> NDArray[np.intp]:
@@ -91,7 +132,7 @@ def _balanced(
                 f"together; got {weight:g} for {label!r} in {where}. Leave such rows out, or give "
                 "the weights of the classes yourself."
             )
-    # A label that no row or every row has is nothing to balance.
+    # A label that no row has, or every row, cannot be balanced.
     weights = np.ones(len(labels))
     weights[present] = counts.sum() / (present.sum() * counts[present])
     return weights

@@ -13,8 +13,8 @@ def exit_on_sigterm() -> Iterator[None]:
     """Raise SystemExit on SIGTERM inside the block, where it would end the process at once.
 
     Python runs what is under ``finally`` then, and the exit status is 143, the one that shells show
-    for the signal. An application that handles SIGTERM itself, or ignores it, keeps its way, and
-    outside the main thread, where Python handles no signals, nothing changes either.
+    for the signal. In an application that handles or ignores SIGTERM, and outside the main thread,
+    where Python handles no signals, nothing changes.
     """
 
     def leave(number: int, frame: FrameType | None) -> None:
@@ -28,6 +28,6 @@ def exit_on_sigterm() -> Iterator[None]:
                 signal.signal(signal.SIGTERM, leave)
         yield
     finally:
-        # The block may have set a handler of the application's.
+        # The application may have set a handler inside the block.
         if signal.getsignal(signal.SIGTERM) is leave:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)

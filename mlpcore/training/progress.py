@@ -1,4 +1,4 @@
-"""The progress of a fit: a bar where somebody watches, lines where the caller asks for them."""
+"""The progress of a fit: a bar on terminals and in notebooks, or lines on request."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def _watched() -> bool:
 def _one_of_many() -> bool:
     """Whether joblib called this fit, as it does for cross_val_score and GridSearchCV.
 
-    joblib itself tells only in its workers: `joblib.parallel.get_active_backend` gives the same
-    inside and outside of a `Parallel` with one job, which is scikit-learn's default.
+    joblib itself reports that only in its workers: `joblib.parallel.get_active_backend` gives the
+    same inside and outside of a `Parallel` with one job, which is scikit-learn's default.
     """
     frame: FrameType | None = sys._getframe()
     while frame is not None and frame.f_globals.get("__name__") != "joblib.parallel":
@@ -58,9 +58,9 @@ class Progress:
         elsewhere or if joblib runs the fit as one of several. True always shows the bar, and a
         line for each epoch where there can be none.
     epochs : int
-        How many there are in all.
+        The number of all epochs.
     start : int, default=0
-        How many of them are over already.
+        The number of those that are finished.
     """
 
     def __init__(self, mode: bool | str, epochs: int, start: int = 0) -> None:
@@ -87,16 +87,18 @@ class Progress:
             self._bar.close()
 
     def update(self, epoch: int, metrics: dict[str, float]) -> None:
-        """Show that an epoch is over.
+        """Show that an epoch is finished.
 
         Parameters
         ----------
         epoch : int
             From 1.
         metrics : dict of float
-            Those that this epoch has. Accuracies, whose names end in ``"_acc"``, are fractions
-            from 0 to 1.
+            The metrics of this epoch. Accuracies have names that end in ``"_acc"``, and are
+            fractions from 0 to 1.
         """
+        if self._bar is None and not self._lines:
+            return
         texts = {
             name.removesuffix("_acc"): f"{value:{_FORMATS.get(name, '.6g')}}"
             for name, value in metrics.items()
@@ -105,7 +107,7 @@ class Progress:
             if texts:
                 self._bar.set_postfix(texts, refresh=False)
             self._bar.update()
-        elif self._lines and sys.stderr is not None and not getattr(sys.stderr, "closed", False):
+        elif sys.stderr is not None and not getattr(sys.stderr, "closed", False):
             text = ", ".join(f"{name} {value}" for name, value in texts.items())
             line = f"epoch {epoch}/{self._epochs}" + (f": {text}" if text else "")
             print(line, file=sys.stderr, flush=True)

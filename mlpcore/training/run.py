@@ -1,4 +1,4 @@
-"""A training run: what it has between two epochs, and how that is kept."""
+"""A training run: order, epoch, metrics, early stopping, snapshot; and its checkpoint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mlpcore._validation import check_float, check_int
 from mlpcore.engine.trainer import Trainer
-from mlpcore.training.checkpoint import Checkpoint, check_same, take
+from mlpcore.training.checkpoint import Checkpoint, check_same, checked_array
 from mlpcore.training.schedules import Schedule
 from mlpcore.training.snapshot import pack, pack_random, unpack, unpack_random
 from mlpcore.training.stopping import Best, Stopping
@@ -21,7 +21,7 @@ Metrics = dict[str, float]
 
 
 class Plan(NamedTuple):
-    """What a facade wants of a run.
+    """What a facade asks of a run.
 
     kind : str
         The facade's name, which a checkpoint must have.
@@ -43,20 +43,19 @@ class Plan(NamedTuple):
         ``evaluate(loss)`` returns the metrics after an epoch, given the loss that the engine
         tracked during it (NaN where it tracks none).
     check : callable
-        ``check(epoch, metrics)`` raises an exception after an epoch that does not count: its
-        parameters are taken back. `metrics` is empty where there was no evaluation.
+        ``check(epoch, metrics)`` raises an exception after an epoch that is not valid: it is
+        rolled back. `metrics` is empty where there was no evaluation.
     stopping : Stopping or None
     begin : callable or None
         Called before each epoch.
     report : callable or None
         ``report(rate)`` is called where early stopping finds no progress: with the learning rate
-        that training goes on with, or with None where it stops.
+        of the epochs to come, or with None where training stops.
     start : tuple or None
         The state of the random numbers at the beginning, as `pack_random` returns it, where a
         resumed run must draw again what came before its first epoch.
     keep_state : bool
-        Whether the optimiser's state is taken back, too, when an epoch does not count: a later
-        fit may go on with it.
+        Whether the optimiser's state is rolled back, too, because a later fit may go on with it.
     """
 
     kind: str
@@ -77,16 +76,16 @@ class Plan(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """A run after a whole epoch: all that the next one depends on."""
+    """A run after a finished epoch: all that the next epoch depends on."""
 
     epoch: int
     rows_seen: int
     parameters: NDArray[Any]
-    state: NDArray[Any]  # the optimiser's, empty where nothing goes on from it
+    state: NDArray[Any]  # the optimiser's; empty where no later epoch can need it
     steps: int
     schedule: tuple[float, int]  # rate and epochs
     random: tuple[dict[str, Any], NDArray[np.uint32]] | None  # None where there is no checkpoint
-    order: NDArray[np.intp]  # the last one, which a cumulative shuffle goes on from
+    order: NDArray[np.intp]  # of the last epoch, which a cumulative shuffle starts from
     lengths: list[int]  # of the history's lists
     best: Best
 
@@ -155,13 +154,20 @@ class Run:
         return self._best
 
     def _snapshot(self, epoch: int) -> None:
-        resumable = self._file is not None
-        # In one assignment: an interrupt comes before it or after it.
+        plan, resumable = self._plan, self._file is not None
+        parameters, state = self._network.parameters, self._trainer.state
+        if not resumable and not plan.keep_state:
+            state = state[:0]
+        keep_best = plan.stopping is not None and plan.stopping.keep_best
+        if epoch < plan.epochs or keep_best:
+            # After the last epoch nothing changes them but `restore_best`, and no copy is needed.
+            parameters, state = parameters.copy(), state.copy()
+        # One assignment, so that an interrupt comes before it or after it.
         self._kept = Snapshot(
             epoch,
             self._rows_seen,
-            self._network.parameters.copy(),
-            self._trainer.state[: None if resumable or self._plan.keep_state else 0].copy(),
+            parameters,
+            state,
             self._trainer.step_count,
             (self._schedule.step_size, self._schedule.epochs),
             pack_random(self._rng) if resumable else None,
@@ -182,7 +188,7 @@ class Run:
         """
         plan, last = self._plan, self._plan.epochs
         if self.epoch == last and self._evaluations_made() < self._evaluations(last, last):
-            # The run that wrote the checkpoint was on its way further, and made none here.
+            # The run that wrote the checkpoint was longer, and had no evaluation here.
             self._finish(last, math.nan)
             self._saved = -1
         while not self._must_stop() and self.epoch < last:
@@ -212,7 +218,7 @@ class Run:
     def _must_stop(self) -> bool:
         """Whether there has been no progress for too long, and the rate is not to be lowered."""
         stopping = self._plan.stopping
-        # An epoch is trained in any case, whatever earlier fits have left behind.
+        # One epoch is trained in any case, even if earlier fits made no progress.
         if stopping is None or self.epoch == 0 or self._best.waited < stopping.patience:
             return False
         self.stopped_early = not self._schedule.reduce()
@@ -223,7 +229,7 @@ class Run:
         return self.stopped_early
 
     def _evaluations(self, epoch: int, last: int) -> int:
-        """How many there are up to an epoch, if the run ends at another."""
+        """The number of evaluations up to an epoch, if `last` is the run's last epoch."""
         every = self._plan.eval_every
         return epoch // every + (epoch == last and epoch % every > 0)
 
@@ -232,14 +238,15 @@ class Run:
         return len(self.history[name]) - self._before[name]
 
     def _finish(self, epoch: int, loss: float) -> Metrics:
-        """What follows the updates of an epoch; the metrics that it adds to the history."""
+        """Evaluate and record an epoch after its updates; the metrics it adds to the history."""
         plan, metrics = self._plan, {}
         if self._evaluations(epoch, plan.epochs) > self._evaluations(epoch - 1, plan.epochs):
             metrics = plan.evaluate(loss)
         plan.check(epoch, metrics)
         for name, value in metrics.items():
             self.history[name].append(value)
-        # Not in an evaluation that the last epoch of a shorter run has and that of a longer lacks.
+        # The last epoch may have an evaluation that a longer run does without: that one must not
+        # count, or the longer run would stop at another epoch.
         if plan.stopping is not None and epoch % plan.eval_every == 0:
             value = metrics[plan.stopping.metric]
             self._best = plan.stopping.update(self._best, value, self._network.parameters)
@@ -247,14 +254,14 @@ class Run:
         return metrics
 
     def restore_best(self) -> None:
-        """At the end of training, take the parameters of the best metric, where they are kept."""
+        """At the end of training, restore the parameters of the best metric, if they are kept."""
         stopping = self._plan.stopping
         if stopping is not None and stopping.keep_best and self._best.parameters.size:
             self._network.parameters[:] = self._best.parameters
             self._network.parameters_changed()
 
     def roll_back(self) -> None:
-        """Return to the last finished epoch, after what ended training within one."""
+        """Restore the last finished epoch, after an exception within the next one."""
         kept = self._kept
         self._network.parameters[:] = kept.parameters
         self._network.parameters_changed()
@@ -266,8 +273,8 @@ class Run:
         for values, length in zip(self.history.values(), kept.lengths, strict=True):
             del values[length:]
 
-    def give_up(self, error: BaseException) -> None:
-        """Return to the last finished epoch and save it, after what ended training within one.
+    def roll_back_and_save(self, error: BaseException) -> None:
+        """Restore the last finished epoch, after an exception within the next one, and save it.
 
         Parameters
         ----------
@@ -287,16 +294,16 @@ class Run:
         identity: dict[str, Any],
         earlier: dict[str, Any],
     ) -> None:
-        """Go on from where a checkpoint stands, or begin one.
+        """Resume from a checkpoint, or begin one.
 
         Parameters
         ----------
         file : Checkpoint
         content : as `Checkpoint.read` returns it
         identity : dict
-            Parameters and fingerprints of data, which must be those that the checkpoint has.
+            Parameters and fingerprints of data, which must equal those in the checkpoint.
         earlier : dict
-            What an earlier version wrote in place of some of these, which will do as well.
+            What an earlier version wrote in place of some of these, and is accepted as well.
 
         Raises
         ------
@@ -308,7 +315,7 @@ class Run:
         self._file, self._identity = file, identity
         if content is None:
             self._snapshot(0)
-            # Whether it can be written at all shows before hours are spent.
+            # If it cannot be written, the error comes now and not after hours of training.
             self.save()
             return
         about, arrays = content
@@ -326,17 +333,17 @@ class Run:
             )
 
     def _restore(self, about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
-        """Take everything from a checkpoint's content, which may be wrong in any way."""
+        """Restore a checkpoint's content, which may be invalid in any way."""
         epoch = check_int(about["epoch"], "epoch", low=0)
         self._restore_history(epoch, arrays)
         network, plan = self._network, self._plan
         for name, flat in (("parameters", network.parameters), ("state", self._trainer.state)):
-            packed = take(arrays, name, flat.dtype, pack(network, flat).shape)
+            packed = checked_array(arrays, name, flat.dtype, pack(network, flat).shape)
             unpack(network, packed, flat)
         network.parameters_changed()
         self._trainer.step_count = check_int(about["steps"], "steps", low=0, high=2**62)
         self._trainer.seed = check_int(about["seed"], "seed", low=0, high=2**64 - 1)
-        # Version 0.1 wrote neither of these, and had neither schedules nor warm starts.
+        # Version 0.1 had neither schedules nor warm starts, and wrote none of these.
         rate, epochs, rows = about.get("schedule", (self._schedule.step_size, epoch, 0))
         self._schedule.step_size = check_float(rate, "the learning rate", low=0)
         self._schedule.epochs = check_int(epochs, "the schedule's epochs", low=0)
@@ -346,10 +353,11 @@ class Run:
         for weights in (network.parameters, self._best.parameters):
             if not np.isfinite(weights).all():
                 raise ValueError("weights or biases that are not finite")
+        key = checked_array(arrays, "random", np.uint32, (624,))
         # mutant: resume with other random numbers
-        unpack_random(self._rng, about["random"], take(arrays, "random", np.uint32, (624,)))
+        unpack_random(self._rng, about["random"], key)
         if plan.cumulative:
-            order = take(arrays, "order", np.int64, plan.rows.shape)
+            order = checked_array(arrays, "order", np.int64, plan.rows.shape)
             if not np.array_equal(np.sort(order), np.sort(plan.rows)):
                 raise ValueError("the order is one of other rows")
             self._order = order.astype(np.intp)
@@ -358,14 +366,14 @@ class Run:
 
     def _restore_history(self, epoch: int, arrays: dict[str, NDArray[Any]]) -> None:
         metrics = self._plan.metrics
-        n = len(take(arrays, metrics[0], np.float64, (None,)))
+        n = len(checked_array(arrays, metrics[0], np.float64, (None,)))
         usual = self._evaluations(epoch, epoch + 1)
         if not usual <= n <= self._evaluations(epoch, epoch):
             raise ValueError(f"{n} evaluations in {epoch} epochs")
-        # The last epoch of a run has one that a longer run does without.
+        # The last epoch of a run may have an evaluation that a longer run does without.
         keep = usual if epoch < self._plan.epochs else n
         for name, values in self.history.items():
-            saved = take(arrays, name, np.float64, (n if name in metrics else 0,))
+            saved = checked_array(arrays, name, np.float64, (n if name in metrics else 0,))
             values[self._before[name] :] = saved[:keep].tolist()
 
     def _restore_stopping(self, about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Best:
@@ -374,7 +382,7 @@ class Run:
         kept = known and (stopping is None or stopping.keep_best)
         parameters = np.zeros(network.size if kept else 0, network.dtype)
         shape = pack(network, parameters).shape
-        unpack(network, take(arrays, "best", network.dtype, shape), parameters)
+        unpack(network, checked_array(arrays, "best", network.dtype, shape), parameters)
         if not kept:
             parameters = self._best.parameters
         return Best(
@@ -384,12 +392,12 @@ class Run:
         )
 
     def save(self) -> None:
-        """Write the checkpoint, where there is one and it does not hold this epoch already.
+        """Write the checkpoint, if there is one and it does not hold this epoch already.
 
         Raises
         ------
         OSError
-            If it cannot be written. It is not tried again.
+            If it cannot be written. Later calls do not try again.
         """
         kept = self._kept
         if self._file is None or self._saved == kept.epoch:

@@ -5,23 +5,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-# Schedules that are laid out from the first step to the last.
+# These schedules are planned from the first step to the last.
 PLANNED = ("cosine", "one_cycle")
 SCHEDULES = ("constant", "invscaling", "adaptive", *PLANNED)
 
-# "one_cycle": the fraction of steps in which the rate rises, how much smaller it is at the start,
-# and how much smaller again at the end. The settings that PyTorch has for defaults.
+# "one_cycle": the fraction of steps in which the rate rises, the divisor of the rate at the start,
+# and the further divisor at the end. They are PyTorch's defaults.
 RISING = 0.3
 START_DIVISOR = 25.0
 END_DIVISOR = 1e4
 
-# "adaptive" divides the rate by the first, and stops once it is not above the second.
+# "adaptive" divides the rate by the first, and stops when it is not above the second.
 REDUCTION = 5.0
 SMALLEST = 1e-6
 
 
 class Schedule:
-    """A learning rate and its rule.
+    """A learning rate and its schedule.
 
     Parameters
     ----------
@@ -30,16 +30,16 @@ class Schedule:
         epoch, with the rows seen so far, and "adaptive" by 5 where training makes no progress, both
         as in scikit-learn. The other two are planned for all steps of a fit.
     learning_rate_init : float
-        The rate at the start, or of "one_cycle" the highest one.
+        The rate at the start, or the highest rate of "one_cycle".
     power_t : float, default=0.5
         The exponent of "invscaling".
 
     Attributes
     ----------
     step_size : float
-        The present rate.
+        The current rate.
     epochs : int
-        Epochs so far, which the planned schedules count from.
+        Epochs so far, from which the planned schedules compute their position.
     """
 
     def __init__(self, lr_schedule: str, learning_rate_init: float, power_t: float = 0.5) -> None:
@@ -57,12 +57,12 @@ class Schedule:
         steps : int
             Minibatches of an epoch.
         epochs : int
-            Epochs in all.
+            All epochs.
 
         Returns
         -------
         rates : ndarray, shape (steps,), or None
-            None where each is `step_size`.
+            None where all are `step_size`.
         """
         if self.lr_schedule not in PLANNED:
             return None
@@ -95,12 +95,12 @@ def cosine(step: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
 
 
 def one_cycle(step: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
-    """Half a cosine up to 1, then half a cosine down to next to nothing [1]_.
+    """Half a cosine up to 1, then half a cosine down to 4e-6 [1]_.
 
     References
     ----------
-    .. [1] Smith & Topin, "Super-convergence", 2018; the cosines and where they begin and end are
-       those of PyTorch's OneCycleLR.
+    .. [1] Smith & Topin, "Super-convergence", 2018; the cosines, their start and
+       their end are those of PyTorch's OneCycleLR.
     """
     peak = max(RISING * steps - 1, 0.0)
     low, end = 1 / START_DIVISOR, 1 / START_DIVISOR / END_DIVISOR

@@ -1,4 +1,4 @@
-"""What a run consists of, in forms that a checkpoint keeps: parameters, random numbers, data."""
+"""Parameters, random states and fingerprints of data, in the forms that a checkpoint stores."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _PLAIN_LABELS = (str, bytes, int, float, np.generic, type(None))
 
 
 def pack(network: Network, flat: NDArray[Any]) -> NDArray[Any]:
-    """What is laid out as a network's parameters, without the padding.
+    """Remove the padding from vectors that have the layout of a network's parameters.
 
     Parameters
     ----------
     network : Network
     flat : ndarray, shape (n_vectors * network.size,)
-        Such as its parameters, or an optimiser's state.
+        The parameters, or an optimiser's state.
 
     Returns
     -------
     packed : ndarray, shape (n_vectors, n)
-        Of each vector all weights and then all biases.
+        All weights and then all biases of each vector.
     """
     vectors = flat.reshape(-1, network.size)
     n = sum(view.size for views in network.views(network.parameters) for view in views)
@@ -38,14 +38,14 @@ def pack(network: Network, flat: NDArray[Any]) -> NDArray[Any]:
 
 
 def unpack(network: Network, packed: NDArray[Any], flat: NDArray[Any]) -> None:
-    """Put back what `pack` took out.
+    """The inverse of `pack`.
 
     Parameters
     ----------
     network : Network
     packed : ndarray, shape (n_vectors, n)
     flat : ndarray, shape (n_vectors * network.size,)
-        Written to, but for its padding.
+        Written to, except for its padding.
     """
     for row, vector in zip(packed, flat.reshape(-1, network.size), strict=True):
         place = 0
@@ -56,7 +56,7 @@ def unpack(network: Network, packed: NDArray[Any], flat: NDArray[Any]) -> None:
 
 
 def pack_random(rng: np.random.RandomState) -> tuple[dict[str, Any], NDArray[np.uint32]]:
-    """The state of a generator: what JSON can say, and an array.
+    """The state of a generator as a dict for JSON and an array.
 
     Parameters
     ----------
@@ -79,13 +79,13 @@ def unpack_random(rng: np.random.RandomState, about: Any, key: NDArray[np.uint32
     ----------
     rng : RandomState
     about : dict
-        As `pack_random` made it.
+        As returned by `pack_random`.
     key : ndarray of uint32, shape (624,)
 
     Raises
     ------
     ValueError, TypeError, KeyError
-        If this is no state. (NumPy itself would read beyond its memory for some.)
+        If this is no valid state. (NumPy itself reads out of bounds for some.)
     """
     place = check_int(about["state"]["pos"], "the random state's place", low=0)
     if place > len(key) or about["bit_generator"] != "MT19937":
@@ -95,7 +95,7 @@ def unpack_random(rng: np.random.RandomState, about: Any, key: NDArray[np.uint32
 
 
 def fingerprint(data: Any) -> str | None:
-    """Dtype, shape and hash of an array, so that other data are told apart by it.
+    """Dtype, shape and hash of an array, by which data are compared.
 
     Parameters
     ----------
@@ -114,7 +114,8 @@ def fingerprint(data: Any) -> str | None:
     if hasattr(data, "indptr"):
         parts = [np.asarray(data.indptr, np.int64), np.asarray(data.indices, np.int64), data.data]
     elif data.dtype == object:
-        # Of things whose text may be another in each process, only the type can be told.
+        # The text of other objects may differ from process to process, so that only their type
+        # counts.
         names = [repr(x) if isinstance(x, _PLAIN_LABELS) else type(x).__name__ for x in data]
         parts = [np.frombuffer("\n".join(names).encode("utf-8", "surrogatepass"), np.uint8)]
     else:
@@ -137,7 +138,7 @@ def fingerprint_classes(classes: NDArray[Any]) -> str:
     Returns
     -------
     text : str
-        That of int64 for whole numbers, and that of objects for text, whatever their dtype.
+        Whole numbers have the fingerprint of int64, and text that of objects, whatever their dtype.
     """
     plain = classes.tolist()
     if all(isinstance(label, (int, float)) and label % 1 == 0 for label in plain):

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 
 class Best(NamedTuple):
-    """What early stopping remembers.
+    """The state of early stopping.
 
     value : float or None
         The best metric so far; None before the first.
     waited : int
         Evaluations in a row without progress.
     parameters : ndarray
-        The network's with the best metric, where they are kept; else of size 0.
+        The network's parameters at the best metric, if they are kept; else of size 0.
     """
 
     value: float | None
@@ -33,8 +33,7 @@ class Stopping(NamedTuple):
     patience : float
         Evaluations in a row without progress after which training stops; can be infinite.
     tol : float or None
-        What the metric must improve by to make progress, as in scikit-learn: by `tol` at least, or
-        for None by anything at all.
+        The least improvement that is progress, as in scikit-learn; for None any improvement is.
     keep_best : bool
         Whether the run ends with the parameters of the best metric.
     """
@@ -46,7 +45,7 @@ class Stopping(NamedTuple):
     keep_best: bool = True
 
     def update(self, best: Best, value: float, parameters: NDArray[Any]) -> Best:
-        """What to remember after one more evaluation.
+        """The state after one more evaluation.
 
         NaN and infinity make no progress and are never the best.
         """

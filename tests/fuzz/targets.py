@@ -7,7 +7,8 @@ raises AssertionError, or whatever came out of the package, if a promise is brok
 - what was read is what an independent reader makes of the same bytes;
 - what was read survives being written and read again.
 
-Here is no fuzzer: `__main__` runs one over these, and test_fuzz.py the seeds and what was found.
+Here is no fuzzer: `__main__` runs one over these, and ../files/test_fuzz.py the seeds and what was
+found.
 """
 
 import gzip

@@ -5,7 +5,7 @@ and more kinds of hidden units. Written from the formulas, computed in the preci
 it shares no code with the package. Layers are pairs of weights and biases; t are one-hot targets.
 
 `activations`, `losses`, `optimizers` and `inputs` each have a table with one entry for everything
-that the engine has; `test_registry.py` sees to that.
+that the engine has; `test_registry.py` in ../engine sees to that.
 """
 
 from itertools import pairwise
@@ -18,9 +18,22 @@ from oracle.losses import LOSSES, cross_entropy, targets
 from oracle.optimizers import OPTIMIZERS
 
 __all__ = [
-    "ACTIVATIONS", "INPUT_KINDS", "LOSSES", "OPTIMIZERS", "OUTPUTS", "cross_entropy",
-    "dropout_factors", "gradient", "initial", "logistic", "net_inputs", "philox", "rows", "softmax",
-    "targets", "train",
+    "ACTIVATIONS",
+    "INPUT_KINDS",
+    "LOSSES",
+    "OPTIMIZERS",
+    "OUTPUTS",
+    "cross_entropy",
+    "dropout_factors",
+    "gradient",
+    "initial",
+    "logistic",
+    "philox",
+    "pre_activations",
+    "rows",
+    "softmax",
+    "targets",
+    "train",
 ]  # fmt: skip
 
 
@@ -28,7 +41,7 @@ def initial(units, rng):
     return [(rng.normal(0, 0.1, (m, n)), np.zeros(n)) for m, n in pairwise(units)]
 
 
-def net_inputs(layers, X, unit="logistic"):
+def pre_activations(layers, X, unit="logistic"):
     """Those of every layer."""
     z = []
     for w, b in layers:
@@ -39,7 +52,7 @@ def net_inputs(layers, X, unit="logistic"):
 def gradient(layers, X, t, unit="logistic", l2=0.0):
     """Of the summed cross-entropy and l2 / 2 times the sum of squared weights."""
     value, derivative = ACTIVATIONS[unit].value, ACTIVATIONS[unit].derivative
-    z = net_inputs(layers, X, unit)
+    z = pre_activations(layers, X, unit)
     inputs = [X, *(value(hidden) for hidden in z[:-1])]
     error, gradients = logistic(z[-1]) - t, []
     for i in reversed(range(len(layers))):
@@ -86,11 +99,11 @@ def train(X, y, X_valid=None, y_valid=None, *, hidden, l2, epochs, eta, shuffle=
             ):
                 w -= eta * grad_w
                 b -= eta * grad_b
-        z = net_inputs(layers, X)[-1]
+        z = pre_activations(layers, X)[-1]
         penalty = l2 * sum((w**2).sum() for w, _ in layers)
         history["cost"].append(cross_entropy(z, t).sum() + penalty)
         history["train_acc"].append(np.mean(z.argmax(axis=1) == y))
         if X_valid is not None:
-            guess = net_inputs(layers, X_valid)[-1].argmax(axis=1)
+            guess = pre_activations(layers, X_valid)[-1].argmax(axis=1)
             history["valid_acc"].append(np.mean(guess == y_valid))
     return layers, history

@@ -49,7 +49,7 @@ ADAM = {"beta_1": 0.7, "beta_2": 0.9, "epsilon": 1e-3}
 
 OPTIMIZERS = {
     # Keeps the gradient, and is for what needs that.
-    "store": Optimizer(lambda w, g, state, t, rate: w, {}),
+    "accumulate": Optimizer(lambda w, g, state, t, rate: w, {}),
     "sgd": Optimizer(sgd, {}),
     "momentum": Optimizer(momentum, MOMENTUM),
     "nesterov": Optimizer(nesterov, MOMENTUM),

@@ -1,8 +1,8 @@
 """A layer whose weights do not fit in the cache, by BLAS.
 
 Its units are partitioned among the threads, so that each core reads only some of W, and the update
-follows the backward pass while its rows of W are still at hand. BLAS may order sums by the size of
-a block, so the layer is cut on a grid that does not depend on the threads.
+follows the backward pass while its rows of W are still in the cache. BLAS may order sums by the
+size of a block, so the layer is cut on a grid that does not depend on the threads.
 """
 
 from libc.string cimport memset
@@ -18,11 +18,11 @@ from mlpcore.engine.typedefs cimport real_t
 
 
 cdef void _columns(const Layer* layer, const real_t* theta, real_t* work, Py_ssize_t capacity,
-                   Py_ssize_t at, Py_ssize_t rows, Py_ssize_t start,
+                   Py_ssize_t work_row, Py_ssize_t rows, Py_ssize_t start,
                    Py_ssize_t stop) noexcept nogil:
     """Pre-activations of some rows in units [start, stop)."""
-    cdef const real_t* x = work + capacity * layer.x + at * layer.ld_in
-    cdef real_t* z = work + capacity * layer.a + at * layer.ld
+    cdef const real_t* x = work + capacity * layer.x + work_row * layer.ld_in
+    cdef real_t* z = work + capacity * layer.a + work_row * layer.ld
     cdef Py_ssize_t i, j
     for i in range(rows):
         for j in range(start, stop):
@@ -32,20 +32,20 @@ cdef void _columns(const Layer* layer, const real_t* theta, real_t* work, Py_ssi
 
 
 cdef void forward(const Layer* layer, const real_t* theta, real_t* work, Py_ssize_t capacity,
-                  Py_ssize_t at, Py_ssize_t rows) noexcept nogil:
-    _columns(layer, theta, work, capacity, at, rows, 0, layer.n_out)
-    activate_units(layer, work, capacity, at * layer.ld, rows * layer.ld)
+                  Py_ssize_t work_row, Py_ssize_t rows) noexcept nogil:
+    _columns(layer, theta, work, capacity, work_row, rows, 0, layer.n_out)
+    activate_units(layer, work, capacity, work_row * layer.ld, rows * layer.ld)
 
 
 cdef void forward_units(Plan* plan, const Layer* layer, const real_t* theta, int thread,
                         Py_ssize_t rows) noexcept nogil:
     cdef real_t* work = <real_t*> plan.workspace.work
     cdef Py_ssize_t batch = plan.rule.minibatch_size
-    cdef Py_ssize_t piece = (layer.width // ROW_TILE + BLAS_SPLITS - 1) // BLAS_SPLITS * ROW_TILE
+    cdef Py_ssize_t split = (layer.width // ROW_TILE + BLAS_SPLITS - 1) // BLAS_SPLITS * ROW_TILE
     cdef Py_ssize_t start, stop, end, i
-    thread_slice(layer.n_out, piece, thread, plan.team.size, &start, &end)
+    thread_slice(layer.n_out, split, thread, plan.team.size, &start, &end)
     while start < end:
-        stop = min(end, start + piece)
+        stop = min(end, start + split)
         _columns(layer, theta, work, batch, 0, rows, start, stop)
         for i in range(rows):
             activate_units(layer, work, batch, i * layer.ld + start, stop - start)
@@ -60,11 +60,11 @@ cdef void backward(Plan* plan, const Layer* layer, real_t* theta, int thread,
     cdef const real_t* delta = work + batch * layer.delta
     cdef real_t* delta_below = work + batch * below.delta
     cdef Py_ssize_t unit = BLAS_SPLITS * ROW_TILE
-    cdef Py_ssize_t piece = (layer.n_in + unit - 1) // unit * ROW_TILE
+    cdef Py_ssize_t split = (layer.n_in + unit - 1) // unit * ROW_TILE
     cdef Py_ssize_t start, stop, end, i
-    thread_slice(layer.n_in, piece, thread, plan.team.size, &start, &end)
+    thread_slice(layer.n_in, split, thread, plan.team.size, &start, &end)
     while start < end:
-        stop = min(end, start + piece)
+        stop = min(end, start + split)
         # mutant: errors with updated weights
         gemm[real_t](False, True, <int> rows, <int> (stop - start), layer.n_out, 1,
                      delta, layer.ld, theta + layer.w + start * layer.ld, layer.ld,

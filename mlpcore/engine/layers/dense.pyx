@@ -1,7 +1,7 @@
 """A layer whose weights fit in the cache, by the engine's own kernels.
 
 A thread takes some rows of the minibatch through the forward and the backward pass, and then some
-rows of W through the update. An element of a product is summed up in one order whatever block it
+rows of W through the update. The sum for an element of a product has one order whatever block it
 falls into.
 """
 
@@ -23,21 +23,21 @@ from mlpcore.engine.typedefs cimport real_t
 
 
 cdef void fetch(const Layer* layer, const Rows* source, const Py_ssize_t* order, Py_ssize_t first,
-                Py_ssize_t rows, real_t* work, Py_ssize_t at) noexcept nogil:
-    fetch_rows(source, order, first, rows, work + at * layer.ld_in, layer.ld_in)
+                Py_ssize_t rows, real_t* work, Py_ssize_t work_row) noexcept nogil:
+    fetch_rows(source, order, first, rows, work + work_row * layer.ld_in, layer.ld_in)
 
 
 cdef void forward(const Layer* layer, const real_t* theta, real_t* work, Py_ssize_t capacity,
-                  Py_ssize_t at, Py_ssize_t rows) noexcept nogil:
-    cdef const real_t* x = work + capacity * layer.x + at * layer.ld_in
-    cdef real_t* z = work + capacity * layer.a + at * layer.ld
+                  Py_ssize_t work_row, Py_ssize_t rows) noexcept nogil:
+    cdef const real_t* x = work + capacity * layer.x + work_row * layer.ld_in
+    cdef real_t* z = work + capacity * layer.a + work_row * layer.ld
     if layer.narrow:
         narrow_forward[real_t](rows, layer.n_in, layer.n_out, x, layer.ld_in, theta + layer.w,
                                layer.ld, theta + layer.b, z)
     else:
         small_gemm[real_t](rows, layer.width, layer.n_in, x, layer.ld_in, 1, theta + layer.w,
                            layer.ld, theta + layer.b, 0, z, layer.ld)
-    activate_units(layer, work, capacity, at * layer.ld, rows * layer.ld)
+    activate_units(layer, work, capacity, work_row * layer.ld, rows * layer.ld)
 
 
 cdef void backward(Plan* plan, const Layer* layer, const real_t* theta, Py_ssize_t start,

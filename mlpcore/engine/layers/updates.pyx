@@ -1,11 +1,11 @@
-"""What becomes of the gradient of some weights: the optimiser's step, or it is accumulated."""
+"""Using the gradient of some weights: in the optimiser's step, or it is accumulated."""
 
 from libc.string cimport memset
 
 from mlpcore.engine.blocking cimport ROW_TILE
 from mlpcore.engine.kernels cimport column_sums, penalty
 from mlpcore.engine.layout cimport Layer
-from mlpcore.engine.optimizers cimport STORE, update
+from mlpcore.engine.optimizers cimport ACCUMULATE, update
 from mlpcore.engine.plan cimport Plan, UpdateRule, Workspace
 from mlpcore.engine.typedefs cimport real_t
 
@@ -21,7 +21,7 @@ cdef void apply_gradient(Plan* plan, const Layer* layer, real_t* theta, const re
 
 cdef void apply_rule(Plan* plan, const UpdateRule* rule, const Layer* layer, real_t* theta,
                      const real_t* gradient, Py_ssize_t start, Py_ssize_t rows) noexcept nogil:
-    """The optimiser's step on some rows of W, without what parts them beyond whole lines."""
+    """Do the optimiser's step on the first `width` elements of some rows of W."""
     cdef const Workspace* workspace = &plan.workspace
     cdef real_t* w = theta + layer.w + start * layer.ld
     cdef real_t* state = <real_t*> workspace.state + layer.w + start * layer.ld
@@ -38,12 +38,12 @@ cdef void apply_rule(Plan* plan, const UpdateRule* rule, const Layer* layer, rea
 
 cdef void _accumulate(Plan* plan, const Layer* layer, const real_t* theta, const real_t* gradient,
                       Py_ssize_t start, Py_ssize_t rows) noexcept nogil:
-    """Keep a gradient with its penalty, and its squares ROW_TILE by ROW_TILE, for `clipping`."""
+    """Store a gradient with its penalty, and its squared norms per ROW_TILE, for clipping."""
     cdef real_t* full = <real_t*> plan.workspace.full_gradient + layer.w + start * layer.ld
     cdef Py_ssize_t i
     memset(full, 0, rows * layer.ld * sizeof(real_t))
     for i in range(rows):
-        update[real_t](STORE, &plan.progress.update, True,
+        update[real_t](ACCUMULATE, &plan.progress.update, True,
                        <real_t*> theta + layer.w + (start + i) * layer.ld, gradient + i * layer.ld,
                        full + i * layer.ld, 0, layer.width)
     i = 0
@@ -55,7 +55,7 @@ cdef void _accumulate(Plan* plan, const Layer* layer, const real_t* theta, const
 
 cdef void update_biases(Plan* plan, const Layer* layer, real_t* theta, int thread, Py_ssize_t rows,
                         Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
-    """Sums over the rows, and no penalty."""
+    """The gradient is a sum over the rows; biases have no penalty."""
     cdef const Workspace* workspace = &plan.workspace
     cdef real_t* gradient = <real_t*> workspace.scratch[thread].gradient
     cdef real_t* full = <real_t*> workspace.full_gradient + layer.b + start
@@ -69,7 +69,7 @@ cdef void update_biases(Plan* plan, const Layer* layer, real_t* theta, int threa
                        workspace.state_stride, stop - start)
         return
     memset(full, 0, (stop - start) * sizeof(real_t))
-    update[real_t](STORE, &plan.progress.update, False, theta + layer.b + start, gradient, full, 0,
+    update[real_t](ACCUMULATE, &plan.progress.update, False, theta + layer.b + start, gradient, full, 0,
                    stop - start)
 
 

@@ -1,10 +1,11 @@
-/* The activations of units. To add one: a line in ACTIVATIONS, its two functions below, and its formula
- * in tests/oracle/activations.py. Everything else reads the table, through ../registry.pyx. */
+/* The activations of units. To add one: a line in ACTIVATIONS, its two functions below, and its
+ * formula in tests/oracle/activations.py. Everything else reads the table, through
+ * ../registry.pyx. */
 #ifndef MLP_TYPE
 
-/* The derivative of this one cannot be written in terms of the activation a alone. */
+/* The derivative cannot be written in terms of the activation a alone. */
 #define NEEDS_PREACTIVATION 1
-/* Its values are above zero, as the Poisson loss needs its outputs. */
+/* The values are above zero, as the Poisson loss needs its outputs to be. */
 #define POSITIVE 2
 
 /* X(name, flags), in the order in which the kernels number them: hidden units, then those that only
@@ -31,9 +32,9 @@
 #include "exponential.h"
 #include "normal.h"
 
-/* VALUE: the activation a of a pre-activation z. DERIVATIVE: da/dz, written in terms of a where that
- * is possible, so that pre-activations need not be kept; those that need z say so in the table, and
- * for all others z is 0. */
+/* VALUE: the activation a of a pre-activation z. DERIVATIVE: da/dz, written in terms of a where
+ * that is possible, so that pre-activations need not be stored; those that need z say so in the
+ * table, and for all others z is 0. */
 #define VALUE(name) MLP_INLINE REAL MLP_NAME(name##_value)(REAL z)
 #define DERIVATIVE(name) MLP_INLINE REAL MLP_NAME(name##_derivative)(REAL z, REAL a)
 
@@ -49,7 +50,8 @@ DERIVATIVE(logistic) {
     return a * (1 - a);
 }
 
-/* (e^2z - 1) / (e^2z + 1) through expm1, exact also near zero. Beyond 20 it is 1 to the last bit. */
+/* (e^2z - 1) / (e^2z + 1) through expm1, exact also near zero. Beyond 20 it is 1 to the last
+ * bit. */
 VALUE(tanh) {
     z = z < -20 ? (REAL)-20 : z;
     z = z > 20 ? (REAL)20 : z;
@@ -108,8 +110,9 @@ DERIVATIVE(silu) {
     const REAL root = MLP_NAME(silu_root)(z), q = root * root;
     REAL near = z < -750 ? (REAL)-750 : z;
     near = near > 750 ? (REAL)750 : near;
-    const REAL whole = 1 / (1 + q), part = q * whole;
-    return z < 0 ? part * (1 + near * whole) : whole * (1 + near * part);
+    /* The logistic function of |z| and of -|z|. */
+    const REAL upper = 1 / (1 + q), lower = q * upper;
+    return z < 0 ? lower * (1 + near * upper) : upper * (1 + near * lower);
 }
 
 /* log(1 + e^z), likewise. */
@@ -132,8 +135,8 @@ DERIVATIVE(exp) {
     MLP_KERNEL void MLP_NAME(name##_apply)(REAL *z, ptrdiff_t n) {                           \
         for (ptrdiff_t i = 0; i < n; i++) z[i] = MLP_NAME(name##_value)(z[i]);               \
     }                                                                                        \
-    MLP_KERNEL void MLP_NAME(name##_keeping)(REAL *restrict z, REAL *restrict derivative,    \
-                                             ptrdiff_t n) {                                  \
+    MLP_KERNEL void MLP_NAME(name##_with_derivative)(                                        \
+        REAL *restrict z, REAL *restrict derivative, ptrdiff_t n) {                          \
         for (ptrdiff_t i = 0; i < n; i++) {                                                  \
             const REAL a = MLP_NAME(name##_value)(z[i]);                                     \
             derivative[i] = MLP_NAME(name##_derivative)(z[i], a);                            \
@@ -156,17 +159,18 @@ MLP_KERNEL void MLP_NAME(activate)(int kind, REAL *z, ptrdiff_t n) {
     table[kind](z, n);
 }
 
-/* The same, and the derivatives there. */
-MLP_KERNEL void MLP_NAME(activate_keeping)(int kind, REAL *z, REAL *derivative, ptrdiff_t n) {
+/* The same, and the derivatives at z. */
+MLP_KERNEL void MLP_NAME(activate_with_derivative)(int kind, REAL *z, REAL *derivative,
+                                                   ptrdiff_t n) {
     static void (*const table[])(REAL *restrict, REAL *restrict, ptrdiff_t) = {
-#define ENTRY(name, ...) MLP_NAME(name##_keeping),
+#define ENTRY(name, ...) MLP_NAME(name##_with_derivative),
         ACTIVATIONS(ENTRY) OUTPUT_ACTIVATIONS(ENTRY)
 #undef ENTRY
     };
     table[kind](z, derivative, n);
 }
 
-/* delta := delta * derivative(a), for those that do not need z. */
+/* delta := delta * derivative(a), for activations whose derivatives do not need z. */
 MLP_KERNEL void MLP_NAME(chain)(int kind, const REAL *a, REAL *delta, ptrdiff_t n) {
     static void (*const table[])(const REAL *, REAL *, ptrdiff_t) = {
 #define ENTRY(name, ...) MLP_NAME(name##_chain),

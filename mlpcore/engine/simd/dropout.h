@@ -1,9 +1,10 @@
-/* Dropout, with random bits that are a function of what they are for and of nothing else: Philox4x32-10
- * (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), whose counter is (unit / 4,
- * row, epoch, layer), whose key is the seed, and of whose four words unit % 4 is taken. */
+/* Dropout, with random bits that are a function of unit, row, epoch, layer and seed alone:
+ * Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011). The
+ * counter is (unit / 4, row, epoch, layer), the key is the seed, and word unit % 4 of the four
+ * is taken. */
 #ifndef MLP_TYPE
 
-#include "records.h"
+#include "packed.h"
 
 typedef struct {
     uint64_t seed;
@@ -33,14 +34,14 @@ MLP_INLINE void MLP_NAME(philox)(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t
     word[0] = c0, word[stride] = c1, word[2 * stride] = c2, word[3 * stride] = c3;
 }
 
-/* A row number's upper half, where there is one, goes with the layer's number. */
+/* The upper half of a row's number, if it is not 0, is combined with the layer's number. */
 #define LAYER(layer, row) ((uint32_t)(layer) ^ (uint32_t)((uint64_t)(row) >> 32 << 16))
 #define LEAST(rate) ((uint32_t)((rate) * 4294967296.0))
 
-/* n units of one row: a share `rate` of the activations a and of their slopes (NULL for none) becomes
- * zero, and the others make up for it. */
+/* n units of one row: a fraction `rate` of the activations a and of their derivatives (NULL for
+ * none) becomes zero, and the others are multiplied by 1 / (1 - rate). */
 MLP_KERNEL void MLP_NAME(drop_units)(const mlp_dropout *dropout, int64_t row, int layer,
-                                     double rate, REAL *a, REAL *slope, ptrdiff_t n) {
+                                     double rate, REAL *a, REAL *derivative, ptrdiff_t n) {
     enum { BLOCKS = 16 };
     const uint32_t least = LEAST(rate);
     const REAL scale = (REAL)(1 / (1 - rate));
@@ -51,18 +52,19 @@ MLP_KERNEL void MLP_NAME(drop_units)(const mlp_dropout *dropout, int64_t row, in
             MLP_NAME(philox)((uint32_t)(from / 4 + j), (uint32_t)row, dropout->epoch,
                              LAYER(layer, row), dropout->seed, word + j, BLOCKS);
         for (int j = 0; j < BLOCKS; j++)
-            for (int part = 0; part < 4; part++)
-                factor[4 * j + part] = word[part * BLOCKS + j] >= least ? scale : 0;
+            for (int w = 0; w < 4; w++)
+                factor[4 * j + w] = word[w * BLOCKS + j] >= least ? scale : 0;
         const ptrdiff_t left = n - from < 4 * BLOCKS ? n - from : 4 * BLOCKS;
         for (ptrdiff_t j = 0; j < left; j++) a[from + j] *= factor[j];
-        if (slope)
-            for (ptrdiff_t j = 0; j < left; j++) slope[from + j] *= factor[j];
+        if (derivative)
+            for (ptrdiff_t j = 0; j < left; j++) derivative[from + j] *= factor[j];
     }
 }
 
-/* The same for the entries of one row of records, the inputs: into `value`, at the same places. */
-MLP_KERNEL void MLP_NAME(drop_entries)(const mlp_dropout *dropout, int64_t row, double rate,
-                                       const mlp_records *s, REAL *value) {
+/* The same for the nonzeros of one packed row of inputs: the results go to `value`, at the same
+ * indices. */
+MLP_KERNEL void MLP_NAME(drop_nonzeros)(const mlp_dropout *dropout, int64_t row, double rate,
+                                        const mlp_packed *s, REAL *value) {
     const uint32_t least = LEAST(rate);
     const REAL scale = (REAL)(1 / (1 - rate));
     uint32_t word[4], block = UINT32_MAX;
@@ -74,7 +76,7 @@ MLP_KERNEL void MLP_NAME(drop_entries)(const mlp_dropout *dropout, int64_t row, 
             MLP_NAME(philox)(block, (uint32_t)row, dropout->epoch, LAYER(0, row), dropout->seed,
                              word, 1);
         }
-        const REAL x = s->coded ? ((const REAL *)s->table)[((const uint8_t *)s->value)[p]]
+        const REAL x = s->encoded ? ((const REAL *)s->table)[((const uint8_t *)s->value)[p]]
                                 : ((const REAL *)s->value)[p];
         value[p] = word[unit % 4] >= least ? x * scale : 0;
     }

@@ -9,9 +9,9 @@
  *     static void MLP_NAME(thing)(REAL *x, ptrdiff_t n) { ... }
  *     #endif
  *
- * which leaves thing_v4_f32, thing_v4_f64, thing_v3_f32, ... behind. MLP_PICK(thing, f32) is the
- * one for this processor. Where there is no x86, or no compiler that can switch the target inside a
- * file, only the `base` set exists: plain C and GCC's portable vectors.
+ * which defines thing_v4_f32, thing_v4_f64, thing_v3_f32, ... MLP_PICK(thing, f32) is the one for
+ * this processor. On other processors than x86-64, or with a compiler that cannot switch the target
+ * inside a file, only the `base` set exists: plain C and GCC's portable vectors.
  *
  * Inside a body: REAL, IS_F32, BYTES (a vector's), LANES (reals in it), V (the vector type).
  */
@@ -32,13 +32,14 @@ enum { MLP_BASE, MLP_V3, MLP_V4 };
 #define MLP_X86 0
 #endif
 
-/* 64-byte lines: every row of weights and of activations starts on one and fills whole ones, so no
- * kernel has a remainder loop over columns, and each element sees the same instructions anywhere. */
-#define MLP_LINE 64
+/* Bytes of a cache line. Every row of weights and of activations starts on one and fills whole
+ * lines, so no kernel has a remainder loop over columns, and each element goes through the same
+ * instructions. */
+#define MLP_CACHE_LINE 64
 #define MLP_INLINE static inline __attribute__((always_inline, unused))
 #define MLP_KERNEL static __attribute__((unused))
 
-/* The best set that the processor has, or a lesser one named in the environment. */
+/* The best instruction set that the processor has, or a lesser one named in the environment. */
 __attribute__((unused)) static int mlp_detect_isa(void) {
 #if MLP_X86
     __builtin_cpu_init();
@@ -71,9 +72,9 @@ __attribute__((constructor)) static void mlp_choose_isa(void) { mlp_isa = mlp_de
 #define MLP_PICK(name, type) name##_base_##type
 #endif
 
-/* Cython calls a function of a fused type that is declared as "MLP_FUSED(thing)" by that name with a
- * number in front, that of the type in real_t (../typedefs.pxd): 0 for float, 1 for double. So one
- * declaration binds a kernel for both. tests/test_cimport.py holds Cython to it. */
+/* Cython calls a function of a fused type that is declared as "MLP_FUSED(thing)" by that name
+ * with a number in front, that of the type in real_t (../typedefs.pxd): 0 for float, 1 for
+ * double. So one declaration binds a kernel for both. tests/engine/test_cimport.py holds Cython to it. */
 #define __pyx_fuse_0MLP_FUSED(name) MLP_PICK(name, f32)
 #define __pyx_fuse_1MLP_FUSED(name) MLP_PICK(name, f64)
 

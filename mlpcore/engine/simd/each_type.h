@@ -1,4 +1,5 @@
-/* The second half of each.h: MLP_BODY once for float and once for double. Not guarded, on purpose. */
+/* The second half of each.h: MLP_BODY once for float and once for double. Not guarded, on
+ * purpose. */
 #define LANES ((int)(BYTES / sizeof(REAL)))
 #define V MLP_NAME(vector)
 

@@ -1,8 +1,8 @@
 /* exp, expm1, log and log1p as branch-free scalar code, which compilers turn into vector code.
  *
- * A part of the bodies that need it; see each.h. x = n ln 2 + r with |r| <= ln(2) / 2, and e^r - 1 is
- * its Taylor series, long enough that the first term left out is below half a unit in the last
- * place. NaN passes through: the clamps compare so that it fails them. */
+ * Bodies that need these include this file; see each.h. x = n ln 2 + r with |r| <= ln(2) / 2,
+ * and e^r - 1 is its Taylor series, long enough that the first term left out is below half a
+ * unit in the last place. NaN passes through: the clamps compare so that it fails them. */
 
 #if IS_F32
 #define BITS int32_t
@@ -30,7 +30,7 @@
 #define SMALLEST 2.2250738585072014e-308
 #endif
 
-/* One clamp on each side: of two in a row, compilers make many masks. */
+/* One clamp on each side: for two in a row, compilers make many masks. */
 MLP_INLINE REAL MLP_NAME(clamp)(REAL x, REAL low, REAL high) {
     x = x < low ? low : x;
     return x > high ? high : x;
@@ -64,7 +64,7 @@ MLP_INLINE REAL MLP_NAME(reduce)(REAL x, REAL *power) {
     return p * r * r + r;
 }
 
-/* From low to high, or from the range above where that is narrower. */
+/* e^x with x clipped to [low, high], and to the range above where that is narrower. */
 MLP_INLINE REAL MLP_NAME(exponential_within)(REAL x, REAL low, REAL high) {
     low = low < (REAL)EXP_LOW ? (REAL)EXP_LOW : low;
     high = high > (REAL)EXP_HIGH ? (REAL)EXP_HIGH : high;
@@ -140,10 +140,10 @@ MLP_INLINE REAL MLP_NAME(logarithm)(REAL x) {
     REAL r = e * LN2_HIGH + (e * LN2_LOW + 2 * (p * q * s + s));
     r = x < (REAL)SMALLEST ? (REAL)-INFINITY : r;
     r = x < 0 ? (REAL)NAN : r;
-    return x < (REAL)INFINITY ? r : x; /* infinity and NaN are their own */
+    return x < (REAL)INFINITY ? r : x; /* infinity and NaN are their own logarithms */
 }
 
-/* 1 / (1 + e^-z), the net input clipped to [-250, 250] as in the textbook. */
+/* 1 / (1 + e^-z), the pre-activation clipped to [-250, 250] as in the textbook. */
 MLP_INLINE REAL MLP_NAME(sigmoid)(REAL z) {
     return 1 / (1 + MLP_NAME(exponential_within)(-z, -250, 250));
 }

@@ -1,10 +1,10 @@
-/* The kinds of numbers that dense rows may hold, and how rows of each are read and packed. To add one: a
- * line in INPUT_KINDS, and what its numbers mean in tests/oracle/inputs.py. Everything else reads the
- * table, through ../registry.pyx. */
+/* The kinds of numbers that dense rows may hold, and how rows of each are read and packed. To
+ * add one: a line in INPUT_KINDS, and what its numbers mean in tests/oracle/inputs.py.
+ * Everything else reads the table, through ../registry.pyx. */
 #ifndef MLP_TYPE
 
-/* What a number x of a row stands for: itself; or, for integers of at most 16 bits, which are scaled as
- * they are read, an element of a table that points at the one for 0. */
+/* What a number x of a row stands for: x itself; or, for integers of at most 16 bits, which are
+ * scaled as they are read, an element of a lookup table. `table` points at the element for 0. */
 #define AS_IT_IS(x) (REAL)(x)
 #define BY_TABLE(x) ((const REAL *)table)[x]
 
@@ -76,8 +76,9 @@ MLP_KERNEL void MLP_NAME(fetch)(int kind, const char *data, ptrdiff_t row_bytes,
     }
 }
 
-/* The nonzeros among `run` numbers of a row, behind those found before: of each its column, and what it
- * stands for less what the background stands for, or the number itself as a code of one byte. */
+/* Append the nonzeros among `run` numbers of a row to the `found` ones before: the column of
+ * each, and either what it stands for less what the background stands for, or the number itself,
+ * where that is a byte that indexes a lookup table. */
 #define PACK_RUN(name, source, number)                                                           \
     MLP_INLINE int64_t MLP_NAME(pack_run_##name)(                                                \
         const source *x, ptrdiff_t from, int run, source background, const void *table,          \
@@ -93,52 +94,55 @@ MLP_KERNEL void MLP_NAME(fetch)(int kind, const char *data, ptrdiff_t row_bytes,
     }
 INPUT_KINDS(PACK_RUN)
 
-/* AVX-512 presses a vector together; of these two kinds, so that it costs no more than to ask first
- * whether a run has any nonzero. */
+/* AVX-512 compresses a vector to the selected elements. For these two kinds, that costs no more
+ * than to ask first whether a run has any nonzero. */
 #if BYTES == 64 && IS_F32
-MLP_INLINE int64_t MLP_NAME(press)(__mmask16 stays, ptrdiff_t from, int64_t found,
+MLP_INLINE int64_t MLP_NAME(compress_columns)(__mmask16 selected, ptrdiff_t from, int64_t found,
                                    uint16_t *index) {
-    const __m512i places = _mm512_add_epi32(
+    const __m512i columns = _mm512_add_epi32(
         _mm512_set1_epi32((int)from),
         _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
     _mm256_storeu_si256((__m256i *)(index + found),
-                        _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(stays, places)));
-    return found + __builtin_popcount(stays);
+                        _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(selected, columns)));
+    return found + __builtin_popcount(selected);
 }
-MLP_INLINE int64_t MLP_NAME(press_float32)(const float *x, ptrdiff_t from, int run,
+MLP_INLINE int64_t MLP_NAME(compress_float32)(const float *x, ptrdiff_t from, int run,
                                           float background, const void *table, int64_t found,
                                            uint16_t *index, float *value, uint8_t *code) {
     const __mmask16 there = (__mmask16)((1u << run) - 1);
     const __m512 number = _mm512_maskz_loadu_ps(there, x + from), back = _mm512_set1_ps(background);
-    const __mmask16 stays = _mm512_mask_cmp_ps_mask(there, number, back, _CMP_NEQ_UQ);
+    const __mmask16 selected = _mm512_mask_cmp_ps_mask(there, number, back, _CMP_NEQ_UQ);
     (void)table, (void)code;
-    _mm512_storeu_ps(value + found, _mm512_maskz_compress_ps(stays, _mm512_sub_ps(number, back)));
-    return MLP_NAME(press)(stays, from, found, index);
+    _mm512_storeu_ps(value + found,
+                     _mm512_maskz_compress_ps(selected, _mm512_sub_ps(number, back)));
+    return MLP_NAME(compress_columns)(selected, from, found, index);
 }
-MLP_INLINE int64_t MLP_NAME(press_uint8)(const uint8_t *x, ptrdiff_t from, int run,
+MLP_INLINE int64_t MLP_NAME(compress_uint8)(const uint8_t *x, ptrdiff_t from, int run,
                                          uint8_t background, const void *table, int64_t found,
                                          uint16_t *index, float *value, uint8_t *code) {
     const __mmask16 there = (__mmask16)((1u << run) - 1);
     const __m512i number = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(there, x + from));
-    const __mmask16 stays =
+    const __mmask16 selected =
         _mm512_mask_cmpneq_epi32_mask(there, number, _mm512_set1_epi32(background));
     (void)table, (void)value;
     _mm_storeu_si128((__m128i *)(code + found),
-                     _mm512_cvtepi32_epi8(_mm512_maskz_compress_epi32(stays, number)));
-    return MLP_NAME(press)(stays, from, found, index);
+                     _mm512_cvtepi32_epi8(_mm512_maskz_compress_epi32(selected, number)));
+    return MLP_NAME(compress_columns)(selected, from, found, index);
 }
-#define PRESSED(x) _Generic((x), const float *: 1, const uint8_t *: 1, default: 0)
-#define RUN(name, x)                                                                             \
-    _Generic((x), const float *: MLP_NAME(press_float32), const uint8_t *: MLP_NAME(press_uint8), \
+#define COMPRESSES(x) _Generic((x), const float *: 1, const uint8_t *: 1, default: 0)
+#define RUN(name, x)                                     \
+    _Generic((x), const float *: MLP_NAME(compress_float32), \
+             const uint8_t *: MLP_NAME(compress_uint8),       \
              default: MLP_NAME(pack_run_##name))
 #else
-#define PRESSED(x) 0
+#define COMPRESSES(x) 0
 #define RUN(name, x) MLP_NAME(pack_run_##name)
 #endif
 
-/* The nonzeros of one row. Most runs of 16 are background alone, to the bit, which a few vector
- * operations tell; in the others every number is written whether it stays or not, which is cheaper than
- * guessing. Up to 16 places behind the last nonzero are written to. */
+/* The nonzeros of one row. Most runs of 16 numbers are all background, bit for bit, which a few
+ * vector operations show. In the others every number is written, and the next one overwrites it
+ * unless it is a nonzero, which is cheaper than branches. Up to 16 elements after the last
+ * nonzero are written to. */
 #define PACK(name, source, number)                                                               \
     enum { MLP_NAME(words_##name) = 16 * sizeof(source) < BYTES ? 16 * sizeof(source) : BYTES }; \
     typedef uint64_t MLP_NAME(words_of_##name)                                                   \
@@ -156,7 +160,7 @@ MLP_INLINE int64_t MLP_NAME(press_uint8)(const uint8_t *x, ptrdiff_t from, int r
             MLP_NAME(words_of_##name) unlike = words[0] ^ pattern;                               \
             for (size_t j = 1; j < 16 * sizeof background / sizeof pattern; j++)                 \
                 unlike |= words[j] ^ pattern;                                                    \
-            uint64_t differs = PRESSED(x);                                                       \
+            uint64_t differs = COMPRESSES(x);                                                    \
             for (size_t j = 0; j < sizeof pattern / 8; j++) differs |= unlike[j];                \
             if (differs)                                                                         \
                 found = RUN(name, x)(x, from, 16, background, table, found, index, value, code); \
@@ -166,8 +170,9 @@ MLP_INLINE int64_t MLP_NAME(press_uint8)(const uint8_t *x, ptrdiff_t from, int r
     }
 INPUT_KINDS(PACK)
 
-/* How many of n numbers of a row differ from the background, which is such a number: their columns, and
- * values or codes; the other pointer is NULL. */
+/* Pack n numbers of a row: the columns of those that differ from the background, which is a
+ * number of the same kind, and their values or their codes; the other one of the two pointers is
+ * NULL. Returns how many there are. */
 MLP_KERNEL int64_t MLP_NAME(pack)(int kind, const void *x, ptrdiff_t n, double background,
                                   const void *table, uint16_t *index, REAL *value, uint8_t *code) {
     switch (kind) {
@@ -183,7 +188,7 @@ MLP_KERNEL int64_t MLP_NAME(pack)(int kind, const void *x, ptrdiff_t n, double b
 
 #undef FETCH
 #undef PACK_RUN
-#undef PRESSED
+#undef COMPRESSES
 #undef RUN
 #undef PACK
 #endif

@@ -12,8 +12,8 @@
 /* The outputs must be above zero. */
 #define POSITIVE_OUTPUTS 8
 
-/* X(name, canonical output units, flags, parameter, its default, above, below), in the order in which
- * the kernels number them. The parameter's name is "" where there is none. */
+/* X(name, canonical output units, flags, parameter, its default, above, below), in the order in
+ * which the kernels number them. The parameter's name is "" where there is none. */
 #define LOSSES(X)                                                              \
     X(binary_cross_entropy, logistic, CANONICAL | PROBABILITIES, "", 0, 0, 0)  \
     X(cross_entropy, softmax, CANONICAL | PROBABILITIES, "", 0, 0, 0)          \
@@ -32,21 +32,21 @@
 #else
 #include "exponential.h"
 
-/* TERM: the loss of one output o with its target t; a row's is the sum of its terms.
- * DERIVATIVE: its derivative by o.
- * LOGIT_TERM: the same term from the pre-activation z of a canonical output unit, written so that it
- * is finite wherever z is. Where o = z, it is the term itself.
- * p is the parameter of losses that have one. */
+/* TERM: the loss of one output o with its target t; a row's is the sum of its terms. DERIVATIVE:
+ * its derivative by o. LOGIT_TERM: the same term from the pre-activation z of a canonical output
+ * unit, written so that it is finite wherever z is. Where o = z, it is the term itself. p is the
+ * parameter of losses that have one. */
 #define TERM(name) MLP_INLINE REAL MLP_NAME(name##_term)(REAL o, REAL t, REAL p)
 #define DERIVATIVE(name) MLP_INLINE REAL MLP_NAME(name##_derivative)(REAL o, REAL t, REAL p)
 #define LOGIT_TERM(name) MLP_INLINE REAL MLP_NAME(name##_logit_term)(REAL z, REAL t, REAL p)
 
-/* A probability that has a logarithm, and whose complement has one. */
+/* Clip o so that o and 1 - o have logarithms. */
 MLP_INLINE REAL MLP_NAME(clip_probability)(REAL o) {
     const REAL eps = (REAL)(IS_F32 ? 1.1920928955078125e-07 : 2.220446049250313e-16);
     o = o < eps ? eps : o;
     return o > 1 - eps ? 1 - eps : o;
 }
+/* Clip o so that it has a logarithm and a reciprocal. */
 MLP_INLINE REAL MLP_NAME(clip_positive)(REAL o) {
     const REAL least = (REAL)(IS_F32 ? 1e-37 : 1e-307);
     return o < least ? least : o;
@@ -97,9 +97,9 @@ LOGIT_TERM(squared_error) { return MLP_NAME(squared_error_term)(z, t, p); }
 /* Half the deviance: t log(t / o) - t + o, with 0 log 0 = 0. Its units have o = e^z. */
 TERM(poisson) {
     (void)p;
-    REAL own = t > 0 ? t * MLP_NAME(logarithm)(t) : 0;
-    REAL shared = t > 0 ? t * MLP_NAME(logarithm)(MLP_NAME(clip_positive)(o)) : 0;
-    return own - shared - t + o;
+    REAL t_log_t = t > 0 ? t * MLP_NAME(logarithm)(t) : 0;
+    REAL t_log_o = t > 0 ? t * MLP_NAME(logarithm)(MLP_NAME(clip_positive)(o)) : 0;
+    return t_log_t - t_log_o - t + o;
 }
 DERIVATIVE(poisson) {
     (void)p;
@@ -107,8 +107,8 @@ DERIVATIVE(poisson) {
 }
 LOGIT_TERM(poisson) {
     (void)p;
-    REAL own = t > 0 ? t * MLP_NAME(logarithm)(t) : 0;
-    return own - t * z - t + MLP_NAME(exponential)(z);
+    REAL t_log_t = t > 0 ? t * MLP_NAME(logarithm)(t) : 0;
+    return t_log_t - t * z - t + MLP_NAME(exponential)(z);
 }
 
 TERM(absolute_error) {
@@ -121,7 +121,7 @@ DERIVATIVE(absolute_error) {
 }
 LOGIT_TERM(absolute_error) { return MLP_NAME(absolute_error_term)(z, t, p); }
 
-/* Huber 1964: squared up to p, straight from there on. */
+/* Huber 1964: quadratic up to p, linear from there on. */
 TERM(huber) {
     REAL size = o < t ? t - o : o - t;
     return size > p ? p * (size - p / 2) : size * size / 2;
@@ -138,7 +138,7 @@ TERM(pinball) { return o < t ? p * (t - o) : (1 - p) * (o - t); }
 DERIVATIVE(pinball) { return (1 - p) * (REAL)(o > t) - p * (REAL)(o < t) + 0 * (o - t); }
 LOGIT_TERM(pinball) { return MLP_NAME(pinball_term)(z, t, p); }
 
-/* Numbers [from, from + LANES) of a buffer of `width`, of which only the first n count. */
+/* Load numbers [from, from + LANES) of a buffer of `width`, of which only the first n count. */
 MLP_INLINE void MLP_NAME(load_vector)(REAL *out, const REAL *in, int from, int n, int width) {
     if (from + LANES <= width)
         memcpy(out, in + from, LANES * sizeof *out);
@@ -154,12 +154,12 @@ MLP_INLINE void MLP_NAME(load_vector)(REAL *out, const REAL *in, int from, int n
                                      int n, REAL p, REAL log_sum_exp) {                      \
         double sum = 0;                                                                      \
         for (int from = 0; from < n; from += LANES) {                                        \
-            REAL x[LANES], target[LANES], part[LANES];                                       \
+            REAL x[LANES], target[LANES], term[LANES];                                       \
             MLP_NAME(load_vector)(x, v, from, n, v_width);                                   \
             MLP_NAME(load_vector)(target, t, from, n, t_width);                              \
             _Pragma("GCC unroll 1") for (int j = 0; j < LANES; j++)                          \
-                part[j] = MLP_NAME(function)(x[j] - log_sum_exp, target[j], p);              \
-            for (int j = 0; j < LANES && from + j < n; j++) sum += part[j];                  \
+                term[j] = MLP_NAME(function)(x[j] - log_sum_exp, target[j], p);              \
+            for (int j = 0; j < LANES && from + j < n; j++) sum += term[j];                  \
         }                                                                                    \
         return sum;                                                                          \
     }
@@ -214,7 +214,7 @@ MLP_KERNEL void MLP_NAME(losses_of_one_output)(int kind, int exact, const REAL *
     table[kind][exact](v, t, n, (REAL)parameter, out);
 }
 
-/* o := the derivative of the loss by each output. */
+/* o := derivative of the loss by each output. */
 MLP_KERNEL void MLP_NAME(loss_derivatives)(int kind, REAL *o, const REAL *t, int n,
                                            double parameter) {
     static void (*const table[])(REAL *, const REAL *, int, REAL) = {
@@ -231,11 +231,11 @@ MLP_KERNEL void MLP_NAME(softmax)(REAL *z, int n, int width) {
     for (int j = 0; j < width; j++) z[j] = MLP_NAME(exponential)(z[j] - top);
     double sum = 0;
     for (int j = 0; j < n; j++) sum += z[j];
-    const REAL whole = (REAL)sum;
-    for (int j = 0; j < width; j++) z[j] /= whole;
+    const REAL total = (REAL)sum;
+    for (int j = 0; j < width; j++) z[j] /= total;
 }
 
-/* g, derivatives by the outputs o of softmax units := derivatives by their pre-activations. */
+/* g: derivatives by the outputs o of softmax units become derivatives by their pre-activations. */
 MLP_KERNEL void MLP_NAME(softmax_chain)(const REAL *o, REAL *g, int n) {
     double mean = 0;
     for (int j = 0; j < n; j++) mean += (double)o[j] * g[j];

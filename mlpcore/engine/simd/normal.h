@@ -1,14 +1,15 @@
-/* The normal distribution, as branch-free scalar code; a part of the bodies that need it, after
+/* The normal distribution, as branch-free scalar code. Bodies that need it include it after
  * exponential.h.
  *
- * Its tail Q(x) = erfc(x / sqrt(2)) / 2 is e^(-x^2 / 2) m(x) with a smooth m (Mills' ratio but for a
- * factor), and (1 + x) m(x) a polynomial of t = (x - 4) / (x + 4), which maps [0, infinity) to
- * [-1, 1) (the idea of Shepherd & Laframboise, Mathematics of Computation 36, 1981). The
- * coefficients are those of its Chebyshev series, computed to 60 digits and cut off below half a
- * unit in the last place. */
+ * Its tail Q(x) = erfc(x / sqrt(2)) / 2 is e^(-x^2 / 2) m(x) with a smooth m (Mills' ratio but
+ * for a factor), and (1 + x) m(x) a polynomial of t = (x - 4) / (x + 4), which maps [0,
+ * infinity) to [-1, 1) (the idea of Shepherd & Laframboise, Mathematics of Computation 36,
+ * 1981). The coefficients are those of its Chebyshev series, computed to 60 digits and cut off
+ * below half a unit in the last place. */
 
-/* e^(-x^2 / 4) for |x| <= 60, its square without what x * x is rounded by, and (1 + x) m(x) / (1 + x)
- * for x >= 0. The root comes alone because its square may be below the smallest normal number. */
+/* m(x) for x >= 0; root: e^(-x^2 / 4) for |x| <= 60; rest: the factor that corrects root^2 for
+ * the rounding of x * x. The root is returned and not its square, which may be below the
+ * smallest normal number. */
 MLP_INLINE REAL MLP_NAME(tail)(REAL x, REAL *root, REAL *rest) {
     /* The upper half of x's digits, whose square is exact. */
 #if IS_F32
@@ -68,13 +69,13 @@ MLP_INLINE REAL MLP_NAME(tail)(REAL x, REAL *root, REAL *rest) {
     return p / (1 + x);
 }
 
-/* z Phi(z), and Phi(z) + z phi(z). Both are settled beyond 60. */
-MLP_INLINE REAL MLP_NAME(gaussian_unit)(REAL z, REAL *slope) {
+/* z Phi(z), and its derivative Phi(z) + z phi(z). The tail is that at 60 from there on. */
+MLP_INLINE REAL MLP_NAME(gaussian_unit)(REAL z, REAL *derivative) {
     REAL near = z < -60 ? (REAL)-60 : z;
     near = near > 60 ? (REAL)60 : near;
     REAL root, rest, m = MLP_NAME(tail)(near < 0 ? -near : near, &root, &rest);
-    const REAL density = root * (root * rest), part = near * root * (root * rest * m);
+    const REAL density = root * (root * rest), tail = near * root * (root * rest * m);
     const REAL below = density * m + near * density * (REAL)0.39894228040143268;
-    *slope = z < 0 ? below : 1 - density * m + near * density * (REAL)0.39894228040143268;
-    return z < 0 ? part : z - part;
+    *derivative = z < 0 ? below : 1 - density * m + near * density * (REAL)0.39894228040143268;
+    return z < 0 ? tail : z - tail;
 }

@@ -1,6 +1,6 @@
 /* The update rules. To add one: a line in OPTIMIZERS, its function below, and its formula in
- * tests/oracle/optimizers.py. A hyperparameter that no other rule has: a line in HYPERPARAMETERS, too.
- * Everything else reads the tables, through ../registry.pyx. */
+ * tests/oracle/optimizers.py. A hyperparameter that no other rule has: a line in
+ * HYPERPARAMETERS, too. Everything else reads the tables, through ../registry.pyx. */
 #ifndef MLP_TYPE
 
 #include <stddef.h>
@@ -8,20 +8,21 @@
 
 /* The moments start from zero, and corrected_rate makes up for it. */
 #define BIAS_CORRECTED 1
-/* Not for training; see UPDATE(store). */
+/* Not for training; see UPDATE(accumulate). */
 #define INTERNAL 2
 
-/* X(name, state vectors, flags, hyperparameters), in the order in which the kernels number them. A rule
- * finds NaN in hyperparameters that it does not list: a checkpoint would not look after those. */
+/* X(name, state vectors, flags, hyperparameters), in the order in which the kernels number them.
+ * A rule finds NaN in hyperparameters that it does not list, since a checkpoint would not
+ * compare those. */
 #define OPTIMIZERS(X)                                      \
-    X(store, 1, INTERNAL, "")                              \
+    X(accumulate, 1, INTERNAL, "")                         \
     X(sgd, 0, 0, "")                                       \
     X(momentum, 1, 0, "momentum")                          \
     X(nesterov, 1, 0, "momentum")                          \
     X(adam, 2, BIAS_CORRECTED, "beta_1 beta_2 epsilon")    \
     X(adamw, 2, BIAS_CORRECTED, "beta_1 beta_2 epsilon weight_decay")
 
-/* X(name, default, lowest, below): the fields of the rule that are for some optimisers only. */
+/* X(name, default, lowest, below): the fields of the rule that only some optimisers read. */
 #define HYPERPARAMETERS(X)                 \
     X(momentum, 0.9, 0, 1)                 \
     X(beta_1, 0.9, 0, 1)                   \
@@ -32,7 +33,7 @@
 typedef struct {
     double learning_rate;
     double corrected_rate; /* the same for moments that started from zero */
-    double scale;          /* the gradient with its penalty is multiplied by this */
+    double scale;          /* factor of the gradient with its penalty */
     double l2, l1;         /* the gradient of a weight w gains l2 * w + l1 * sign(w) */
 #define FIELD(name, ...) double name;
     HYPERPARAMETERS(FIELD)
@@ -41,22 +42,23 @@ typedef struct {
 
 #ifndef MLP_TABLES_ONLY
 static inline void mlp_set_hyperparameter(mlp_rule *rule, int number, double value) {
-    static const size_t place[] = {
+    static const size_t offset[] = {
 #define ENTRY(name, ...) offsetof(mlp_rule, name),
         HYPERPARAMETERS(ENTRY)
 #undef ENTRY
     };
-    memcpy((char *)rule + place[number], &value, sizeof value);
+    memcpy((char *)rule + offset[number], &value, sizeof value);
 }
 
 #define MLP_BODY "optimizers.h"
 #include "each.h"
 #undef MLP_BODY
 
-/* What is left of a moment shrinks with each step whose gradient is 0, as that of a pixel on the
- * margin mostly is. It would end among the subnormal numbers and stay there, since the smallest of
- * them times 0.9 is itself again, and an x86 processor takes far longer for those than for others:
- * with one in every line of moments, Adam took twice as long. So they are 0 during an update. */
+/* A moment shrinks with each step whose gradient is 0, as that of a pixel at the edge of an
+ * image mostly is. It would end among the subnormal numbers and stay there, since the smallest
+ * of them times 0.9 is itself again, and an x86 processor computes far more slowly with those
+ * than with others: with one in every line of moments, Adam took twice as long. So subnormal
+ * numbers count as 0 during an update. */
 static inline unsigned mlp_flush_subnormals(void) {
 #if MLP_X86
     const unsigned before = __builtin_ia32_stmxcsr();
@@ -78,8 +80,8 @@ static inline void mlp_restore_subnormals(unsigned before) {
 #else
 
 /* w: n parameters, whole vectors; g: their gradient; state: this rule's vectors, `stride` apart;
- * l2, l1 and weight_decay: the rule's, or 0 for biases. lasso is a constant, so that most go without
- * what l1 costs. */
+ * l2, l1 and weight_decay: the rule's, or 0 for biases. lasso is a constant, so that the
+ * compiler drops the terms with l1 where l1 is 0. */
 #define UPDATE(name)                                                                         \
     MLP_INLINE void MLP_NAME(name##_update)(const mlp_rule *rule, double l2, double l1,       \
                                             double weight_decay, const int lasso,            \
@@ -87,24 +89,26 @@ static inline void mlp_restore_subnormals(unsigned before) {
                                             REAL *restrict state, ptrdiff_t stride, ptrdiff_t n)
 #define UNUSED (void)state, (void)stride, (void)weight_decay
 
-/* x + size * sign(w), or x. */
-MLP_INLINE REAL MLP_NAME(pulled)(const int lasso, REAL x, REAL size, REAL w) {
+/* x + size * sign(w) where lasso is true, else x. */
+MLP_INLINE REAL MLP_NAME(add_l1)(const int lasso, REAL x, REAL size, REAL w) {
     if (!lasso) return x;
     const REAL positive = w > 0 ? size : 0;
     return x + (w < 0 ? -size : positive);
 }
 
-/* Add the gradient with its penalty to what is there, for methods that need it whole, and leave w. */
-UPDATE(store) {
+/* Add the gradient with its penalty to the state and leave w as it is, for methods that need the
+ * full gradient. */
+UPDATE(accumulate) {
     UNUSED;
     const REAL scale = (REAL)rule->scale, decay = (REAL)(rule->scale * l2);
     const REAL shrink = (REAL)(rule->scale * l1);
     for (ptrdiff_t i = 0; i < n; i++)
-        state[i] += MLP_NAME(pulled)(lasso, scale * g[i] + decay * w[i], shrink, w[i]);
+        state[i] += MLP_NAME(add_l1)(lasso, scale * g[i] + decay * w[i], shrink, w[i]);
 }
 
-/* w - rate * (g + l2 * w). The small terms are added up first: 1 - rate * l2 would round in float. */
-#define STEP(i) MLP_NAME(pulled)(lasso, w[i] * decay + rate * g[i], shrink, w[i])
+/* w - rate * (g + l2 * w). The small terms are added first: 1 - rate * l2 would be rounded in
+ * float. */
+#define STEP(i) MLP_NAME(add_l1)(lasso, w[i] * decay + rate * g[i], shrink, w[i])
 #define STEPS                                                                               \
     const REAL rate = (REAL)-(rule->learning_rate * rule->scale);                           \
     /* mutant: drop the L2 term */                                                           \
@@ -121,9 +125,9 @@ UPDATE(sgd) {
 UPDATE(momentum) {
     UNUSED;
     STEPS;
-    const REAL kept = (REAL)rule->momentum;
+    const REAL momentum = (REAL)rule->momentum;
     for (ptrdiff_t i = 0; i < n; i++) {
-        state[i] = kept * state[i] + STEP(i); /* mutant: forget the momentum */
+        state[i] = momentum * state[i] + STEP(i); /* mutant: forget the momentum */
         w[i] += state[i];
     }
 }
@@ -132,11 +136,11 @@ UPDATE(momentum) {
 UPDATE(nesterov) {
     UNUSED;
     STEPS;
-    const REAL kept = (REAL)rule->momentum;
+    const REAL momentum = (REAL)rule->momentum;
     for (ptrdiff_t i = 0; i < n; i++) {
         const REAL step = STEP(i);
-        state[i] = kept * state[i] + step;
-        w[i] += kept * state[i] + step;
+        state[i] = momentum * state[i] + step;
+        w[i] += momentum * state[i] + step;
     }
 }
 
@@ -161,7 +165,7 @@ MLP_INLINE void MLP_NAME(moments)(const mlp_rule *rule, double l2, double l1, do
     const REAL shrinkage = (REAL)(rule->learning_rate * weight_decay);
     for (ptrdiff_t i = 0; i < n; i++) {
         const REAL gradient =
-            MLP_NAME(pulled)(lasso, scale * g[i] + decay * w[i], shrink, w[i]);
+            MLP_NAME(add_l1)(lasso, scale * g[i] + decay * w[i], shrink, w[i]);
         m[i] = beta_1 * m[i] + rest_1 * gradient;
         v[i] = beta_2 * v[i] + rest_2 * (gradient * gradient);
         w[i] -= rate * m[i] / (MLP_NAME(root)(v[i]) + epsilon) + shrinkage * w[i];
@@ -191,7 +195,7 @@ UPDATE(adamw) {
     }
 OPTIMIZERS(BOTH)
 
-/* weights: not biases, which neither are penalised nor decay. */
+/* weights: false for biases, which have neither penalty nor decay. */
 MLP_KERNEL void MLP_NAME(update)(int kind, const mlp_rule *rule, int weights, REAL *w,
                                  const REAL *g, REAL *state, ptrdiff_t stride, ptrdiff_t n) {
     static void (*const table[][2])(const mlp_rule *, double, double, double, REAL *,

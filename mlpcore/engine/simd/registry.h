@@ -1,4 +1,4 @@
-/* The tables of activations, losses, optimisers and input kinds, as data. The kernels are left out. */
+/* The tables of activations, losses, optimisers and input kinds, as data, without the kernels. */
 #include <math.h>
 #include <stdint.h>
 
@@ -9,13 +9,13 @@
 #include "optimizers.h"
 #undef MLP_TABLES_ONLY
 
-/* A row of any of them; what a table does not have is 0. */
+/* A row of any of the tables; fields that a table does not have are 0. */
 typedef struct {
     const char *name;
     int flags, n_vectors;
-    const char *text;          /* a loss's output units, or an optimiser's hyperparameters */
-    const char *parameter;     /* a loss's */
-    double usual, low, high;   /* of that parameter, or of a hyperparameter */
+    const char *text;           /* a loss's output units, or an optimiser's hyperparameters */
+    const char *parameter;      /* the name of a loss's parameter */
+    double initial, low, high;  /* default and range of that parameter, or of a hyperparameter */
 } mlp_table_row;
 
 #define ROW(name, flags) {#name, flags, 0, "", "", 0, 0, 0},
@@ -23,8 +23,8 @@ static const mlp_table_row mlp_activations[] = {ACTIVATIONS(ROW){0}};
 static const mlp_table_row mlp_output_activations[] = {OUTPUT_ACTIVATIONS(ROW){0}};
 #undef ROW
 
-#define ROW(name, output, flags, parameter, usual, low, high) \
-    {#name, flags, 0, #output, parameter, usual, low, high},
+#define ROW(name, output, flags, parameter, initial, low, high) \
+    {#name, flags, 0, #output, parameter, initial, low, high},
 static const mlp_table_row mlp_losses[] = {LOSSES(ROW){0}};
 #undef ROW
 
@@ -33,7 +33,7 @@ static const mlp_table_row mlp_losses[] = {LOSSES(ROW){0}};
 static const mlp_table_row mlp_optimizers[] = {OPTIMIZERS(ROW){0}};
 #undef ROW
 
-#define ROW(name, usual, low, high) {#name, 0, 0, "", "", usual, low, high},
+#define ROW(name, initial, low, high) {#name, 0, 0, "", "", initial, low, high},
 static const mlp_table_row mlp_hyperparameters[] = {HYPERPARAMETERS(ROW){0}};
 #undef ROW
 

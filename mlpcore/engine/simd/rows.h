@@ -17,7 +17,8 @@ MLP_KERNEL void MLP_NAME(column_sums)(const REAL *a, ptrdiff_t ld, ptrdiff_t row
     }
 }
 
-/* The sum of n squares, n a whole number of vectors; a short run at a time in REAL, then double. */
+/* The sum of n squares, n a whole number of vectors. Short runs are added in REAL, the runs in
+ * double. */
 MLP_KERNEL double MLP_NAME(sum_squares)(const REAL *a, ptrdiff_t n) {
     double total = 0;
     for (ptrdiff_t from = 0; from < n; from += 8 * LANES) {
@@ -40,8 +41,8 @@ MLP_KERNEL void MLP_NAME(multiply)(REAL *restrict a, const REAL *restrict b, ptr
     for (ptrdiff_t i = 0; i < n; i++) a[i] *= b[i];
 }
 
-/* l2 / 2 times the sum of n squares and l1 times that of their roots; n is whole vectors. A run at a
- * time in REAL, then double. */
+/* l2 / 2 times the sum of n squares and l1 times that of the absolute values; n is whole
+ * vectors. Runs are added in REAL, the sums of the runs in double. */
 MLP_KERNEL double MLP_NAME(penalty)(const REAL *a, ptrdiff_t n, double l2, double l1) {
     double squares = 0, sizes = 0;
     for (ptrdiff_t from = 0; from < n; from += 64 * LANES) {
@@ -58,9 +59,9 @@ MLP_KERNEL double MLP_NAME(penalty)(const REAL *a, ptrdiff_t n, double l2, doubl
     return l2 / 2 * squares + l1 * sizes;
 }
 
-/* Columns [from, to) of a (rows of ld), whole vectors, each scaled to a norm of at most `most`. */
+/* Scale columns [from, to) of a (rows of ld), whole vectors, each to a norm of at most max_norm. */
 MLP_KERNEL void MLP_NAME(cap_columns)(REAL *a, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t from,
-                                      ptrdiff_t to, double most) {
+                                      ptrdiff_t to, double max_norm) {
     for (ptrdiff_t j = from; j < to; j += LANES) {
         V sum = (V){0};
         REAL factor[LANES], above = 0;
@@ -70,7 +71,7 @@ MLP_KERNEL void MLP_NAME(cap_columns)(REAL *a, ptrdiff_t ld, ptrdiff_t rows, ptr
         }
         for (int k = 0; k < LANES; k++) {
             const double norm = sqrt((double)sum[k]);
-            factor[k] = norm > most ? (REAL)(most / norm) : 1;
+            factor[k] = norm > max_norm ? (REAL)(max_norm / norm) : 1;
             above += factor[k] != 1;
         }
         for (ptrdiff_t i = 0; i < (above ? rows : 0); i++)
@@ -86,8 +87,8 @@ MLP_KERNEL void MLP_NAME(transpose)(const REAL *a, ptrdiff_t lda, ptrdiff_t from
             for (ptrdiff_t p = i; p < to && p < i + 8; p++) out[j * ldo + p] = a[p * lda + j];
 }
 
-/* out[i] = row i of W times delta: what an error that passes back is, for one row of a minibatch,
- * where a transpose of W would not pay. n_in rows of width, which is whole vectors. */
+/* out[i] = row i of W times delta: the errors of the layer below, for one row of a minibatch,
+ * where a transpose of W would not pay. W has n_in rows of `width`, which is whole vectors. */
 MLP_KERNEL void MLP_NAME(row_times_transpose)(const REAL *w, ptrdiff_t ld, ptrdiff_t n_in,
                                               ptrdiff_t width, const REAL *delta, REAL *out) {
     for (ptrdiff_t i = 0; i < n_in; i++) {
@@ -109,7 +110,7 @@ MLP_KERNEL int MLP_NAME(all_finite)(const REAL *a, ptrdiff_t n) {
     return !bad;
 }
 
-/* The first of the largest of n. */
+/* The index of the largest of n numbers; the first one, where several are equal. */
 MLP_KERNEL int MLP_NAME(argmax)(const REAL *a, int n) {
     int best = 0;
     for (int j = 1; j < n; j++)

@@ -1,6 +1,6 @@
-/* The threads of a team, started and ended. They are the system's own: Python's `threading` may have
- * been patched, by gevent for example, so that its threads are run by turns in a single one, where
- * waiting at a barrier never ends. All use of POSIX threads is here. */
+/* The threads of a team, started and ended. They are the system's own: Python's `threading` may
+ * have been patched, by gevent for example, so that its threads are run by turns in a single
+ * one, where waiting at a barrier never ends. All use of POSIX threads is here. */
 #ifndef MLP_START_H
 #define MLP_START_H
 
@@ -49,8 +49,9 @@ static void *mlp_thread_main(void *argument) {
 
 /* Start a team's threads beside the calling one: as many as the system has, up to the team's
  * capacity; `started` is set to their number. Signals are left to the threads that Python
- * knows, but for those that report a thread's own fault. The caller sleeps until all run: on a loaded
- * machine a new thread would else wait for milliseconds for a processor that the caller keeps busy. */
+ * knows, but for those that report a thread's own fault. The caller sleeps until all run: on a
+ * loaded machine a new thread would else wait for milliseconds for a processor that the caller
+ * keeps busy. */
 static inline void mlp_threads_start(mlp_thread *threads, mlp_team *team) {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
     mlp_running running = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};

@@ -1,8 +1,8 @@
 /* A team of a few threads that compute together and meet at barriers every few microseconds.
  *
- * A barrier spins, since sleeping costs more than the wait. On a loaded machine, where the thread
- * that is waited for may have no core, a waiting thread gives its own core away by sleeping: one that
- * spins or yields uses up the time that is due to both. */
+ * A barrier spins, since sleeping costs more than the wait. On a loaded machine, where the
+ * thread that is waited for may have no core, a waiting thread gives its own core away by
+ * sleeping: one that spins or yields uses up the time that is due to both. */
 #ifndef MLP_TEAM_H
 #define MLP_TEAM_H
 
@@ -33,8 +33,8 @@ typedef struct {
     _Alignas(64) atomic_int inside; /* helpers that work on this call; the caller is not counted */
     atomic_int entered;             /* helpers that have begun to work on it */
     atomic_int call;                /* the number of this call; see mlp_team_enter */
-    /* `begun` is the same number once the call may be entered, which helpers wait for; `asleep` counts
-     * those that sleep meanwhile; `ended` says that there is no other call. */
+    /* `begun` is the same number once the call may be entered, which helpers wait for; `asleep`
+     * counts those that sleep meanwhile; `ended` says that there is no other call. */
     _Alignas(64) atomic_uint begun;
     atomic_int asleep;
     atomic_int ended;
@@ -95,9 +95,10 @@ static inline void mlp_team_announce(mlp_team *team) {
 #endif
 }
 
-/* Let a thread go to another processor if it is on that of a thread with a lower number. Threads that
- * wait for each other alternately look like one to the scheduler, which may leave them together for long
- * while another processor is idle. The thread may go back to where it came from. */
+/* Let a thread go to another processor if it is on that of a thread with a lower number. Threads
+ * that wait for each other alternately look like one to the scheduler, which may leave them
+ * together for long while another processor is idle. The thread may go back to where it came
+ * from. */
 static inline void mlp_team_spread(mlp_team *team, int thread) {
 #if defined(__linux__)
     const int mine = sched_getcpu();
@@ -207,7 +208,8 @@ static inline long mlp_team_take(mlp_team *team) {
 
 /* How often a waiting thread looks again before it sleeps. */
 enum { MLP_SPINS = 2000 };
-/* Wait until numbers 0 to `number` - 1 have had their turns; true when the work has been stopped. */
+/* Wait until numbers 0 to `number` - 1 have had their turns; true when the work has been
+ * stopped. */
 static inline int mlp_team_await_turn(mlp_team *team, long number) {
     for (int spins = 0; atomic_load_explicit(&team->turn, memory_order_acquire) != number; spins++) {
         if (mlp_team_stopped(team)) return 1;
@@ -243,8 +245,9 @@ static inline void mlp_team_wake(mlp_team *team) {
 #endif
 }
 
-/* The barrier: wait until all threads are here; true when the work has been stopped. The last thread
- * to arrive sets `next` back to 0, so that mlp_team_take counts from 0 again behind the barrier. */
+/* The barrier: wait until all threads are here; true when the work has been stopped. The last
+ * thread to arrive sets `next` back to 0, so that mlp_team_take counts from 0 again behind the
+ * barrier. */
 static inline int mlp_team_barrier(mlp_team *team, int thread) {
     if (team->size == 1) {
         atomic_store_explicit(&team->next, 0, memory_order_relaxed);
@@ -254,7 +257,7 @@ static inline int mlp_team_barrier(mlp_team *team, int thread) {
     if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) == team->size - 1) {
         atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
         atomic_store_explicit(&team->next, 0, memory_order_relaxed);
-        /* Visible to all threads before `sleepers` is read: else one could fall asleep in between. */
+        /* Visible before `sleepers` is read: else a thread could fall asleep in between. */
         atomic_store(&team->generation, generation + 1);
         mlp_team_wake(team);
         return mlp_team_stopped(team);
