@@ -293,6 +293,9 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         self._no_improvement_count = 0
         self.best_loss_ = None
 
+    def _start_optimizer(self) -> None:
+        self._optimizer = OptimizerState(self)
+
     def _record(self, run: Run, trainer: Trainer) -> None:
         """Set the attributes to those of the last finished epoch."""
         self.n_iter_, self.t_ = run.epoch, run.rows_seen

@@ -63,7 +63,7 @@ def fit_stochastic(
     if settings.early_stopping and held_out is None:
         train, held_out = split(model, settings, data, rng)
     if not settings.incremental or not hasattr(model, "_optimizer"):
-        model._optimizer = OptimizerState(model)
+        model._start_optimizer()
     # Counting the entries that could be skipped pays off over many epochs only.
     path = "dense" if settings.incremental else "auto"
     rows = Input(data.X, network.dtype, path=path, n_threads=model._threads())

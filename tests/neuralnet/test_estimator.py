@@ -314,10 +314,10 @@ def test_to_sklearn_says_what_scikit_learn_lacks(activation):
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("n_output", "seen from the data"),
-        ("n_features", "seen from the data"),
-        ("num_features", "seen from the data"),
-        ("num_classes", "seen from the data"),
+        ("n_output", "taken from the data"),
+        ("n_features", "taken from the data"),
+        ("num_features", "taken from the data"),
+        ("num_classes", "taken from the data"),
         ("num_hidden", "is n_hidden"),
         ("minibatches", "is minibatch_size"),
         ("random_state", "is seed"),

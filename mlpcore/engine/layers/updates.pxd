@@ -5,7 +5,7 @@ from mlpcore.engine.plan cimport Plan, UpdateRule
 from mlpcore.engine.typedefs cimport real_t
 
 # Use the gradient of rows [start, start + rows) of W: do the optimiser's step, or, if the gradient
-# is to be clipped, add it to the full gradient.
+# is to be clipped, write it with its penalty to the full gradient.
 cdef void apply_gradient(Plan* plan, const Layer* layer, real_t* theta, const real_t* gradient,
                          Py_ssize_t start, Py_ssize_t rows) noexcept nogil
 # The optimiser's step on these rows, with any rule.

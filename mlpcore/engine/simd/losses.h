@@ -32,10 +32,11 @@
 #else
 #include "exponential.h"
 
-/* TERM: the loss of one output o with its target t; a row's is the sum of its terms. DERIVATIVE:
- * its derivative by o. LOGIT_TERM: the same term from the pre-activation z of a canonical output
- * unit, written so that it is finite wherever z is. Where o = z, it is the term itself. p is the
- * parameter of losses that have one. */
+/* TERM: the loss of one output o with its target t; a row's is the sum of its terms.
+ * DERIVATIVE: its derivative by o.
+ * LOGIT_TERM: the same term from the pre-activation z of a canonical output unit, written so that
+ * it is finite wherever z is. Where o = z, it is the term itself.
+ * p is the parameter of losses that have one. */
 #define TERM(name) MLP_INLINE REAL MLP_NAME(name##_term)(REAL o, REAL t, REAL p)
 #define DERIVATIVE(name) MLP_INLINE REAL MLP_NAME(name##_derivative)(REAL o, REAL t, REAL p)
 #define LOGIT_TERM(name) MLP_INLINE REAL MLP_NAME(name##_logit_term)(REAL z, REAL t, REAL p)

@@ -172,7 +172,7 @@ MLP_KERNEL void MLP_NAME(sparse_forward)(const mlp_packed *s, const ptrdiff_t *o
         if (s->wide_index)                                                                      \
             MLP_NAME(forward_tile)(v, 1, 0, s, order, first, rows, stop, panel_w, ld, panel_z,  \
                                    cursor);                                                     \
-        else if (s->encoded)                                                                      \
+        else if (s->encoded)                                                                    \
             MLP_NAME(forward_tile)(v, 0, 1, s, order, first, rows, stop, panel_w, ld, panel_z,  \
                                    cursor);                                                     \
         else                                                                                    \
@@ -219,11 +219,13 @@ MLP_KERNEL void MLP_NAME(bucket_gradient)(const void *buckets, const int *count,
     const MLP_NAME(bucket_item) *items =
         (const MLP_NAME(bucket_item) *)buckets + first * capacity;
     for (ptrdiff_t panel = 0; panel < panels; panel++) {
-        const ptrdiff_t first_vector = all * panel / panels, column = first_vector * LANES;
+        const ptrdiff_t first_vector = all * panel / panels;
         const ptrdiff_t vectors = all * (panel + 1) / panels - first_vector;
+/* With a variable for first_vector * LANES, GCC 12 needs 2.6 % more instructions in an epoch. */
 #define GRADIENT(v)                                                                             \
-    MLP_NAME(gradient_panel)(v, features, items, count + first, capacity, delta + column, ld,   \
-                             initial + column, initial_ld, gradient + column)
+    MLP_NAME(gradient_panel)(v, features, items, count + first, capacity,                       \
+                             delta + first_vector * LANES, ld, initial + first_vector * LANES,  \
+                             initial_ld, gradient + first_vector * LANES)
         CASES(vectors, GRADIENT)
 #undef GRADIENT
     }
@@ -254,7 +256,7 @@ MLP_KERNEL void MLP_NAME(sparse_scatter_add)(const mlp_packed *s, ptrdiff_t row,
     do {                                                                                       \
         if (s->wide_index)                                                                     \
             MLP_NAME(scatter_add_panel)(v, 1, 0, s, row, delta + column, w + column, ld);      \
-        else if (s->encoded)                                                                     \
+        else if (s->encoded)                                                                   \
             MLP_NAME(scatter_add_panel)(v, 0, 1, s, row, delta + column, w + column, ld);      \
         else                                                                                   \
             MLP_NAME(scatter_add_panel)(v, 0, 0, s, row, delta + column, w + column, ld);      \

@@ -24,12 +24,12 @@ typedef void (*mlp_work)(void *job, int thread);
 
 /* Fields that threads write lie on cache lines of their own. */
 typedef struct {
-    _Alignas(64) atomic_int arrived;
-    _Alignas(64) atomic_uint generation;
-    atomic_int sleepers;
-    _Alignas(64) atomic_int stop;
-    _Alignas(64) atomic_long next;
-    _Alignas(64) atomic_long turn;
+    _Alignas(64) atomic_int arrived;     /* threads at the barrier */
+    _Alignas(64) atomic_uint generation; /* changes when all have arrived */
+    atomic_int sleepers;                 /* threads that sleep at the barrier */
+    _Alignas(64) atomic_int stop;        /* whether all leave at their next barrier */
+    _Alignas(64) atomic_long next;       /* the next work item; see mlp_team_take */
+    _Alignas(64) atomic_long turn;       /* the work item whose turn it is */
     _Alignas(64) atomic_int inside; /* helpers that work on this call; the caller is not counted */
     atomic_int entered;             /* helpers that have begun to work on it */
     atomic_int call;                /* the number of this call; see mlp_team_enter */
