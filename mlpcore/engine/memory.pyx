@@ -18,9 +18,15 @@ def aligned_zeros(size, dtype):
     array : ndarray, shape (size,)
     """
     dtype = np.dtype(dtype)
-    raw = np.zeros(size * dtype.itemsize + CACHE_LINE, np.uint8)
-    start = -raw.__array_interface__["data"][0] % CACHE_LINE
-    return raw[start : start + size * dtype.itemsize].view(dtype)
+    raw, offset = _zeros(size * dtype.itemsize)
+    return raw[offset : offset + size * dtype.itemsize].view(dtype)
+
+
+cdef tuple _zeros(Py_ssize_t n_bytes):
+    """Bytes, and the first of them from which n_bytes start on a cache line."""
+    raw = np.zeros(n_bytes + CACHE_LINE, np.uint8)
+    cdef const unsigned char[::1] view = raw
+    return raw, (CACHE_LINE - <size_t> &view[0] % CACHE_LINE) % CACHE_LINE
 
 
 cdef void* address(array) except? NULL:
@@ -39,5 +45,8 @@ cdef class Arena:
     cdef void* reserve(self, str name, Py_ssize_t size, dtype) except NULL:
         if name in self._buffers:
             raise ValueError(f"there is a buffer {name!r} already")
-        self._buffers[name] = aligned_zeros(size, dtype)
-        return address(self._buffers[name])
+        cdef Py_ssize_t itemsize = np.dtype(dtype).itemsize
+        raw, offset = _zeros(size * itemsize)
+        cdef const unsigned char[::1] view = raw
+        self._buffers[name] = raw
+        return <void*> (&view[0] + <Py_ssize_t> offset)

@@ -235,12 +235,12 @@ def test_interrupts_leave_the_last_finished_epoch(monkeypatch):
                 raise KeyboardInterrupt
             return loss
 
-    monkeypatch.setattr(_solvers, "Trainer", Interrupted)
     model = MLPClassifier(**FAST)
-    with pytest.warns(UserWarning, match="Training interrupted by user"):
-        model.fit(X, Y, checkpoint="run.ckpt", checkpoint_every=100)
+    with monkeypatch.context() as patch:
+        patch.setattr(_solvers, "Trainer", Interrupted)
+        with pytest.warns(UserWarning, match="Training interrupted by user"):
+            model.fit(X, Y, checkpoint="run.ckpt", checkpoint_every=100)
     assert_same(model, whole)
-    monkeypatch.undo()
     assert_same(MLPClassifier(**FAST).fit(X, Y, checkpoint="run.ckpt"),
                 MLPClassifier(**FAST).fit(X, Y))  # fmt: skip
 
