@@ -311,7 +311,7 @@ cdef class Network:
         return self._predict(X, n_threads, CLASSES)
 
     cdef _predict(self, Input X, int n_threads, Wanted wanted):
-        # A network's rows take about the same in each call, so that what was measured serves the next.
+        # A row takes about the same in each call, so that what was measured serves the next one.
         if self._team_size is None or self._team_size.largest != n_threads:
             self._team_size = TeamSize(n_threads)
         return predict(&self.layout, self.theta, self._background, X, n_threads, wanted,

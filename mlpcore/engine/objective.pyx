@@ -49,6 +49,16 @@ cdef class Objective:
     def __exit__(self, *error):
         self._trainer.__exit__(*error)
 
+    @property
+    def n_threads(self):
+        """As the trainer's."""
+        return self._trainer.n_threads
+
+    @property
+    def usual_threads(self):
+        """As the trainer's."""
+        return self._trainer.usual_threads
+
     def __call__(self):
         """Evaluate with the present parameters.
 

@@ -36,9 +36,8 @@ cdef class Team:
     cdef long process    # the process that the threads run in; 0 while there are none
     cdef void _start(self) noexcept
     cdef void _end(self) noexcept
-    # Let `size` threads work: this one does `lead()`, which is the work of thread 0, the others `work`.
-    # A
-    # thread that has not begun when `lead` returns does not begin any more; all have ended
+    # Let `size` threads work: this one does `lead()`, which is the work of thread 0, the others
+    # `work`. A thread that has not begun when `lead` returns does not begin any more; all have ended
     # afterwards. An exception in `lead` stops the others at their next barrier.
     cdef execute(self, int size, Work work, void* job, lead)
 

@@ -14,11 +14,16 @@ import math
 ROUND = 0.02
 # A trial of another number takes this fraction of the time so far, between these seconds, and the
 # next one comes after so many times as long, up to a second.
-TRIAL_FRACTION, SHORTEST_TRIAL, LONGEST_TRIAL = 1 / 50, 1e-3, 2e-2
-FIRST_PAUSE, LONGEST_PAUSE = 10, 50
+TRIAL_FRACTION = 1 / 50
+SHORTEST_TRIAL = 1e-3
+LONGEST_TRIAL = 2e-2
+FIRST_PAUSE = 10
+LONGEST_PAUSE = 50
 # Seconds for which a measured cost is remembered, the fraction by which another number must be
 # faster, and that by which a cost must rise to call for a trial.
-MEMORY, MARGIN, RISE = 0.1, 0.03, 0.25
+MEMORY = 0.1
+MARGIN = 0.03
+RISE = 0.25
 
 # Seconds for a multiplication of a forward or a backward pass on one thread, for one more thread at
 # the barriers of a step, and for the start of a thread, as it was measured in this process.

@@ -209,6 +209,8 @@ class Fitted:
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**self.__dict__, "_mlpcore_version": __version__}
+        # The load of a machine at one moment must not change a pickle's bytes.
+        state.pop("n_threads_", None)
         network = state.pop("_network", None)
         if network is not None:
             state["_layers"] = (

@@ -139,6 +139,9 @@ class NeuralNetMLP(Fitted, Estimator):
         compares them.
     n_iter_ : int
         Epochs that training has finished.
+    n_threads_ : int
+        The number of threads that has worked longest in `fit`, which goes on with the fastest one.
+        It changes no bit, and is not saved.
     input_path_ : {"dense", "sparse"}
         The path through the first layer in training and prediction.
 
@@ -168,6 +171,7 @@ class NeuralNetMLP(Fitted, Estimator):
     # `fit` sets these, and those of `Fitted`.
     eval_: History
     input_path_: str
+    n_threads_: int
     n_iter_: int
 
     @explain_unknown
@@ -310,6 +314,7 @@ class NeuralNetMLP(Fitted, Estimator):
                 raise
             finally:
                 network.background = data.train.input.background
+                self.n_threads_ = trainer.usual_threads
         return self
 
     def _train(self, settings: Settings, run: Run, trainer: Trainer, checkpoint_every: int) -> None:

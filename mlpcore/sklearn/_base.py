@@ -14,6 +14,7 @@ from mlpcore._validation import check_start
 from mlpcore._version import __version__, warn_if_newer
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
+from mlpcore.engine.objective import Objective
 from mlpcore.engine.trainer import Trainer
 from mlpcore.sklearn._callbacks import CallbackBridge
 from mlpcore.sklearn._convert import from_sklearn, to_sklearn
@@ -47,6 +48,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
     n_features_in_: int
     n_outputs_: int
     n_iter_: int
+    n_threads_: int
     t_: int
     loss_: float
     loss_curve_: list[float]
@@ -308,12 +310,21 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
             else:
                 self.best_loss_ = run.best.value
         self._optimizer.t = trainer.step_count
+        self._record_threads(trainer)
 
-    def _record_iterations(self, count: int, loss: float | None = None) -> None:
+    def _record_iterations(
+        self, count: int, objective: Objective, loss: float | None = None
+    ) -> None:
         """The same for L-BFGS, whose loss is known when it ends."""
         self.n_iter_ = count
+        self._record_threads(objective)
         if loss is not None:
             self.loss_ = loss
+
+    def _record_threads(self, engine: Trainer | Objective) -> None:
+        self.n_threads_ = engine.usual_threads
+        if self.verbose != "bar" and self.verbose > 1:
+            print(f"Threads: {self.n_threads_} of {engine.n_threads} worked longest")
 
     def _skip_in_prediction(self, network: Network, rows: Input) -> None:
         """Let prediction skip the zeros that are most of the rows.
@@ -368,6 +379,8 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         state = {**super().__getstate__(), "_mlpcore_version": __version__}
         # The weights are in coefs_ and intercepts_, and the network is made from them again.
         state.pop("_network", None)
+        # The load of a machine at one moment must not change a pickle's bytes.
+        state.pop("n_threads_", None)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -31,7 +31,8 @@ PARAMETERS = """hidden_layer_sizes : array-like of int, default=(100,)
     tol : float, default=1e-4
         What loss or score must improve by in `n_iter_no_change` epochs.
     verbose : bool, int or "bar", default=False
-        Whether to print a line for each epoch; "bar" shows a progress bar.
+        Whether to print a line for each epoch; from 2 on also the number of threads that worked;
+        "bar" shows a progress bar.
     warm_start : bool, default=False
         Whether `fit` goes on from the present weights.
     momentum : float, default=0.9
@@ -69,8 +70,8 @@ EXTENSIONS = """coefs_init, intercepts_init : list of ndarray or None, default=N
         Largest norm of the weights that lead into a unit."""
 
 N_THREADS = """n_threads : int or None, default=None
-        Threads at most, or fewer where the system starts no more. None is all cores, or fewer
-        under a container's CPU quota, ``OMP_NUM_THREADS`` or ``LOKY_MAX_CPU_COUNT``, or where
+        Threads at most; how many of them work is measured while they work. None is all cores, or
+        fewer under a container's CPU quota, ``OMP_NUM_THREADS`` or ``LOKY_MAX_CPU_COUNT``, or where
         joblib runs several fits at once. Changes no bit of any result."""
 
 ATTRIBUTES = """coefs_, intercepts_ : list of ndarray
@@ -87,6 +88,8 @@ ATTRIBUTES = """coefs_, intercepts_ : list of ndarray
         fit, whose weights are kept.
     n_iter_, t_ : int
         Epochs, and rows seen in them.
+    n_threads_ : int
+        The number of threads that has worked longest in `fit`. Not pickled.
     n_features_in_, n_outputs_, n_layers_ : int
         Columns of X, output units, and layers with the input layer.
     feature_names_in_ : ndarray of shape (n_features_in_,)

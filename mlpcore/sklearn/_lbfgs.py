@@ -173,13 +173,13 @@ def fit_lbfgs(
     except BaseException:
         # The objective may have been evaluated on the way to the next iterate.
         objective.load(after.theta)
-        model._record_iterations(after.count)
+        model._record_iterations(after.count, objective.objective)
         after.save()
         raise
     if not after.stopped:
         done = settings.epochs - left
         after.count = done + int(_check_optimize_result("lbfgs", result, left))
-    model._record_iterations(after.count, float(result.fun))
+    model._record_iterations(after.count, objective.objective, float(result.fun))
     after.theta = result.x
     objective.load(after.theta)
     check_weights_are_finite(network)

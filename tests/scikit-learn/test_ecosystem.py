@@ -16,13 +16,13 @@ import scipy.sparse
 import sklearn.neural_network as theirs
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.datasets import make_classification, make_regression
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
 from mlpcore._threads import available_threads
-from mlpcore.engine.network import Network
 from mlpcore.sklearn import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -460,21 +460,17 @@ def test_parallel_fits_share_the_cores(backend):
     assert all(1 <= threads <= max(1, cores // jobs) for threads in each)
 
 
-def test_small_tables_get_one_thread(monkeypatch):
-    """Waking a thread would take longer than what it has to do."""
-    import mlpcore.sklearn._parameters as parameters
-
-    monkeypatch.setattr(parameters, "available_threads", lambda: 8)
-    network = Network((30, 100, 10))
-    clf = MLPClassifier()
-    assert clf._threads(np.zeros((500, 30)), network) == 1
-    assert clf._threads(np.zeros((2000, 30)), network) == 2
-    assert clf._threads(np.zeros((50_000, 30)), network) == 8
-    few = scipy.sparse.csr_matrix(([1.0], ([0], [0])), shape=(2000, 30))
-    assert clf._threads(few, network) == 1
-    assert clf._threads(np.zeros((20_000, 30)), network, asleep=True) == 4
-    assert clf._threads() == 8
-    assert MLPClassifier(n_threads=3)._threads(np.zeros((500, 30)), network) == 3
+def test_the_threads_that_worked_can_be_read():
+    """Too little work for a second thread, and enough for several."""
+    small = MLPClassifier(**FAST, n_threads=3).fit(X[:20], Y[:20])
+    assert small.n_threads_ == 1
+    rows = np.random.default_rng(0).normal(size=(3000, 40))
+    for solver in ("adam", "lbfgs"):
+        clf = MLPRegressor((200, 200), max_iter=2, solver=solver, n_threads=2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            clf.fit(rows, rows[:, 0])
+        assert clf.n_threads_ in (1, 2)
 
 
 def test_cross_validation_with_sparse_rows():

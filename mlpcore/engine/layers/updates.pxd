@@ -11,8 +11,8 @@ cdef void apply_gradient(Plan* plan, const Layer* layer, real_t* theta, const re
 # The optimiser's step on these rows, with any rule.
 cdef void apply_rule(Plan* plan, const UpdateRule* rule, const Layer* layer, real_t* theta,
                      const real_t* gradient, Py_ssize_t start, Py_ssize_t rows) noexcept nogil
-# Gradient of the biases of units [start, stop), whole lines of them, from the errors of `rows` rows,
-# and the optimiser's step.
+# Gradient of the biases of units [start, stop), which are whole lines, from the errors of `rows`
+# rows, and the optimiser's step.
 cdef void update_biases(Plan* plan, const Layer* layer, real_t* theta, int thread, Py_ssize_t rows,
                         Py_ssize_t start, Py_ssize_t stop) noexcept nogil
 # Compute the penalty of rows [start, stop) of W, ROW_TILE by ROW_TILE, so that its sum has one

@@ -69,8 +69,8 @@ cdef void update_biases(Plan* plan, const Layer* layer, real_t* theta, int threa
                        workspace.state_stride, stop - start)
         return
     memset(full, 0, (stop - start) * sizeof(real_t))
-    update[real_t](ACCUMULATE, &plan.progress.update, False, theta + layer.b + start, gradient, full, 0,
-                   stop - start)
+    update[real_t](ACCUMULATE, &plan.progress.update, False, theta + layer.b + start, gradient,
+                   full, 0, stop - start)
 
 
 cdef void penalise(Plan* plan, const Layer* layer, const real_t* theta, Py_ssize_t start,
