@@ -10,9 +10,9 @@ cdef enum:
     # Rows of activations or of weights that go to one thread together: whole tiles of the products.
     ROW_TILE = 8
     # Bytes of a row of W, without padding, up to which a layer has few outputs: its products then
-    # run along its inputs, of which there must be some for each output. With 100 inputs, 200 rows and
-    # one output they take a fifth of the time in float32 and a third in float64, with four and two
-    # outputs two thirds.
+    # run along its inputs, of which there must be some for each output. With 100 inputs, 200 rows
+    # and one output they take a fifth of the time in float32 and a third in float64, with four and
+    # two outputs two thirds.
     NARROW_BYTES = 16
     NARROW_INPUTS = 16
     # Rows of W, beyond the first layer, that one thread updates together: activations of a cache

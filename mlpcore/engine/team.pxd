@@ -37,8 +37,8 @@ cdef class Team:
     cdef void _start(self) noexcept
     cdef void _end(self) noexcept
     # Let `size` threads work: this one does `lead()`, which is the work of thread 0, the others
-    # `work`. A thread that has not begun when `lead` returns does not begin any more; all have ended
-    # afterwards. An exception in `lead` stops the others at their next barrier.
+    # `work`. A thread that has not begun when `lead` returns does not begin any more; all have
+    # ended afterwards. An exception in `lead` stops the others at their next barrier.
     cdef execute(self, int size, Work work, void* job, lead)
 
 # The slice [start, stop) of n things for thread `thread` of `size`: equal slices, of whole units.

@@ -466,7 +466,7 @@ def test_the_threads_that_worked_can_be_read():
     assert small.n_threads_ == 1
     rows = np.random.default_rng(0).normal(size=(3000, 40))
     for solver in ("adam", "lbfgs"):
-        clf = MLPRegressor((200, 200), max_iter=2, solver=solver, n_threads=2)
+        clf = MLPRegressor(hidden_layer_sizes=(200, 200), max_iter=2, solver=solver, n_threads=2)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             clf.fit(rows, rows[:, 0])
