@@ -317,6 +317,19 @@ cdef class Network:
         return predict(&self.layout, self.theta, self._background, X, n_threads, wanted,
                        self._team_size)
 
+    def holds(self, list coefs, list intercepts):
+        """Whether two lists are those of this network: the same arrays, not equal ones.
+
+        Parameters
+        ----------
+        coefs, intercepts : list of ndarray
+
+        Returns
+        -------
+        holds : bool
+        """
+        return _same_objects(coefs, self.coefs) and _same_objects(intercepts, self.intercepts)
+
     def classify(self, x):
         """Class of one row, by the fast path.
 
@@ -356,6 +369,16 @@ cdef class Network:
             if one is None:
                 one = self._one_row = one_row(&self.layout, self.theta, self._background)
         return one.classify(x, outputs)
+
+
+cdef bint _same_objects(list given, list mine) noexcept:
+    cdef Py_ssize_t i
+    if len(given) != len(mine):
+        return False
+    for i in range(len(mine)):
+        if given[i] is not mine[i]:
+            return False
+    return True
 
 
 def _activations(activation, n_hidden):

@@ -12,15 +12,18 @@ import math
 
 # Seconds of a round, after which the number of threads may change.
 ROUND = 0.02
-# A trial of another number takes this fraction of the time so far, between these seconds, and the
-# next one comes after so many times as long, up to a second.
-TRIAL_FRACTION = 1 / 50
+# A trial of another number takes this fraction of the time so far, between two limits in seconds.
+# It is longer where steps take much longer than they once did: a scheduler takes a thread off its
+# core for some milliseconds at a time, and a short trial may be spared by chance.
+TRIAL_FRACTION = 1 / 25
 SHORTEST_TRIAL = 1e-3
-LONGEST_TRIAL = 2e-2
-FIRST_PAUSE = 10
-LONGEST_PAUSE = 50
+LONGEST_TRIAL = 4e-2
+TRIAL_IF_BUSY = 2e-2
+# The next trial comes after so many times the length of a trial, about a second in the long run.
+FIRST_PAUSE = 8
+LONGEST_PAUSE = 25
 # Seconds for which a measured cost is remembered, the fraction by which another number must be
-# faster, and that by which a cost must rise to call for a trial.
+# faster, and that by which the cost of a step exceeds the lowest one on a busy machine.
 MEMORY = 0.1
 MARGIN = 0.03
 RISE = 0.25
@@ -88,8 +91,11 @@ class TeamSize:
         self.sizes = sorted({*(size for size in powers if size <= largest), largest})
         first = largest if first is None else max(1, min(first, largest))
         self._current = max(i for i, size in enumerate(self.sizes) if size <= first)
-        self._costs: dict[int, float] = {}  # seconds for a unit of work, by the number's place
+        # Seconds for a unit of work, by the number's place: now, and the lowest ever.
+        self._costs: dict[int, float] = {}
+        self._lowest: dict[int, float] = {}
         self._known = 0.0  # seconds that the cost of the current number was measured for
+        self._busy = False
         self._trial: int | None = None
         self._trial_seconds = self._trial_work = 0.0
         self._elapsed = 0.0
@@ -105,7 +111,8 @@ class TeamSize:
         return self.sizes[self._current] if best is None else best
 
     def _trial_length(self) -> float:
-        return min(LONGEST_TRIAL, max(SHORTEST_TRIAL, self._elapsed * TRIAL_FRACTION))
+        shortest = TRIAL_IF_BUSY if self._busy else SHORTEST_TRIAL
+        return min(LONGEST_TRIAL, max(shortest, self._elapsed * TRIAL_FRACTION))
 
     def choose(self) -> tuple[int, int]:
         """Choose for the next round.
@@ -165,16 +172,22 @@ class TeamSize:
     def _remember(self, seconds: float, cost: float) -> None:
         before = self._costs.get(self._current, cost)
         self._known = min(MEMORY, self._known + seconds)
-        if cost > (1 + RISE) * before and seconds >= SHORTEST_TRIAL:
-            self._pause, self._next_trial, self._known = FIRST_PAUSE, self._elapsed, seconds
-        weight = min(1.0, seconds / self._known)
-        self._costs[self._current] = before + weight * (cost - before)
+        cost = before + min(1.0, seconds / self._known) * (cost - before)
+        self._costs[self._current] = cost
+        if self._known < SHORTEST_TRIAL:
+            return
+        lowest = self._lowest[self._current] = min(cost, self._lowest.get(self._current, cost))
+        was_busy, self._busy = self._busy, cost > (1 + RISE) * lowest
+        if self._busy and not was_busy:
+            self._next_trial = min(self._next_trial, self._elapsed)
 
     def _end_trial(self, place: int, cost: float) -> None:
         if cost < (1 - MARGIN) * self._costs[self._current]:
             # The next neighbour in this direction comes next.
             self._upwards = place < self._current
-            self._current, self._pause, self._known = place, FIRST_PAUSE, self._trial_seconds
+            self._current, self._known = place, self._trial_seconds
+            self._pause = FIRST_PAUSE
+            self._busy = False
         else:
             self._pause = min(LONGEST_PAUSE, 2 * self._pause)
         self._costs[place] = cost

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -84,13 +83,7 @@ class NetworkOwner(Parameters):
 
     def _is_current(self, network: Network) -> bool:
         """Whether `coefs_` and `intercepts_` are still this network's memory."""
-        return all(
-            len(given) == len(mine) and all(map(operator.is_, given, mine))
-            for given, mine in (
-                (self.coefs_, network.coefs),
-                (self.intercepts_, network.intercepts),
-            )
-        )
+        return network.holds(list(self.coefs_), list(self.intercepts_))
 
     def _current(self) -> Network:
         """The network to predict with."""
@@ -147,8 +140,7 @@ class NetworkOwner(Parameters):
         if (
             network is not None
             and type(X) is np.ndarray
-            and X.ndim == 2
-            and len(X) == 1
+            and X.shape[0:1] == (1,)
             and "feature_names_in_" not in self.__dict__
             and self._is_current(network)
         ):

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import platform
+import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from cases import CASES, arrays, data, digest, fit, threads_at_work, training_ro
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.objective import gradient
+from mlpcore.engine.team_size import TeamSize
 
 DTYPES = ["float32", "float64"]
 
@@ -48,6 +50,17 @@ def test_number_of_threads_changes_no_bit(case, dtype):
     one = digest(fit(case, dtype, 1))
     for n_threads in (2, 3, 5):
         assert digest(fit(case, dtype, n_threads)) == one
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("case", CASES)
+def test_another_number_of_threads_after_some_steps_changes_no_bit(case, dtype, monkeypatch):
+    one = digest(fit(case, dtype, 1))
+    rng = random.Random(1)
+    monkeypatch.setattr(
+        TeamSize, "choose", lambda self: (rng.randint(1, self.largest), rng.randint(1, 3))
+    )
+    assert digest(fit(case, dtype, 3)) == one
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

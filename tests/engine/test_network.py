@@ -46,8 +46,10 @@ def test_weights_squared_counts_weights_only(dtype, units):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("activation", list(oracle.ACTIVATIONS))
 @pytest.mark.parametrize(
-    "units", [(5, 3), (1, 1, 1), (5, 7, 3), (33, 65, 31, 17), (5, 533, 531, 3)]
-)
+    "units",
+    [(5, 3), (1, 1, 1), (5, 7, 3), (33, 65, 31, 17), (5, 533, 531, 3), (5, 40, 1), (5, 701, 40, 2),
+     (3, 1027, 4)],
+)  # fmt: skip
 def test_logits_equal_the_oracles(units, activation, dtype):
     rng = np.random.default_rng(3)
     network = Network(units, activation=activation, dtype=dtype)

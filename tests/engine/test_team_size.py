@@ -8,6 +8,11 @@ import pytest
 from mlpcore.engine.team_size import LONGEST_TRIAL, TeamSize, worthwhile
 
 
+@pytest.fixture(autouse=True)
+def all_threads_work():
+    """Not in this module."""
+
+
 def simulate(team, cost, seconds, start=0.0):
     """Work for so long; the fraction of the time that each number of threads had, and the time that
     the work took divided by that of the best number at each moment."""
@@ -63,8 +68,42 @@ def test_noise_does_not_mislead_for_long():
     assert simulate(team, lambda size, now: 1e-4 * size, 1)[0][1] > 0.9
 
 
+class Scheduler:
+    """Two cores and one other program: of two threads, one shares its core with the program, by
+    turns of 4 ms, and the other one waits for it meanwhile. A single thread has its own core."""
+
+    TURN = 4e-3
+
+    def __init__(self, alone, together, busy):
+        self.now, self.alone, self.together, self.busy = 0.0, alone, together, busy
+
+    def work(self, size, steps):
+        begin = self.now
+        for _ in range(steps):
+            if size == 2 and self.busy(self.now) and int(self.now / self.TURN) % 2:
+                self.now = (int(self.now / self.TURN) + 1) * self.TURN
+            self.now += self.alone if size == 1 else self.together
+        return self.now - begin
+
+
+@pytest.mark.parametrize("alone", [7e-6, 7e-5, 7e-4])
+@pytest.mark.parametrize("seed", range(3))
+def test_beside_another_program_one_thread_works(alone, seed):
+    """Within a tenth of the best fixed number from the second second on, though half of the short
+    trials of two threads meet no turn of the other program."""
+    machine = Scheduler(alone, 0.6 * alone, lambda now: True)
+    machine.now = random.Random(seed).random() * 8e-3
+    team, steps = TeamSize(2), 0
+    while machine.now < 10:
+        size, work = team.choose()
+        team.record(size, machine.work(size, work), work)
+        steps += work if machine.now > 1 else 0
+    assert steps * alone > 9 / 1.1
+    assert team.usual == 1
+
+
 def test_a_trial_is_short():
-    """At the most a fiftieth of the time goes into trials, and never more than 20 ms at a time."""
+    """At the most a 25th of the time goes into trials, and never more than 40 ms at a time."""
     team, trials = TeamSize(2), []
     now = 0.0
     while now < 20:
@@ -76,7 +115,7 @@ def test_a_trial_is_short():
             trials.append(took)
     # Another number takes twice as long here as was expected.
     assert max(trials) <= 2 * LONGEST_TRIAL + 1e-9
-    assert sum(trials) < 2 * 18 / 50
+    assert sum(trials) < 2 * 18 / 25
 
 
 def test_calls_of_other_sizes_are_only_counted():
