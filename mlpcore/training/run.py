@@ -19,6 +19,10 @@ from mlpcore.training.stopping import Best, Stopping
 History = dict[str, list[float]]
 Metrics = dict[str, float]
 
+# What a checkpoint says of networks with narrow layers: an earlier version summed them up in another
+# order, and a run that went on from its checkpoint would end with bits that no other run has.
+NARROW = {"the order of sums": "along the inputs of narrow layers"}
+
 
 class Plan(NamedTuple):
     """What a facade asks of a run.
@@ -312,6 +316,8 @@ class Run:
         OSError
             If it cannot be begun.
         """
+        if self._network.has_narrow_layers():
+            identity = {**identity, **NARROW}
         self._file, self._identity = file, identity
         if content is None:
             self._snapshot(0)

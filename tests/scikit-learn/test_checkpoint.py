@@ -1,5 +1,7 @@
 """Checkpoints of mlpcore.sklearn's estimators: a fit goes on with the bits of an unbroken one."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from mlpcore import load_digits
 from mlpcore.sklearn import MLPClassifier, MLPRegressor, _solvers
+from mlpcore.training import run as _run
 from mlpcore.training.checkpoint import Checkpoint, read_checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer", "ignore:lbfgs failed")
@@ -260,3 +263,23 @@ def test_a_bar_in_place_of_lines(capsys, monkeypatch):
     lines = [line.split(":")[0] for line in err.splitlines()]
     assert lines == [f"epoch {i}/6" for i in range(1, 7)]
     assert "loss " in err
+
+
+def test_a_checkpoint_with_another_order_of_sums_is_refused(monkeypatch):
+    """Layers of few outputs were summed up in another order once: a run that goes on from then would
+    end with bits that no uninterrupted run has."""
+    options = FAST | {"hidden_layer_sizes": (40,)}
+    for target, narrow in ((Y / 10, True), (np.stack([Y] * 10, axis=1) / 10, False)):
+        regressor = MLPRegressor(**options)
+        with monkeypatch.context() as patch:
+            patch.setattr(_run, "NARROW", {})  # as an earlier version wrote it
+            interrupted(regressor, 2, monkeypatch, X, target)
+        assert regressor._network.has_narrow_layers() == narrow
+        if narrow:
+            with pytest.raises(ValueError, match=r"the order of sums was None and is along the"):
+                MLPRegressor(**options).fit(X, target, checkpoint="run.ckpt")
+        else:
+            whole = MLPRegressor(**options).fit(X, target)
+            assert_same(MLPRegressor(**options).fit(X, target, checkpoint="run.ckpt"), whole)
+        Path("run.ckpt").unlink()
+        Path("run.ckpt.previous").unlink(missing_ok=True)
