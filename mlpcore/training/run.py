@@ -19,8 +19,8 @@ from mlpcore.training.stopping import Best, Stopping
 History = dict[str, list[float]]
 Metrics = dict[str, float]
 
-# What a checkpoint says of networks with narrow layers: an earlier version summed them up in another
-# order, and a run that went on from its checkpoint would end with bits that no other run has.
+# What a checkpoint says of networks with narrow layers: an earlier version summed them up in
+# another order, and a run that went on from its checkpoint would end with bits that no run has.
 NARROW = {"the order of sums": "along the inputs of narrow layers"}
 
 

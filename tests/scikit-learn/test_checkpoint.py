@@ -266,8 +266,8 @@ def test_a_bar_in_place_of_lines(capsys, monkeypatch):
 
 
 def test_a_checkpoint_with_another_order_of_sums_is_refused(monkeypatch):
-    """Layers of few outputs were summed up in another order once: a run that goes on from then would
-    end with bits that no uninterrupted run has."""
+    """Layers of few outputs were summed up in another order once: a run that goes on from then
+    would end with bits that no uninterrupted run has."""
     options = FAST | {"hidden_layer_sizes": (40,)}
     for target, narrow in ((Y / 10, True), (np.stack([Y] * 10, axis=1) / 10, False)):
         regressor = MLPRegressor(**options)
