@@ -190,7 +190,7 @@ for dtype in ("float32", "float64"):
 
 
 def test_what_is_installed_for_cimport():
-    modules = {path.name.split(".")[0] for path in ENGINE.glob("*.so")}
+    modules = {path.name.split(".")[0] for path in ENGINE.glob("*.so")} - {"_cyutility"}
     assert modules
     assert {path.stem for path in ENGINE.glob("*.pxd")} >= modules | {"__init__", "typedefs"}
     assert (ENGINE.parent / "__init__.pxd").exists()

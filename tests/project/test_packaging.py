@@ -15,10 +15,12 @@ import mlpcore
 import mlpcore.engine
 
 MODULES = [name for _, name, _ in pkgutil.walk_packages(mlpcore.__path__, "mlpcore.")]
+# Cython's own module has neither declarations nor a stub.
 COMPILED = [
     name
     for name in MODULES
     if importlib.import_module(name).__file__.endswith(tuple(EXTENSION_SUFFIXES))
+    and not name.endswith("._cyutility")
 ]
 
 

@@ -12,9 +12,13 @@ static atomic_int mlp_gate_inside, mlp_gate_closed;
 
 /* Wait until the gate is open again. A fork needs the GIL, so this thread must not hold it here. */
 static inline void mlp_gate_wait(void) {
-    PyThreadState *state = PyGILState_Check() ? PyEval_SaveThread() : NULL;
+    /* Whether it does, the Limited API does not tell; so it takes the GIL, if it has not, and gives it
+     * away. The thread that forks does not wait for this one meanwhile: it has closed the gate. */
+    const PyGILState_STATE before = PyGILState_Ensure();
+    PyThreadState *state = PyEval_SaveThread();
     while (atomic_load(&mlp_gate_closed)) sched_yield();
-    if (state) PyEval_RestoreThread(state);
+    PyEval_RestoreThread(state);
+    PyGILState_Release(before);
 }
 
 /* Either the thread that enters sees the gate closed, or the one that closes it sees the other
