@@ -1,9 +1,7 @@
 """Fitted networks as ONNX files, which other languages and devices can run without mlpcore.
 
-All nodes are operators of ai.onnx, and of those that have computed the same since version 9: no
-operator of `_OPSET` or of a later version is used in a form that changed in between, so that
-sklearn-onnx can insert the nodes into a graph of any newer version. Sums over columns are products
-with a column of ones, since the arguments of ReduceSum changed in version 13.
+All nodes are operators of ai.onnx, in forms that have computed the same since version 9, so that
+sklearn-onnx can insert them into a graph of any newer version.
 
 `Nodes` collects nodes and constants, `FORMULAS` has the activations, and `write` makes the file.
 """
@@ -23,10 +21,10 @@ from mlpcore._paths import StrPath
 from mlpcore._validation import check_choice, check_dtype
 from mlpcore._version import __version__
 
-# The first version with Where and Erf.
-_OPSET = 9
-# The first version of the format in which constants need not be inputs, too.
-_IR_VERSION = 4
+# Where and Erf are there from 9 on. But onnxruntime 1.18 has ArgMax in float64 only from 11 on.
+_OPSET = 11
+# The version of the format that came with it.
+_IR_VERSION = 6
 # The format (protobuf) holds less than 2 GiB; a little is left for the nodes.
 _MAX_BYTES = 2**31 - 2**20
 # What the outputs of classifiers are, for people who look at a file.
