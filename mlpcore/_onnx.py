@@ -149,11 +149,15 @@ def _leaky_relu(nodes: Nodes, z: str) -> str:
     return nodes("Max", z, nodes("Mul", z, 0.01))
 
 
-def _elu(nodes: Nodes, z: str) -> str:
-    """With e^z - 1 = 2 t / (1 - t) for t = tanh(z / 2), without cancellation below zero."""
+def _exponential_less_one(nodes: Nodes, z: str) -> str:
+    """e^z - 1 where z is below zero, and otherwise 0: 2 t / (1 - t) for t = tanh(z / 2), which has
+    no cancellation there."""
     t = nodes("Tanh", nodes("Mul", nodes("Min", z, 0), 0.5))
-    below = nodes("Div", nodes("Add", t, t), nodes("Sub", 1, t))
-    return nodes("Add", nodes("Max", z, 0), below)
+    return nodes("Div", nodes("Add", t, t), nodes("Sub", 1, t))
+
+
+def _elu(nodes: Nodes, z: str) -> str:
+    return nodes("Add", nodes("Max", z, 0), _exponential_less_one(nodes, z))
 
 
 def _softplus(nodes: Nodes, z: str) -> str:
