@@ -10,8 +10,10 @@ Matplotlib is imported when a figure is asked for, and not with this module:
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Hashable, Sequence
+import sys
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -32,10 +34,12 @@ if TYPE_CHECKING:
     FigureT = TypeVar("FigureT", bound=Figure | SubFigure, default=Figure)
 
 __all__ = [
+    "LiveCurves",
     "plot_accuracy",
     "plot_confusion",
     "plot_cost",
     "plot_digits",
+    "plot_history",
     "plot_misclassified",
     "plot_weights",
 ]
@@ -312,6 +316,158 @@ def plot_accuracy(
     return ax
 
 
+def plot_history(history: Any, *, fig: FigureT | None = None) -> FigureT:
+    """Draw what training has recorded after each epoch: cost or loss, and accuracies or scores.
+
+    Parameters
+    ----------
+    history : fitted model or dict
+        A `NeuralNetMLP`, an `MLPClassifier` or `MLPRegressor` of `mlpcore.sklearn` or of
+        scikit-learn, or ``nn.eval_``. (``solver="lbfgs"`` records nothing.)
+    fig : Figure or SubFigure, optional
+        An empty figure to draw on. By default a new one is made with ``matplotlib.pyplot``.
+
+    Returns
+    -------
+    fig : Figure or SubFigure
+        The figure drawn on: an Axes of the cost or loss, and beside it one of the accuracies or
+        validation scores where there are any. Numbers that are not finite leave gaps.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    TypeError
+        If `history` has no record of epochs, as before `fit`.
+    ValueError
+        If it has the record of none.
+
+    See Also
+    --------
+    LiveCurves : The same while a model is fitted.
+
+    Examples
+    --------
+    >>> from mlpcore import NeuralNetMLP, load_digits
+    >>> from mlpcore.plotting import plot_history
+    >>> nn = NeuralNetMLP(epochs=3, eta=0.005, minibatch_size=20, seed=1).fit(*load_digits())
+    >>> [ax.get_ylabel() for ax in plot_history(nn).axes]
+    ['Cost', 'Accuracy']
+    """
+    epochs, panels = _as_panels(history)
+    if fig is None:
+        width = 5.0 * len(panels)
+        fig = cast("FigureT", _pyplot().figure(figsize=(width, 3.6), layout="constrained"))
+    _draw_panels(fig, epochs, panels)
+    return fig
+
+
+class LiveCurves:
+    """A callback that draws the history while a model is fitted, as `plot_history` does.
+
+    In a notebook, one picture under the cell is replaced after each epoch. Elsewhere `fig` is drawn
+    on, which shows in its window if it has one (``fig=plt.figure()`` after ``plt.ion()``).
+
+    Parameters
+    ----------
+    every : int, default 1
+        Epochs from one picture to the next. A picture takes about a tenth of a second.
+    fig : Figure, optional
+        The figure to draw on, which is cleared for each picture. By default one without a window.
+
+    Attributes
+    ----------
+    figure : Figure or None
+        The figure last drawn on; None before the first picture.
+
+    Raises
+    ------
+    ValueError
+        If `every` is below 1.
+
+    See Also
+    --------
+    plot_history : The picture after `fit`.
+
+    Examples
+    --------
+    >>> from mlpcore import NeuralNetMLP, load_digits
+    >>> from mlpcore.plotting import LiveCurves
+    >>> curves = LiveCurves(every=2)
+    >>> nn = NeuralNetMLP(epochs=4, eta=0.005, minibatch_size=20, seed=1, callback=curves)
+    >>> nn = nn.fit(*load_digits())
+    >>> len(curves.figure.axes)
+    2
+
+    With scikit-learn 1.9 or newer, the estimators of `mlpcore.sklearn` take it by
+    ``MLPClassifier().set_callbacks(LiveCurves())``.
+    """
+
+    def __init__(self, every: int = 1, fig: Figure | None = None) -> None:
+        if every < 1:
+            raise ValueError(f"every must be at least 1; got {every}.")
+        self.every, self.figure = every, fig
+        self._display: Any = None
+        self._epochs: list[int] = []  # that the model has evaluated
+
+    def __call__(self, epoch: int, history: Mapping[str, Sequence[float]]) -> None:
+        """Draw after an epoch: the callback of `NeuralNetMLP`."""
+        if epoch == 1:
+            self._display, self._epochs = None, []
+        if len(history["cost"]) > len(self._epochs):
+            self._epochs.append(epoch)
+        if epoch % self.every == 0 and history["cost"]:
+            self._draw(history)
+
+    # scikit-learn's callbacks have these methods.
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Begin a new picture."""
+        self._display, self._epochs = None, []
+
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+        """Do nothing."""
+
+    def on_fit_task_end(self, estimator: Any, context: Any) -> None:
+        """Draw after an epoch."""
+        if context.task_name == "epoch" and (context.task_id + 1) % self.every == 0:
+            self._draw_estimator(estimator)
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """Draw all epochs."""
+        self._draw_estimator(estimator)
+
+    def _draw_estimator(self, estimator: Any) -> None:
+        if getattr(estimator, "loss_curve_", None):  # L-BFGS has none
+            self._draw(estimator)
+
+    def _draw(self, history: Any) -> None:
+        _pyplot()  # or say how to get matplotlib
+        from matplotlib.figure import Figure
+
+        epochs, panels = _as_panels(history)
+        if len(self._epochs) == len(epochs):
+            epochs = np.array(self._epochs)
+        if self.figure is None:
+            # Not pyplot's, which a notebook would show a second time at the end of the cell.
+            self.figure = Figure(figsize=(5.0 * len(panels), 3.6), layout="constrained")
+        self.figure.clear()
+        _draw_panels(self.figure, epochs, panels)
+        if "ipykernel" not in sys.modules:
+            self.figure.canvas.draw_idle()
+            self.figure.canvas.flush_events()
+            return
+        import IPython.display
+
+        picture = io.BytesIO()
+        self.figure.savefig(picture, format="png")
+        image = IPython.display.Image(picture.getvalue())
+        if self._display is None:
+            self._display = IPython.display.display(image, display_id=True)
+        else:
+            self._display.update(image)
+
+
 def plot_confusion(
     y_true: ArrayLike,
     y_pred: ArrayLike,
@@ -464,6 +620,43 @@ def _as_accuracy(name: str, values: ArrayLike) -> NDArray[np.float64]:
     return history
 
 
+# The label of an Axes, and its lines: labels and numbers.
+_Panel = tuple[str, list[tuple[str, Sequence[float]]]]
+
+
+def _as_panels(history: Any) -> tuple[NDArray[np.int64], list[_Panel]]:
+    """The epochs that a dict or a model has records of, and what to draw of them."""
+    record = history if isinstance(history, Mapping) else getattr(history, "eval_", None)
+    every, last = 1, None
+    if record is not None:
+        panels: list[_Panel] = [
+            ("Cost", [("training", record["cost"])]),
+            ("Accuracy", [("training", record["train_acc"]), ("validation", record["valid_acc"])]),
+        ]
+        if record is not history:
+            every, last = history.eval_every, history.n_iter_
+    elif hasattr(history, "loss_curve_"):
+        held_out = getattr(history, "validation_loss_curve_", None)
+        scores = getattr(history, "validation_scores_", None)
+        panels = [
+            ("Loss", [("training", history.loss_curve_), ("validation", held_out or [])]),
+            ("Validation score", [("validation", scores or [])]),
+        ]
+    else:
+        raise TypeError(
+            "history must be a fitted model that has recorded its epochs (L-BFGS records none), or "
+            f"nn.eval_; got {type(history).__name__}. Call fit first."
+        )
+    panels = [(name, [line for line in lines if len(line[1])]) for name, lines in panels]
+    panels = [panel for panel in panels if panel[1]]
+    if not panels:
+        raise ValueError("history must have at least one epoch; got none.")
+    count = max(len(values) for _, lines in panels for _, values in lines)
+    # Only every few epochs are evaluated, and the last one.
+    epochs = np.arange(1, count + 1) * every
+    return np.minimum(epochs, last or epochs[-1]), panels
+
+
 def _at_least_one(n: int) -> int:
     """Check how many images to draw."""
     if n < 1:
@@ -519,13 +712,32 @@ def _new_axes(width: float, height: float) -> Axes:
     return cast("Axes", ax)
 
 
-def _draw_history(ax: Axes, history: NDArray[np.float64], **style: Any) -> None:
+def _draw_panels(
+    fig: Figure | SubFigure, epochs: NDArray[np.int64], panels: Sequence[_Panel]
+) -> None:
+    """Draw the panels that `_as_panels` returns side by side."""
+    axes = fig.subplots(1, len(panels), squeeze=False)[0]
+    for ax, (name, lines) in zip(axes, panels, strict=True):
+        for label, values in lines:
+            # As in plot_accuracy: lines differ in their dashes, too.
+            style = "--" if label == "training" and len(lines) > 1 else "-"
+            history = np.asarray(values, np.float64)
+            _draw_history(ax, history, epochs[: len(history)], label=label, linestyle=style)
+        ax.set_ylabel(name)
+        if name == "Accuracy" or len(lines) > 1:
+            ax.legend()
+
+
+def _draw_history(
+    ax: Axes, history: NDArray[np.float64], epochs: NDArray[np.int64] | None = None, **style: Any
+) -> None:
     """Draw one number per epoch in the next colour of the Axes' own cycle."""
     from matplotlib.ticker import MaxNLocator
 
     # A line through few points is hard to see, and through one point invisible.
     marker = "o" if len(history) <= 30 else ""
-    epochs = np.arange(1, len(history) + 1)
+    if epochs is None:
+        epochs = np.arange(1, len(history) + 1)
     ax.plot(epochs, history, marker=marker, markersize=4, **style)
     ax.margins(x=0.02)
     ax.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))

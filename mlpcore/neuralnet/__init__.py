@@ -6,7 +6,8 @@
 - `_data`: the checks of the rows and labels that `fit` gets, and the engine's inputs made of them
 - `_run`: the textbook's conventions of a training run
 - `_fitted`: prediction, scores, weights by name, pickles
-- `_convert`: scikit-learn's estimator with the same weights
+- `_convert`: scikit-learn's estimator with the same weights; ONNX files
+- `_html`: what a notebook shows
 - `_persistence`: model files
 """
 

@@ -1,10 +1,15 @@
-"""scikit-learn's own estimator with the weights of a NeuralNetMLP."""
+"""A NeuralNetMLP as scikit-learn's own estimator, and as an ONNX file."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import DTypeLike
+
+from mlpcore import _onnx
+from mlpcore.neuralnet._data import AS_IT_IS
 
 if TYPE_CHECKING:
     from mlpcore.engine.network import Network
@@ -82,3 +87,50 @@ def to_sklearn(model: Any, network: Network) -> Any:
     estimator.loss_curve_, estimator.best_loss_ = [], np.inf
     estimator.validation_scores_ = estimator.best_validation_score_ = None
     return estimator
+
+
+def to_onnx(
+    model: Any,
+    network: Network,
+    path: str | os.PathLike[str],
+    dtype: DTypeLike | None,
+    input_dtype: DTypeLike | None,
+) -> None:
+    """Write the file that `NeuralNetMLP.to_onnx` describes.
+
+    Parameters
+    ----------
+    model : NeuralNetMLP
+        Fitted.
+    network : Network
+        The model's network.
+    path, dtype, input_dtype
+        As in `NeuralNetMLP.to_onnx`.
+    """
+    labels = _onnx.class_labels(model.classes_)
+    scale, offset = model._scale
+    if model._scale != AS_IT_IS and input_dtype is None:
+        input_dtype = np.uint8
+
+    def predict(nodes: _onnx.Nodes, x: str) -> dict[str, _onnx.Output]:
+        if model._scale != AS_IT_IS:
+            x = nodes("Add", nodes("Mul", x, scale), offset)
+        z = _onnx.logits(nodes, x, network.coefs, network.intercepts, model._activation)
+        index = nodes("ArgMax", z, axis=1, keepdims=0)
+        # The engine clips pre-activations of logistic units, as the textbook does.
+        clipped = nodes("Max", nodes("Min", z, 250), -250)
+        return _onnx.class_outputs(nodes, labels, index, _onnx.normalised_logistic(nodes, clipped))
+
+    _onnx.write(
+        path,
+        predict,
+        model=model,
+        dtype=dtype,
+        network_dtype=network.dtype,
+        input_dtype=input_dtype,
+        n_parameters=network.n_parameters,
+        about={
+            "classes": labels.tolist(),
+            "feature_names": None if model._names is None else model._names.tolist(),
+        },
+    )

@@ -8,6 +8,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Self, TypeVar, cast
 
+from mlpcore.neuralnet._html import table
+
 Init = TypeVar("Init", bound=Callable[..., None])
 
 _FROM_THE_DATA = "is taken from the data in fit; leave it out"
@@ -113,13 +115,21 @@ class Estimator:
         return self
 
     def __repr__(self) -> str:
+        changed = [f"{name}={text}" for name, text in self._changed_parameters().items()]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks: parameters, layers and accuracy."""
+        return table(self, self._changed_parameters())
+
+    def _changed_parameters(self) -> dict[str, str]:
+        """The parameters that differ from their defaults, as text."""
         defaults = inspect.signature(type(self).__init__).parameters
-        changed = [
-            f"{name}={value!r}"
+        return {
+            name: repr(value)
             for name, value in self.get_params().items()
             if repr(value) != repr(defaults[name].default)
-        ]
-        return f"{type(self).__name__}({', '.join(changed)})"
+        }
 
     def __sklearn_is_fitted__(self) -> bool:
         return "_network" in self.__dict__

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from mlpcore._feature_names import check_names_match, feature_names
 from mlpcore._labels import check_labels, check_same_kind
@@ -17,6 +18,7 @@ from mlpcore.engine.activations import activation
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.exceptions import NotFittedError
+from mlpcore.neuralnet._convert import to_onnx
 from mlpcore.neuralnet._data import AS_IT_IS, make_input, scale_rows
 from mlpcore.neuralnet._parameters import check_threads
 
@@ -175,6 +177,49 @@ class Fitted:
             weights = check_weights(sample_weight, "sample_weight", len(predicted), "X")
             check_total(weights, "sample_weight", "the rows of X")
         return float(np.average(predicted == labels, weights=weights))
+
+    def to_onnx(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        dtype: DTypeLike | None = None,
+        input_dtype: DTypeLike | None = None,
+    ) -> None:
+        """Write the fitted model as an ONNX file, which runs without Python or mlpcore.
+
+        Its input ``X`` has shape (n_samples, n_features_in_). Its outputs are ``label``, of shape
+        (n_samples,) and as `predict` returns it, and ``probabilities``, as `predict_proba` returns
+        them. `input_scale` is part of it. Its metadata are the versions of mlpcore (``mlpcore``),
+        the class (``estimator``), and as JSON ``classes`` and, where the columns have names,
+        ``feature_names``.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            The file appears under exactly this name, when it is complete.
+        dtype : {numpy.float32, numpy.float64} or None, default=None
+            What the file computes in. None is the network's dtype, as in `predict`.
+        input_dtype : {numpy.float32, numpy.float64, numpy.uint8} or None, default=None
+            The dtype of ``X``. None is uint8 where `input_scale` was given, and otherwise `dtype`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ImportError
+            If the package onnx is not installed: ``pip install "mlpcore[onnx]"``.
+        TypeError
+            If ONNX has no such class labels: bytes, dates, mixed kinds, other objects.
+        ValueError
+            If a dtype is another one, or the network has more than 2 GiB.
+        OSError
+            If the file cannot be written.
+
+        See Also
+        --------
+        save : Save the model for mlpcore.
+        """
+        to_onnx(self, self._fitted(), path, dtype, input_dtype)
 
     def _probabilities(self, X: ArrayLike) -> NDArray[np.float64]:
         z = self._forward(X, Network.logits)

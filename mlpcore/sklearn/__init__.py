@@ -16,10 +16,12 @@ It needs scikit-learn 1.6 or newer: ``pip install "mlpcore[sklearn]"``.
 - `_held_out`: validation rows and their score
 - `_resume`, `_callbacks`: checkpoints; scikit-learn's callbacks
 - `_convert`: to and from scikit-learn's own classes
+- `_onnx`, `_skl2onnx`: ONNX files; the conversion of pipelines by sklearn-onnx
 - `_threads`: how many threads are worth their start
 """
 
 from mlpcore.sklearn._classifier import MLPClassifier
 from mlpcore.sklearn._regressor import MLPRegressor
+from mlpcore.sklearn._skl2onnx import register_onnx
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "register_onnx"]

@@ -6,9 +6,10 @@ import os
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from mlpcore._validation import check_start
 from mlpcore._version import __version__, warn_if_newer
@@ -22,6 +23,7 @@ from mlpcore.sklearn._data import TrainingData, check_sample_weight, readable, w
 from mlpcore.sklearn._held_out import check_enough, check_pairs
 from mlpcore.sklearn._lbfgs import PackedObjective, check_lbfgs, fit_lbfgs
 from mlpcore.sklearn._network import FLOATS, NetworkOwner
+from mlpcore.sklearn._onnx import Model, write
 from mlpcore.sklearn._optimizer import OptimizerState
 from mlpcore.sklearn._resume import Resume
 from mlpcore.sklearn._solvers import fit_stochastic
@@ -89,6 +91,10 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
     ) -> list[NDArray[np.float64]] | None:
         """Weights of the classes in each column of the targets; None where all weigh the same."""
         return None
+
+    def _onnx_model(self) -> Model:
+        """What `to_onnx` writes."""
+        raise NotImplementedError
 
     def _score_outputs(self, outputs: NDArray[Any], y: Any, sample_weight: Any) -> float:
         """The score for early stopping; NaN where there is none."""
@@ -374,6 +380,50 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
             If `estimator` is no such estimator.
         """
         return from_sklearn(cls, estimator)
+
+    def to_onnx(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        dtype: DTypeLike | None = None,
+        input_dtype: DTypeLike | None = None,
+    ) -> None:
+        """Write the fitted model as an ONNX file, which runs without Python or mlpcore.
+
+        Its input ``X`` has shape (n_samples, n_features_in_). The outputs of a classifier are
+        ``label``, as `predict` returns it, and ``probabilities``, as `predict_proba` returns them,
+        and that of a regressor is ``prediction``, as `predict` returns it. Its metadata are the
+        version of mlpcore (``mlpcore``), the class (``estimator``), and as JSON ``classes`` of a
+        classifier and, where the columns have names, ``feature_names``.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            The file appears under exactly this name, when it is complete.
+        dtype : {numpy.float32, numpy.float64} or None, default=None
+            What the file computes in. None is the dtype of the weights, as in `predict`.
+        input_dtype : {numpy.float32, numpy.float64, numpy.uint8} or None, default=None
+            The dtype of ``X``. None is `dtype`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ImportError
+            If the package onnx is not installed: ``pip install "mlpcore[onnx]"``.
+        TypeError
+            If ONNX has no such class labels: objects of several kinds, or text with a zero byte.
+        ValueError
+            If a dtype is another one, or the network has more than 2 GiB.
+        OSError
+            If the file cannot be written.
+
+        See Also
+        --------
+        register_onnx : Let sklearn-onnx convert pipelines with this class.
+        """
+        check_is_fitted(self)
+        write(self, self._current(), self._onnx_model(), path, dtype, input_dtype)
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**super().__getstate__(), "_mlpcore_version": __version__}

@@ -19,6 +19,7 @@ from sklearn.utils.validation import validate_data
 from mlpcore.sklearn._base import BaseMLP, fit_context
 from mlpcore.sklearn._docstrings import ATTRIBUTES, EXTENSIONS, N_THREADS, PARAMETERS
 from mlpcore.sklearn._network import FLOATS
+from mlpcore.sklearn._onnx import Model, classifier
 from mlpcore.training.class_weight import class_weights
 
 
@@ -325,6 +326,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if binarizer.y_type_ == "binary" and len(self.classes_) == 2:
             return self.classes_[(outputs[:, 0] > 0.5).astype(np.intp)]
         return binarizer.inverse_transform(outputs[:, 0] if self.n_outputs_ == 1 else outputs)
+
+    def _onnx_model(self) -> Model:
+        return classifier(self)
 
     def _score_outputs(self, outputs: NDArray[Any], y: Any, sample_weight: Any) -> float:
         predicted = self._decide(outputs)

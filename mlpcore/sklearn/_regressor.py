@@ -19,6 +19,7 @@ from mlpcore.engine.registry import LOSSES, OUTPUTS, POSITIVE_UNITS
 from mlpcore.sklearn._base import BaseMLP, fit_context
 from mlpcore.sklearn._docstrings import ATTRIBUTES, EXTENSIONS, N_THREADS, PARAMETERS
 from mlpcore.sklearn._network import FLOATS
+from mlpcore.sklearn._onnx import Model, regressor
 
 # The losses for regression.
 _LOSSES = {name: loss for name, loss in LOSSES.items() if not loss.probabilities}
@@ -210,6 +211,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _engine_loss(self) -> dict[str, Any]:
         parameter = _LOSSES[self.loss].parameter
         return {"loss": self.loss, "loss_parameter": parameter and getattr(self, parameter)}
+
+    def _onnx_model(self) -> Model:
+        return regressor(self)
 
     def _score_outputs(self, outputs: NDArray[Any], y: Any, sample_weight: Any) -> float:
         if not np.isfinite(outputs).all():

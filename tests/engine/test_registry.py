@@ -10,7 +10,7 @@ import numpy as np
 import oracle
 import pytest
 
-from mlpcore import NeuralNetMLP
+from mlpcore import NeuralNetMLP, _onnx
 from mlpcore.engine.registry import (
     ACTIVATIONS,
     HYPERPARAMETERS,
@@ -92,6 +92,11 @@ def test_integers_are_read_through_a_table_of_all_their_numbers():
 def test_an_unknown_name_is_told_with_the_known_ones():
     with pytest.raises(ValueError, match=r"^loss must be one of .*huber.*; got 'hinge'$"):
         index_of("hinge", LOSSES, "loss")
+
+
+def test_onnx_files_can_have_every_activation():
+    """Where one is missing in FORMULAS, this names it; the tests of to_onnx loop over it."""
+    assert set(_onnx.FORMULAS) == set(OUTPUTS)
 
 
 # Constructors and docstrings

@@ -47,6 +47,13 @@ def test_config_is_printed(capsys):
             assert str(part) in line
 
 
+def test_the_package_as_a_command(run_python):
+    run = "import runpy; runpy.run_module('mlpcore', run_name='__main__')"
+    name, *others = run_python(run).splitlines()
+    assert name.split() == ["mlpcore:", mlpcore.__version__]
+    assert [line.split(":")[0].strip() for line in others] == list(show_config("dicts"))[1:]
+
+
 @pytest.mark.parametrize("mode", ["json", None, True])
 def test_other_modes_are_refused(mode):
     with pytest.raises(ValueError, match=f'"stdout" or "dicts"; got {mode!r}'):

@@ -36,7 +36,16 @@ def test_import_loads_nothing_that_is_optional(run_python):
         "print(*{name.partition('.')[0] for name in sys.modules})"
     ).split()
     assert "numpy" in loaded
-    optional = {"matplotlib", "sklearn", "pooch", "requests", "tqdm", "threadpoolctl", "PIL"}
+    optional = {
+        "matplotlib",
+        "sklearn",
+        "pooch",
+        "requests",
+        "tqdm",
+        "threadpoolctl",
+        "PIL",
+        "onnx",
+    }
     assert not optional & set(loaded)
 
 
