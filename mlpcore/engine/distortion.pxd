@@ -37,6 +37,7 @@ cdef struct Images:
 cdef class DistortedRows:
     cdef Images images
     cdef readonly Input rows
+    cdef readonly tuple image_shape
     cdef Arena _arena         # the memory of the rule
 
 # Read and distort one row: a function of seed, epoch and row. `image` gets n_features elements;

@@ -62,6 +62,7 @@ cdef class DistortedRows:
     Attributes
     ----------
     rows : Input
+    image_shape : (int, int)
 
     Raises
     ------
@@ -83,7 +84,7 @@ cdef class DistortedRows:
             )
         if (height + 3) * whole_columns(width + 3) > np.iinfo(np.intc).max:
             raise ValueError(f"images must have less than 2**31 pixels; got {image_shape}")
-        self.rows, self._arena = rows, Arena()
+        self.rows, self.image_shape, self._arena = rows, (height, width), Arena()
         self.images.rows, self.images.background = rows.rows, background
         rule.rotation, rule.shear = np.radians(rotation), np.radians(shear)
         rule.scale, rule.translation, rule.thickness = scale, translation, thickness
