@@ -1,7 +1,8 @@
 """Multi-layer perceptrons on the CPU: a compiled engine behind a NumPy interface.
 
-`NeuralNetMLP` is the classifier; `load_mnist` and its neighbours read data; `mlpcore.plotting`
-draws figures; `mlpcore.engine` is the compiled part, which can be cimported.
+`NeuralNetMLP` is the classifier, and `Distortion` varies its images; `load_mnist` and its
+neighbours read data; `mlpcore.plotting` draws figures; `mlpcore.engine` is the compiled part, which
+can be cimported.
 """
 
 from mlpcore._version import __version__ as __version__
@@ -11,6 +12,7 @@ try:
     from mlpcore._config import show_config
     from mlpcore._files import load_npz, save_npz
     from mlpcore.datasets import IDXError, fetch_mnist, load_digits, load_mnist, read_idx, write_idx
+    from mlpcore.distortion import Distortion
     from mlpcore.neuralnet import NeuralNetMLP
 except ModuleNotFoundError as error:
     from pathlib import Path
@@ -26,6 +28,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 __all__ = [
+    "Distortion",
     "IDXError",
     "NeuralNetMLP",
     "NotFittedError",

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
     from typing_extensions import TypeVar
 
+    from mlpcore.distortion import Distortion
+
     # A call without ``fig`` gives a Figure; a call with one gives that one back.
     FigureT = TypeVar("FigureT", bound=Figure | SubFigure, default=Figure)
 
@@ -39,6 +41,7 @@ __all__ = [
     "plot_confusion",
     "plot_cost",
     "plot_digits",
+    "plot_distortions",
     "plot_history",
     "plot_misclassified",
     "plot_weights",
@@ -117,6 +120,61 @@ def plot_digits(
             )
         titles = [f"{label}" for label in labels[: _at_least_one(n)]]
     return _draw_grid(fig, _as_images("X", pixels[: _at_least_one(n)], shape), titles=titles)
+
+
+def plot_distortions(
+    image: ArrayLike,
+    distortion: Distortion,
+    *,
+    n: int = 25,
+    seed: int = 0,
+    shape: tuple[int, int] | None = None,
+    fig: FigureT | None = None,
+) -> FigureT:
+    """Draw an image in several distortions, dark on light.
+
+    Parameters
+    ----------
+    image : array-like of numbers, shape (n_features,) or (rows, columns)
+    distortion : mlpcore.Distortion
+    n : int, default 25
+        How many distortions to draw.
+    seed : int, default 0
+        Another seed gives other distortions.
+    shape : (rows, columns), optional
+        Size of an image of features. By default it is square.
+    fig : Figure or SubFigure, optional
+        An empty figure to draw on. By default a new one is made with ``matplotlib.pyplot``.
+
+    Returns
+    -------
+    fig : Figure or SubFigure
+        The figure drawn on, with one Axes per distortion, row by row.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If the image holds NaN or infinity, or does not fit `shape`.
+
+    Examples
+    --------
+    >>> from mlpcore import Distortion, load_digits
+    >>> from mlpcore.plotting import plot_distortions
+    >>> X, y = load_digits()
+    >>> len(plot_distortions(X[0], Distortion(rotation=15, elastic=0.5, smoothness=2)).axes)
+    25
+    """
+    pixels = np.asarray(image)
+    if pixels.ndim not in (1, 2):
+        raise ValueError(
+            "image must be one image, shape (n_features,) or (rows, columns); "
+            f"got shape {pixels.shape}."
+        )
+    images = _as_images("image", _as_rows("image", pixels[None]), shape)
+    variants = np.repeat(images, _at_least_one(n), axis=0)
+    return _draw_grid(fig, distortion.transform(variants, seed=seed))
 
 
 def plot_misclassified(

@@ -90,6 +90,8 @@ MUTANTS = [
            "engine/test_optimizers.py"),
     Mutant("forget the momentum", "momentum * state[i] + ", "",
            "engine/test_optimizers.py"),
+    Mutant("distort all epochs alike", "plan.progress.dropout.epoch", "0",
+           "engine/test_distortion.py::test_training_sees_the_rows_that_transform_returns"),
     # Threads and signals
     Mutant("leave out a barrier", ALL, "pass",
            "engine/test_exactness.py::test_number_of_threads_changes_no_bit"),

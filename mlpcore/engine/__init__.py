@@ -14,6 +14,8 @@ From the outside in; each module uses only those that come after it:
 - `layers/updates`, `layers/units`: the optimiser's step on a block; activations and derivatives
 - `plan`: all that the threads need for training: rule, layout, workspace, progress
 - `layout`: the layers of a network, and where their parts lie in memory
+- `distortion`: random distortions of images, while rows are read; the loops are in
+  `simd/distortion.h`
 - `dropout`, `losses`, `optimizers`, `activations`: entry points; the functions themselves are the
   headers of the same names in `simd/`
 - `inputs`: what the first layer reads: dense rows of the caller, or packed sparse rows

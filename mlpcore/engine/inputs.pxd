@@ -81,6 +81,11 @@ cdef void packed_scatter_add(const Rows* rows, Py_ssize_t row, const real_t* del
                              Py_ssize_t width, real_t* w, Py_ssize_t ld) noexcept nogil
 cdef double packed_sum(const Rows* rows, Py_ssize_t row, real_t tag) noexcept nogil
 
+# Pack n numbers: the columns of those that differ from the background, and their values less the
+# background. Returns how many there are; both arrays have room for PACK_PADDING more.
+cdef int64_t pack_numbers(const real_t* x, Py_ssize_t n, real_t background, uint16_t* index,
+                          real_t* value) noexcept nogil
+
 # Buffers for a block of packed rows, which `pack_block` makes from dense ones in a forward pass.
 cdef struct PackBuffers:
     int64_t* start

@@ -276,6 +276,12 @@ cdef double packed_sum(const Rows* rows, Py_ssize_t row, real_t tag) noexcept no
         return sparse_sum_f64(&rows.packed, row)
 
 
+cdef int64_t pack_numbers(const real_t* x, Py_ssize_t n, real_t background, uint16_t* index,
+                          real_t* value) noexcept nogil:
+    return _pack(FLOAT32 if real_t is float else FLOAT64, x, n, background, NULL, index, value,
+                 NULL)
+
+
 cdef void pack_block(const Rows* source, Py_ssize_t first, Py_ssize_t n, real_t background,
                      const PackBuffers* buffers, Rows* out) noexcept nogil:
     cdef Py_ssize_t i
@@ -293,6 +299,6 @@ cdef void pack_block(const Rows* source, Py_ssize_t first, Py_ssize_t n, real_t 
             row = <const real_t*> (source.data + (first + i) * source.row_bytes)
         else:
             fetch_rows(source, NULL, first + i, 1, <real_t*> buffers.row, 0)
-        buffers.start[i + 1] = buffers.start[i] + _pack(
-            own, row, source.n_features, background, NULL, buffers.index + buffers.start[i],
-            value + buffers.start[i], NULL)
+        buffers.start[i + 1] = buffers.start[i] + pack_numbers[real_t](
+            row, source.n_features, background, buffers.index + buffers.start[i],
+            value + buffers.start[i])

@@ -33,6 +33,7 @@ cdef double SMALLEST_SCALE = 1e-3
 
 cdef bint supports_online(const Plan* plan) noexcept nogil:
     return (plan.rule.minibatch_size == 1 and plan.layout.layers.kind == SPARSE
+            and plan.images is NULL
             and plan.rule.is_sgd and plan.progress.learning_rates is NULL
             and not plan.rule.track_loss and plan.rule.dropout is NULL
             and plan.rule.clip_norm == 0 and plan.rule.max_norm == 0

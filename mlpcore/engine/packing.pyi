@@ -5,6 +5,8 @@ from numpy.typing import NDArray
 
 SPARSE_BELOW: float
 
+def most_frequent(X: NDArray[Any]) -> tuple[Any, float, NDArray[np.intp]]: ...
+
 class PackedRows:
     @property
     def start(self) -> NDArray[np.int64]: ...

@@ -67,20 +67,16 @@ cdef PackedRows pack(X, dtype, table, lowest, bint forced, int n_threads, PackRo
     X = np.asarray(X)   # NumPy 1 finds no unique values in a numpy.matrix
     from_bytes = X.dtype == np.uint8
     n, d = X.shape
-    # An even sample, in steps that share no pattern with the rows.
-    rows = np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.intp)
-    columns = np.arange(len(rows)) * 7919 % d
-    values, counts = np.unique(X[rows, columns], return_counts=True)
-    background = values[counts.argmax()]
+    background, fraction, rows = most_frequent(X)
     number = background if table is None else table[int(background) - lowest]
     with np.errstate(over="ignore"):
         if not np.isfinite(np.asarray(number).astype(dtype)):
             return None
-    if not forced and counts.max() < (0.9 - SPARSE_BELOW) * len(rows):
+    if not forced and fraction < 0.9 - SPARSE_BELOW:
         return None   # far from enough; the sample's error is about 0.01
     max_nonzeros = n * d if forced else int(n * d * SPARSE_BELOW)
     # Arrays have the size that the sample predicts; if that is too small, the largest allowed one.
-    likely = int(n * d * (1.03 - counts.max() / len(rows)))
+    likely = int(n * d * (1.03 - fraction))
     cdef Encoding encoding = None
     if from_bytes:
         encoding = Encoding(table - number)
@@ -104,6 +100,29 @@ cdef PackedRows pack(X, dtype, table, lowest, bint forced, int n_threads, PackRo
             else:
                 return None
     return packing.packed(number)
+
+
+def most_frequent(X):
+    """The background of some rows: the most frequent number of an even sample.
+
+    Parameters
+    ----------
+    X : ndarray, shape (n_rows, n_features)
+
+    Returns
+    -------
+    background : scalar of X's dtype
+    fraction : float
+        How many of the sample it is.
+    rows : ndarray of intp
+        The sampled rows; of each there is one number.
+    """
+    n, d = X.shape
+    # In steps that share no pattern with the rows.
+    rows = np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.intp)
+    columns = np.arange(len(rows)) * 7919 % d
+    values, counts = np.unique(X[rows, columns], return_counts=True)
+    return values[counts.argmax()], counts.max() / len(rows), rows
 
 
 cdef class Packing:

@@ -7,8 +7,9 @@ once per call, not per struct.
 
 from libc.stdint cimport int64_t
 
+from mlpcore.engine.distortion cimport Images
 from mlpcore.engine.dropout cimport Dropout
-from mlpcore.engine.inputs cimport Buckets, Input, Rows
+from mlpcore.engine.inputs cimport Buckets, Input, PackBuffers, Rows
 from mlpcore.engine.layout cimport Layout
 from mlpcore.engine.losses cimport Targets
 from mlpcore.engine.memory cimport Arena
@@ -39,6 +40,8 @@ cdef struct Scratch:
     void* initial             # initial accumulator of the first layer; or its background term
     int64_t* cursor           # into each packed row of a minibatch
     Buckets buckets           # nonzeros, transposed to CSC
+    void* image               # a row that is distorted and then packed
+    void* distortion          # the buffer of its distortion
     Py_ssize_t start, stop    # rows of the first layer's W that this thread updates; see step
 
 cdef struct Workspace:
@@ -55,6 +58,11 @@ cdef struct Workspace:
     double* squares           # squared norms of the full gradient without biases: ROW_TILEs
     Py_ssize_t transpose_feature_block   # features whose nonzeros are transposed at a time
     Py_ssize_t bucket_capacity
+    # The minibatch's distorted rows, packed: a slot for each, so that threads pack them
+    # independently. Slot i has nonzeros start[2 i] to start[2 i + 1], as if it were a row between
+    # others; `slots` are the numbers 0, 2, 4 and so on of these rows.
+    PackBuffers packed
+    Py_ssize_t* slots
     Scratch* scratch          # one for each thread
 
 # Values that thread 0 sets at the start of a minibatch, and sums over minibatches.
@@ -64,7 +72,7 @@ cdef struct Progress:
     const double* learning_rates   # one for each minibatch of the epoch; NULL if all are equal
     Py_ssize_t minibatch      # its number in this epoch
     int64_t step_count        # minibatches in all epochs
-    Dropout dropout           # seed and epoch
+    Dropout dropout           # seed and epoch, of distortions as well
     double row_weight         # number of the minibatch's rows, or the sum of their weights
     double penalty            # penalty of the weights before the step
     double loss_sum, loss_curve   # sum over all rows; the same as in scikit-learn's loss curve
@@ -75,7 +83,8 @@ cdef struct Plan:
     Layout layout
     Workspace workspace
     Progress progress
-    Rows rows                 # the training rows
+    Rows rows                 # the training rows; or a minibatch's distorted rows, packed
+    const Images* images      # the training rows to distort; NULL for none
     const Rows* undropped     # packed rows before dropout; NULL if `rows` are not dropped from
     Targets targets
     TeamState* team
@@ -84,11 +93,14 @@ cdef struct Plan:
 # follow.
 cdef struct Minibatch:
     const Py_ssize_t* order
+    const Py_ssize_t* packed  # the same rows among the packed ones
     Py_ssize_t rows
     Py_ssize_t n_next
 
-# The multiplications of one step that threads can share: none in online learning.
-cdef double step_products(const Layout* layout, Input train, Py_ssize_t minibatch_size)
+# The multiplications of one step that threads can share, or what takes as long: none in online
+# learning.
+cdef double step_products(const Layout* layout, Input train, Py_ssize_t minibatch_size,
+                          bint distorts)
 # Functions that make a plan, to be called in this order: the layers of a network as training needs
 # them; what depends on the rows; the buffers, with at least `least_work` elements in `work`.
 cdef plan_layout(Plan* plan, const Layout* network, Input train, dropout, Arena arena)

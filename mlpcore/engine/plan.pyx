@@ -2,18 +2,20 @@
 
 import numpy as np
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint16_t
 from libc.string cimport memcpy
 
 from mlpcore.engine.blocking cimport (
     BUCKET_ITEM_BYTES,
     BUCKETS_BYTES,
     DENSE_FEATURE_BLOCK,
+    PACK_PADDING,
     SPARSE_FEATURE_BLOCK,
     STEP_ROW_BLOCK,
     TRANSPOSE_ROW_BLOCK,
 )
-from mlpcore.engine.inputs cimport PACKED, Input
+from mlpcore.engine.distortion cimport PRODUCTS_OF_A_PIXEL
+from mlpcore.engine.inputs cimport PACKED, Input, PackBuffers
 from mlpcore.engine.layout cimport DENSE, SPARSE, Layer, Layout, uses_blas
 from mlpcore.engine.memory cimport Arena, address
 
@@ -29,13 +31,17 @@ cdef Py_ssize_t SPLIT_FROM_BYTES = 1 << 17
 cdef Py_ssize_t SPLIT_UP_TO_ROWS = 256
 
 
-cdef double step_products(const Layout* layout, Input train, Py_ssize_t minibatch_size):
-    if minibatch_size == 1 and train.path == "sparse":
+cdef double step_products(const Layout* layout, Input train, Py_ssize_t minibatch_size,
+                          bint distorts):
+    if minibatch_size == 1 and train.path == "sparse" and not distorts:
         return 0
     products = [<double> layout.layers[i].n_in * layout.layers[i].n_out
                 for i in range(layout.n_layers)]
     products[0] *= train.density
-    return 3 * minibatch_size * sum(products)
+    per_row = 3 * sum(products)
+    if distorts:
+        per_row += PRODUCTS_OF_A_PIXEL * train.n_features
+    return minibatch_size * per_row
 
 
 cdef plan_layout(Plan* plan, const Layout* network, Input train, dropout, Arena arena):
@@ -76,7 +82,8 @@ cdef plan_rows(Plan* plan, Input train, dropout, dtype, Arena arena):
     # The bits depend on the halves, so these must not depend on the threads.
     middle = min(train.n_features, np.searchsorted(cost, 0.5) * SPARSE_FEATURE_BLOCK)
     if ((first.b - first.w) * np.dtype(dtype).itemsize >= SPLIT_FROM_BYTES
-            and 1 < batch <= SPLIT_UP_TO_ROWS and 0 < middle < first.n_in and dropout[0] == 0):
+            and 1 < batch <= SPLIT_UP_TO_ROWS and 0 < middle < first.n_in and dropout[0] == 0
+            and plan.images is NULL):
         plan.rule.split_feature = middle
     if dropout[0] == 0:
         return
@@ -85,6 +92,8 @@ cdef plan_rows(Plan* plan, Input train, dropout, dtype, Arena arena):
             f"inputs can be dropped from only where the background is 0; it is "
             f"{train.background}. Use path='dense'."
         )
+    if plan.images is not NULL:   # they are dropped from before they are packed
+        return
     # The values after dropout; the original ones stay as they are.
     plan.rows.packed.value = arena.reserve(
         "nonzeros", max(1, train.rows.packed.start[train.rows.n_rows]), dtype)
@@ -116,7 +125,27 @@ cdef plan_workspace(Plan* plan, Input train, int n_threads, Py_ssize_t least_wor
         workspace.transpose_feature_block = min(train.n_features, max(
             DENSE_FEATURE_BLOCK, BUCKETS_BYTES // (workspace.bucket_capacity * BUCKET_ITEM_BYTES)
             // DENSE_FEATURE_BLOCK * DENSE_FEATURE_BLOCK))
+        if plan.images is not NULL:
+            _reserve_slots(plan, dtype, arena)
     _reserve_scratch(plan, n_threads, dtype, arena)
+
+
+cdef _reserve_slots(Plan* plan, dtype, Arena arena):
+    """Allocate the packed rows of a minibatch of distorted rows, in place of those of all rows."""
+    cdef PackBuffers* packed = &plan.workspace.packed
+    cdef Py_ssize_t batch = plan.rule.minibatch_size, i
+    # Packing writes beyond the last nonzero, and another thread has the next slot.
+    cdef Py_ssize_t stride = plan.layout.layers.ld_in + PACK_PADDING
+    packed.start = <int64_t*> arena.reserve("slot starts", 2 * batch, np.int64)
+    packed.index = <uint16_t*> arena.reserve("slot indices", batch * stride, np.uint16)
+    packed.value = arena.reserve("slot values", batch * stride, dtype)
+    plan.workspace.slots = <Py_ssize_t*> arena.reserve("slots", batch, np.intp)
+    for i in range(batch):
+        packed.start[2 * i] = packed.start[2 * i + 1] = i * stride
+        plan.workspace.slots[i] = 2 * i
+    plan.rows.packed.start, plan.rows.packed.index = packed.start, packed.index
+    plan.rows.packed.value, plan.rows.packed.table = packed.value, NULL
+    plan.rows.packed.wide_index = plan.rows.packed.encoded = 0
 
 
 cdef _reserve_scratch(Plan* plan, int n_threads, dtype, Arena arena):
@@ -141,6 +170,10 @@ cdef _reserve_scratch(Plan* plan, int n_threads, dtype, Arena arena):
         scratch.buckets.items = arena.reserve(
             f"buckets {i}", features * workspace.bucket_capacity * BUCKET_ITEM_BYTES, "u1")
         scratch.buckets.count = <int*> arena.reserve(f"counts {i}", features, np.intc)
+        if plan.images is not NULL:
+            scratch.image = arena.reserve(f"image {i}", layout.layers.n_in, dtype)
+            scratch.distortion = arena.reserve(
+                f"distortion {i}", plan.images.buffer_size, dtype)
 
 
 def _cost(Input train, minibatch_size):

@@ -16,11 +16,15 @@ Within phase 1 there is one rule for barriers: wait before a layer that needs al
 one that wrote them.
 """
 
+from libc.stdint cimport int64_t
+
 cimport mlpcore.engine.layers.blas as blas
 cimport mlpcore.engine.layers.dense as dense
 cimport mlpcore.engine.layers.sparse as sparse
 from mlpcore.engine.blocking cimport ROW_TILE, SPARSE_FEATURE_BLOCK, UPDATE_TILE
+from mlpcore.engine.distortion cimport distort_row
 from mlpcore.engine.dropout cimport drop_nonzeros, drop_units
+from mlpcore.engine.inputs cimport PackBuffers, pack_numbers
 from mlpcore.engine.kernels cimport transpose
 from mlpcore.engine.layers.updates cimport penalise, update_biases
 from mlpcore.engine.layout cimport BLAS, DENSE, SPARSE, Layer, needs_all_rows
@@ -138,7 +142,9 @@ cdef void _forward_pass(Plan* plan, real_t* theta, int thread, Slice* rows) noex
     cdef const Minibatch* batch = rows.batch
     cdef real_t* work = <real_t*> plan.workspace.work
     cdef int j
-    if layers.kind == SPARSE:
+    if plan.images is not NULL:
+        _distort_rows(plan, thread, rows, work)
+    elif layers.kind == SPARSE:
         if plan.undropped is not NULL:
             _drop_nonzeros[real_t](plan, rows, theta)
     else:
@@ -161,14 +167,43 @@ cdef void _forward_pass(Plan* plan, real_t* theta, int thread, Slice* rows) noex
             _forward_sparse(plan, theta, thread, rows)
 
 
+cdef void _distort_rows(Plan* plan, int thread, const Slice* rows, real_t* work) noexcept nogil:
+    """Read some rows of images, each distorted in its way for this epoch, as the inputs of the
+    first layer."""
+    cdef const Layer* first = plan.layout.layers
+    cdef const Scratch* scratch = &plan.workspace.scratch[thread]
+    cdef const PackBuffers* packed = &plan.workspace.packed
+    cdef real_t* image = <real_t*> scratch.image
+    cdef Py_ssize_t i, row
+    cdef int64_t slot
+    for i in range(rows.start, rows.stop):
+        row = rows.batch.order[i]
+        if first.kind != SPARSE:
+            image = work + i * first.ld_in
+        # mutant: distort all epochs alike
+        distort_row[real_t](plan.images, plan.progress.dropout.seed, plan.progress.dropout.epoch,
+                            row, image, <real_t*> scratch.distortion)
+        if first.kind != SPARSE:
+            continue
+        if _drops(plan, 0):
+            drop_units[real_t](&plan.progress.dropout, row, 0, plan.rule.dropout[0], image, NULL,
+                               first.n_in)
+        slot = packed.start[2 * i]
+        packed.start[2 * i + 1] = slot + pack_numbers[real_t](
+            image, first.n_in, <real_t> plan.rows.background, packed.index + slot,
+            <real_t*> packed.value + slot)
+
+
 cdef void _forward_sparse(Plan* plan, const real_t* theta, int thread,
                           const Slice* rows) noexcept nogil:
     cdef const Layer* first = plan.layout.layers
     cdef real_t* initial = <real_t*> plan.workspace.scratch[thread].initial
     sparse.initial_accumulator(first, theta, plan.rows.background,
                                <const real_t*> plan.workspace.block_sums, initial)
-    sparse.forward[real_t](first, theta, &plan.rows, rows.batch.order, rows.start,
-                           rows.stop - rows.start, rows.next, rows.n_next, initial,
+    # Distorted rows have just been packed, and need not be prefetched.
+    sparse.forward[real_t](first, theta, &plan.rows, rows.batch.packed, rows.start,
+                           rows.stop - rows.start, rows.next,
+                           0 if plan.images is not NULL else rows.n_next, initial,
                            plan.workspace.scratch[thread].cursor, <real_t*> plan.workspace.work,
                            plan.rule.minibatch_size, rows.start)
 

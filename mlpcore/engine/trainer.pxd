@@ -1,5 +1,6 @@
 """Training: epochs of steps."""
 
+from mlpcore.engine.distortion cimport DistortedRows
 from mlpcore.engine.evaluation cimport Evaluator
 from mlpcore.engine.inputs cimport Input
 from mlpcore.engine.losses cimport TargetRows
@@ -22,6 +23,7 @@ cdef class Trainer:
     cdef readonly Network network
     cdef readonly object state
     cdef Input _train, _valid
+    cdef DistortedRows _images
     cdef TargetRows _targets, _valid_targets
     cdef bint _keep_last
     cdef Team _team

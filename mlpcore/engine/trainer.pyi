@@ -4,6 +4,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcore.engine.distortion import DistortedRows
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 
@@ -29,6 +30,7 @@ class Trainer:
         seed: int = 0,
         clip_norm: float = 0.0,
         max_norm: float = 0.0,
+        augment: DistortedRows | None = None,
         track_loss: bool = False,
         n_threads: int = 1,
         **hyperparameters: float,

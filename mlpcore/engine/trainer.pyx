@@ -10,6 +10,7 @@ from libc.string cimport memcpy
 
 from mlpcore.engine.blocking cimport EVALUATION_ROW_BLOCK
 from mlpcore.engine.clipping cimport apply_clipping_and_max_norm
+from mlpcore.engine.distortion cimport DistortedRows
 from mlpcore.engine.evaluation cimport evaluator
 from mlpcore.engine.inputs cimport Input
 from mlpcore.engine.losses cimport TargetRows
@@ -78,6 +79,9 @@ cdef class Trainer:
     max_norm : float, default=0.0
         Above 0, the weights that lead into a unit are scaled to at most this 2-norm after each
         step.
+    augment : DistortedRows, optional
+        The training rows as images, each of which is trained on in another distortion in each
+        epoch, by `seed`, `epoch_count` and the row. Evaluation reads `train`, undistorted.
     track_loss : bool, default=False
         Let `epoch` return the loss.
     n_threads : int, default=1
@@ -106,8 +110,8 @@ cdef class Trainer:
                   Input valid=None, valid_targets=None, valid_weight=None, optimizer="sgd",
                   double learning_rate=0.0, double l1=0.0, double l2=0.0, bint average=False,
                   Py_ssize_t minibatch_size=1, bint keep_last=False, dropout=(), seed=0,
-                  double clip_norm=0.0, double max_norm=0.0, bint track_loss=False,
-                  int n_threads=1, **hyperparameters):
+                  double clip_norm=0.0, double max_norm=0.0, DistortedRows augment=None,
+                  bint track_loss=False, int n_threads=1, **hyperparameters):
         cdef Plan* plan = &self.plan
         cdef UpdateRule* update = &plan.progress.update
         if (valid is None) != (valid_targets is None):
@@ -131,6 +135,9 @@ cdef class Trainer:
         update.learning_rate = plan.progress.learning_rate = learning_rate
         update.l1, update.l2, update.scale = l1, l2, 1
         plan.progress.dropout.seed = seed
+        if augment is not None:
+            _check_images(train, augment)
+            self._images, plan.images = augment, &augment.images
         self._allocate(_dropout_rates(network, dropout), OPTIMIZERS[optimizer].n_vectors,
                        n_threads)
 
@@ -140,7 +147,8 @@ cdef class Trainer:
         cdef Arena arena = Arena()
         cdef Network network = self.network
         cdef Input train = self._train
-        products = step_products(&network.layout, train, plan.rule.minibatch_size)
+        products = step_products(&network.layout, train, plan.rule.minibatch_size,
+                                 plan.images is not NULL)
         # The estimate is where the search begins; up to twice as many threads are tried.
         self._first_size = worthwhile(products, n_threads, meet=True)
         cdef int n_training = worthwhile(4 * products, n_threads, meet=True)
@@ -337,6 +345,16 @@ def _target_rows(Network network, Input rows, targets, weight, name):
     return TargetRows(targets, weight, rows.rows.n_rows, n_outputs, network.dtype, name)
 
 
+def _check_images(Input train, DistortedRows images):
+    """Raise ValueError unless they have the shape and the dtype of the training rows."""
+    mine = train.rows.n_rows, train.n_features, train.dtype
+    theirs = images.rows.rows.n_rows, images.rows.n_features, images.rows.dtype
+    if mine != theirs:
+        raise ValueError(
+            f"augment must have the rows, features and dtype of train, {mine}; got {theirs}"
+        )
+
+
 cdef void _round_of_thread(void* job, int thread) noexcept nogil:
     """The work of one thread in a round."""
     cdef Epoch* epoch = <Epoch*> job
@@ -389,6 +407,9 @@ cdef Py_ssize_t _steps(const Epoch* epoch, real_t* theta, int thread, Py_ssize_t
     while position < epoch.stop and not team_stopped(plan.team):
         batch.order, batch.rows = epoch.order + position, min(size, epoch.n - position)
         batch.n_next = min(size, epoch.n - position - batch.rows)
+        batch.packed = batch.order
+        if plan.workspace.slots is not NULL:
+            batch.packed = plan.workspace.slots
         step(plan, theta, thread, &batch)
         if plan.rule.clip_norm > 0 or plan.rule.max_norm > 0:
             apply_clipping_and_max_norm(plan, theta, thread)

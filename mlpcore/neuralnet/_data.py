@@ -15,6 +15,8 @@ from mlpcore._validation import (
     check_weights,
     float_for,
 )
+from mlpcore.distortion import rows_to_distort
+from mlpcore.engine.distortion import DistortedRows
 from mlpcore.engine.inputs import Input
 from mlpcore.neuralnet._parameters import Settings
 from mlpcore.training.class_weight import class_weights, weigh_rows
@@ -51,6 +53,8 @@ class Data(NamedTuple):
     weights : ndarray of float64, shape (n_samples,), or None
         Weights of the training rows, times those of their classes.
     valid : Rows or None
+    images : DistortedRows or None
+        The training rows, to be distorted as they are read.
     """
 
     dtype: np.dtype[Any]
@@ -59,13 +63,15 @@ class Data(NamedTuple):
     train: Rows
     weights: NDArray[np.float64] | None
     valid: Rows | None
+    images: DistortedRows | None
 
-    def resume_identity(self) -> dict[str, str | None]:
+    def resume_identity(self) -> dict[str, Any]:
         """Fingerprints that a run must have to be resumed."""
         valid = (None, None) if self.valid is None else (self.valid.scaled, self.valid.labels)
         return {
             "dtype": self.dtype.name,
             "input_path": self.train.input.path,
+            "image_shape": None if self.images is None else self.images.image_shape,
             "X_train": fingerprint(self.train.scaled),
             "y_train": fingerprint(self.train.labels),
             "sample_weight": fingerprint(self.weights),
@@ -141,6 +147,11 @@ def prepare(
             "early_stopping needs X_valid and y_valid; got none. Give them, or use "
             'early_stopping="cost".'
         )
+    images = None
+    if settings.augment is not None:
+        images = rows_to_distort(
+            settings.augment, scaled, dtype, settings.image_shape, settings.input_scale
+        )
     train = _first_layer_rows(settings, rows, scaled, labels, dtype)
     valid = None
     if valid_rows is not None:
@@ -150,7 +161,7 @@ def prepare(
         )
         valid = Rows(valid_rows, scaled, valid_input, valid_labels)
         _check_rows_are_finite(valid, "X_valid", dtype)
-    return Data(dtype, classes, names, train, weights, valid)
+    return Data(dtype, classes, names, train, weights, valid, images)
 
 
 def _first_layer_rows(

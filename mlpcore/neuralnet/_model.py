@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from mlpcore._validation import check_int, check_start
+from mlpcore.distortion import Distortion
 from mlpcore.engine.network import Network
 from mlpcore.engine.trainer import Trainer
 from mlpcore.neuralnet._convert import to_sklearn
@@ -48,8 +49,8 @@ class NeuralNetMLP(Fitted, Estimator):
     minibatch_size : int, default=1
         Rows for each update. A shorter rest is left out in that epoch.
     seed : int or None, default=None
-        Seed of starting weights, shuffling and dropout. Two fits with the same seed give the same
-        bits.
+        Seed of starting weights, shuffling, dropout and distortions. Two fits with the same seed
+        give the same bits.
     dtype : {numpy.float32, numpy.float64} or None, default=None
         The dtype that the network computes in. None is float32 for float32, float16 and 8- or
         16-bit integer data, and float64 for any other.
@@ -116,6 +117,11 @@ class NeuralNetMLP(Fitted, Estimator):
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes by their labels, which multiply `sample_weight`. "balanced" lets all
         classes weigh the same, by the weights of their rows.
+    augment : Distortion or None, default=None
+        How images are varied in training: each row in another way in each epoch. Costs, accuracies
+        and predictions are those of the rows as they are.
+    image_shape : (int, int) or None, default=None
+        Height and width of the images, for `augment`. None is a square.
 
     Attributes
     ----------
@@ -208,6 +214,8 @@ class NeuralNetMLP(Fitted, Estimator):
         clip_norm: float | None = None,
         max_norm: float | None = None,
         class_weight: Mapping[Any, float] | str | None = None,
+        augment: Distortion | None = None,
+        image_shape: tuple[int, int] | None = None,
     ) -> None:
         self.n_hidden, self.l2, self.epochs, self.eta = n_hidden, l2, epochs, eta
         self.shuffle, self.minibatch_size, self.seed = shuffle, minibatch_size, seed
@@ -221,6 +229,7 @@ class NeuralNetMLP(Fitted, Estimator):
         self.coefs_init, self.intercepts_init = coefs_init, intercepts_init
         self.schedule, self.power_t = schedule, power_t
         self.clip_norm, self.max_norm, self.class_weight = clip_norm, max_norm, class_weight
+        self.augment, self.image_shape = augment, image_shape
 
     def fit(
         self,

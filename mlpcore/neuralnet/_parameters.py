@@ -20,6 +20,7 @@ from mlpcore._validation import (
     check_seed,
     check_units,
 )
+from mlpcore.distortion import Distortion, check_pair
 from mlpcore.engine.registry import ACTIVATIONS, HYPERPARAMETERS, OPTIMIZERS, TRAINING
 from mlpcore.training.schedules import PLANNED, SCHEDULES
 from mlpcore.training.snapshot import fingerprint
@@ -30,7 +31,7 @@ _EARLY_STOPPING = {False: None, True: "valid_acc", "valid_acc": "valid_acc", "co
 # within the weights of the rows, dtype and input path as the data decided them.
 _NOT_COMPARED = {
     "n_threads", "progress", "callback", "class_weight", "dtype", "input_path", "hyperparameters",
-    "coefs_init", "intercepts_init",
+    "coefs_init", "intercepts_init", "augment", "image_shape",
 }  # fmt: skip
 
 
@@ -58,6 +59,8 @@ class Settings:
         Scale and offset; (1, 0) leaves the data as they are.
     coefs_init, intercepts_init : sequence of array_like or None
         Checked later, when there is a network to compare their shapes with.
+    image_shape : (int, int) or None
+        The same, with the features of the data.
     others
         As in `NeuralNetMLP`.
     """
@@ -89,6 +92,8 @@ class Settings:
     clip_norm: float | None
     max_norm: float | None
     class_weight: Mapping[Any, float] | str | None
+    augment: Distortion | None
+    image_shape: tuple[int, int] | None
 
     def resume_identity(self) -> dict[str, Any]:
         """What decides a run's bits, and so must be the same to resume it, by name.
@@ -109,6 +114,7 @@ class Settings:
             **{name: value for name, value in self.hyperparameters.items() if name in used},
             "coefs_init": _fingerprints(self.coefs_init),
             "intercepts_init": _fingerprints(self.intercepts_init),
+            "augment": None if self.augment is None else repr(self.augment),
         }
 
     def earlier_identity(self) -> dict[str, Any]:
@@ -169,6 +175,8 @@ def check_parameters(model: Any) -> Settings:
         coefs_init=model.coefs_init,
         intercepts_init=model.intercepts_init,
         class_weight=model.class_weight,
+        augment=model.augment,
+        image_shape=None if model.image_shape is None else check_pair(model.image_shape),
     )  # fmt: skip
 
 
@@ -184,6 +192,8 @@ def _check_kinds(model: Any) -> None:
             f'class_weight must be None, "balanced" or a dict from class labels to weights; got '
             f"{model.class_weight!r}."
         )
+    if model.augment is not None and not isinstance(model.augment, Distortion):
+        raise TypeError(f"augment must be a Distortion or None; got {model.augment!r}.")
     if model.callback is not None and not callable(model.callback):
         raise TypeError(f"callback must be callable or None; got {model.callback!r}.")
     if not isinstance(model.shuffle, (bool, np.bool_)):

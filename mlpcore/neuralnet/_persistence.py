@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from mlpcore._labels import check_labels
 from mlpcore._paths import to_path
 from mlpcore._validation import check_dtype, check_float, check_int, check_scale
 from mlpcore._version import __version__, warn_if_newer
+from mlpcore.distortion import Distortion
 from mlpcore.neuralnet._parameters import check_activation, check_parameters
 
 Model = TypeVar("Model")
@@ -60,6 +62,8 @@ def save_model(model: Any, path: str | os.PathLike[str]) -> None:
     if isinstance(parameters.get("class_weight"), Mapping):
         # JSON would turn the labels of a dict into text; pairs keep them.
         parameters["class_weight"] = list(parameters["class_weight"].items())
+    if parameters.get("augment") is not None:
+        parameters["augment"] = asdict(parameters["augment"])
     about = {
         "format": _FORMAT,
         "version": _VERSION,
@@ -135,6 +139,10 @@ def load_model(cls: type[Model], path: str | os.PathLike[str]) -> Model:
                 parameters[key] = [arrays[f"{key}_{i}"] for i in range(length)]
         if isinstance(parameters.get("class_weight"), list):
             parameters["class_weight"] = dict(parameters["class_weight"])
+        if parameters.get("augment") is not None:
+            parameters["augment"] = Distortion(**parameters["augment"])
+        if parameters.get("image_shape") is not None:
+            parameters["image_shape"] = tuple(parameters["image_shape"])
         model = cls(**parameters)
         check_parameters(model)
         model.__setstate__(_learned(about, arrays))  # type: ignore[attr-defined]

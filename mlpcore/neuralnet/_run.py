@@ -35,6 +35,7 @@ def new_trainer(
         dropout=settings.dropout,
         clip_norm=settings.clip_norm or 0.0,
         max_norm=settings.max_norm or 0.0,
+        augment=data.images,
         seed=int(rng.randint(2**32, dtype=np.uint64)) if seed is None else seed,
         minibatch_size=settings.minibatch_size,
         n_threads=settings.n_threads,

@@ -16,6 +16,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
 
+from mlpcore.distortion import Distortion
 from mlpcore.sklearn._base import BaseMLP, fit_context
 from mlpcore.sklearn._docstrings import ATTRIBUTES, EXTENSIONS, N_THREADS, PARAMETERS
 from mlpcore.sklearn._network import FLOATS
@@ -51,6 +52,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         by the number of classes and by the weight of the class. Validation rows get the weights
         that training rows of their class get. They count in the loss and in the accuracy that early
         stopping goes by, but not in `scoring`.
+    augment : mlpcore.Distortion or None, default=None
+        How images are varied in training: each row in another way in each epoch. Scores,
+        validation losses and predictions are those of the rows as they are. Not for "lbfgs".
+    image_shape : (int, int) or None, default=None
+        Height and width of the images, for `augment`. None is a square.
     {N_THREADS}
 
     Attributes
@@ -83,6 +89,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         **BaseMLP._parameter_constraints,
         "out_activation": [StrOptions({"softmax", "logistic"}), None],
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
+        "augment": [Distortion, None],
+        "image_shape": ["array-like", None],
     }
 
     class_weight: Any
@@ -128,6 +136,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         max_norm: float | None = None,
         scoring: Any = None,
         class_weight: Any = None,
+        augment: Distortion | None = None,
+        image_shape: Any = None,
         n_threads: int | None = None,
     ) -> None:
         self._store(locals())

@@ -27,7 +27,7 @@ PARAMETERS = """hidden_layer_sizes : array-like of int, default=(100,)
     shuffle : bool, default=True
         Whether to visit the rows in a new order in each epoch.
     random_state : int, RandomState instance or None, default=None
-        Generator of starting weights, held-out rows, order and dropout.
+        Generator of starting weights, held-out rows, order, dropout and distortions.
     tol : float, default=1e-4
         What loss or score must improve by in `n_iter_no_change` epochs.
     verbose : bool, int or "bar", default=False

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from mlpcore._threads import available_threads
+from mlpcore.distortion import Distortion
 from mlpcore.engine.registry import ACTIVATIONS, HYPERPARAMETERS, OUTPUTS
 from mlpcore.sklearn._optimizer import STOCHASTIC
 from mlpcore.training.schedules import PLANNED, SCHEDULES
@@ -53,6 +54,8 @@ class Settings:
     tol: float
     n_iter_no_change: float
     max_fun: int
+    augment: Distortion | None
+    image_shape: Any
     early_stopping: bool
     validation_fraction: float
     scoring: Any
@@ -140,6 +143,9 @@ class Parameters(BaseEstimator):
     max_norm: float | None
     scoring: Any
     n_threads: int | None
+    # The classifier's __init__ sets these.
+    augment: Distortion | None = None
+    image_shape: Any = None
 
     def _store(self, parameters: dict[str, Any]) -> None:
         """Set every parameter under its own name; `parameters` are the locals() of __init__."""
@@ -216,6 +222,8 @@ class Parameters(BaseEstimator):
             tol=self.tol,
             n_iter_no_change=self.n_iter_no_change,
             max_fun=self.max_fun,
+            augment=self.augment,
+            image_shape=self.image_shape,
             early_stopping=bool(self.early_stopping),
             validation_fraction=self.validation_fraction,
             scoring=self.scoring,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcore._validation import check_int
+from mlpcore.distortion import Distortion, check_image_shape
 from mlpcore.sklearn._data import TrainingData
 from mlpcore.training.checkpoint import Checkpoint, check_same, checked_array
 from mlpcore.training.run import Run, check_kind
@@ -141,6 +142,10 @@ def resume_identity(
     }
     about["hidden_layer_sizes"] = model._hidden_units()
     about["activation"] = model._activations(len(about["hidden_layer_sizes"]))
+    if model.augment is None:
+        about.pop("image_shape", None)
+    else:
+        about["image_shape"] = check_image_shape(model.image_shape, data.X.shape[1])
     if model.early_stopping:
         about["scoring"] = _name(model.scoring)
     if model.learning_rate in PLANNED and model.solver != "lbfgs":
@@ -159,6 +164,8 @@ def _plain(value: Any) -> Any:
     """A parameter as a value for JSON."""
     if value is None or isinstance(value, (bool, str)):
         return value
+    if isinstance(value, Distortion):
+        return repr(value)
     if isinstance(value, np.random.RandomState):
         return "RandomState"  # its state at the beginning is in the checkpoint
     if isinstance(value, Number):

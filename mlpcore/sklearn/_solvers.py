@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from mlpcore.distortion import rows_to_distort
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.registry import HYPERPARAMETERS
@@ -118,6 +119,9 @@ def _new_trainer(
     validation: Validation | None,
 ) -> Trainer:
     optimizer, rng = model._optimizer, model._random_state
+    images = None
+    if settings.augment is not None:
+        images = rows_to_distort(settings.augment, data.X, network.dtype, settings.image_shape)
     trainer = Trainer(
         network,
         rows,
@@ -135,9 +139,10 @@ def _new_trainer(
         **{name: getattr(optimizer, name) for name in HYPERPARAMETERS},
         dropout=settings.dropout,
         # Drawn only where it is needed, since scikit-learn has no such draw.
-        seed=int(rng.randint(2**31 - 1)) if any(settings.dropout) else 0,
+        seed=int(rng.randint(2**31 - 1)) if any(settings.dropout) or images else 0,
         clip_norm=settings.clip_norm,
         max_norm=settings.max_norm,
+        augment=images,
         track_loss=True,
         n_threads=model._threads(),
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small import X, Y, model
 
-from mlpcore import NeuralNetMLP
+from mlpcore import Distortion, NeuralNetMLP
 from mlpcore.engine.registry import HYPERPARAMETERS
 
 HUGE = 10**400  # more than a double holds
@@ -46,6 +46,8 @@ BAD_PARAMETERS = {
     "coefs_init": [3, True, [], [np.zeros((64, 7))], [np.zeros((64, 7)), np.zeros((7, 9))],
                    [np.full((64, 7), np.nan), np.zeros((7, 10))], ["a", "b"], [None, None]],
     "intercepts_init": [3, True, [], [np.zeros(7)], [np.zeros(7), np.full(10, np.inf)]],
+    "augment": [3, True, "rotation", {"rotation": 9}, Distortion],
+    "image_shape": [3, "ab", (64,), (4, 4, 4), (0, 64), (-8, -8), (8.0, 8), (True, 64), [None] * 2],
 }  # fmt: skip
 BAD_PARAMETERS |= {
     name: [low - 0.1, below, float("nan"), None, "0.9", True, 1j, HUGE, [0.9]]

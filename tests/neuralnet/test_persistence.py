@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlpcore import NeuralNetMLP, NotFittedError, load_digits, load_npz, save_npz
+from mlpcore import Distortion, NeuralNetMLP, NotFittedError, load_digits, load_npz, save_npz
 
 X, Y = load_digits()
 FAST = {"n_hidden": (9, 7), "epochs": 2, "eta": 0.02, "l2": 0.01, "minibatch_size": 20, "seed": 1}
@@ -87,6 +87,8 @@ def test_labels_survive(kind, path):
         {"activation": "tanh"},
         {"activation": ("relu", "tanh"), "optimizer": "adam", "eta": 0.001},
         {"n_hidden": 9, "activation": ["identity"], "optimizer": "nesterov", "eta": 0.001},
+        {"augment": Distortion(rotation=1 / 3, elastic=1, background=-1), "image_shape": (16, 4)},
+        {"augment": Distortion()},
     ],
 )
 def test_parameters_and_weights_survive(keywords, path):
@@ -356,6 +358,10 @@ ENTRIES = {
     "parameters that are text": {"parameters": "eta"},
     "an unknown parameter": {"parameters": {"inertia": 0.9}},
     "a parameter that fit would not take": {"parameters": {"n_threads": "\ud800"}},
+    "an augment that is a number": {"parameters": {"augment": 3}},
+    "an unknown distortion": {"parameters": {"augment": {"spin": 3}}},
+    "a distortion that is text": {"parameters": {"augment": {"rotation": "much"}}},
+    "an image_shape that is a number": {"parameters": {"image_shape": 64}},
     "a dtype that there is none of": {"parameters": {"dtype": "float16"}},
     "no history": {"history": GONE},
     "history that is a list": {"history": [1]},

@@ -13,9 +13,11 @@ from itertools import pairwise
 import numpy as np
 
 from oracle.activations import ACTIVATIONS, OUTPUTS, logistic, softmax
+from oracle.distortion import distort
 from oracle.inputs import INPUT_KINDS, rows
 from oracle.losses import LOSSES, cross_entropy, targets
 from oracle.optimizers import OPTIMIZERS
+from oracle.words import philox
 
 __all__ = [
     "ACTIVATIONS",
@@ -24,6 +26,7 @@ __all__ = [
     "OPTIMIZERS",
     "OUTPUTS",
     "cross_entropy",
+    "distort",
     "dropout_factors",
     "gradient",
     "initial",
@@ -61,16 +64,6 @@ def gradient(layers, X, t, unit="logistic", l2=0.0):
         if i > 0:
             error = (error @ w.T) * derivative(z[i - 1])
     return gradients
-
-
-def philox(c0, c1, c2, c3, key):
-    """The four words of Philox4x32-10: one more round than there are new keys."""
-    key_0, key_1, low = key & 0xFFFFFFFF, key >> 32, 0xFFFFFFFF
-    for _ in range(10):
-        a, b = 0xD2511F53 * c0, 0xCD9E8D57 * c2
-        c0, c1, c2, c3 = (b >> 32) ^ c1 ^ key_0, b & low, (a >> 32) ^ c3 ^ key_1, a & low
-        key_0, key_1 = (key_0 + 0x9E3779B9) & low, (key_1 + 0xBB67AE85) & low
-    return np.array([c0, c1, c2, c3], np.uint32)
 
 
 def dropout_factors(seed, epoch, row, layer, rate, n):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from mlpcore import plotting
+from mlpcore import Distortion, plotting
 
 rng = np.random.default_rng(12)
 IMAGES = rng.uniform(-1.0, 1.0, (150, 64))
@@ -124,6 +124,34 @@ def test_nan_matters_only_where_it_is_drawn():
         plotting.plot_digits(X, n=31)
 
 
+def test_distortions_are_those_of_the_seed():
+    image, distortion = IMAGES[0], Distortion(rotation=20, elastic=0.5, smoothness=2)
+    fig = plotting.plot_distortions(image, distortion, seed=3)
+    expected = distortion.transform(np.repeat(image.reshape(1, 8, 8), 25, axis=0), seed=3)
+    assert len(fig.axes) == 25
+    for ax, variant in zip(fig.axes, expected, strict=True):
+        np.testing.assert_array_equal(shown(ax), variant)
+    fig = plotting.plot_distortions(image.reshape(4, 16), distortion, n=2, fig=Figure())
+    assert [shown(ax).shape for ax in fig.axes] == [(4, 16)] * 2
+    fig = plotting.plot_distortions(image, Distortion(), n=1, shape=(16, 4))
+    np.testing.assert_array_equal(shown(fig.axes[0]), image.reshape(16, 4))
+
+
+@pytest.mark.parametrize(
+    ("image", "keywords", "message"),
+    [
+        (IMAGES, {"shape": (8, 8, 8)}, "shape must be"),
+        (IMAGES.reshape(-1, 8, 8), {}, "image must be one image"),
+        (IMAGES[0, 1:], {}, "square number of features"),
+        (np.full(64, np.nan), {}, "image must be finite"),
+        (IMAGES[0], {"n": 0}, "n must be at least 1"),
+    ],
+)
+def test_what_cannot_be_drawn_distorted(image, keywords, message):
+    with pytest.raises(ValueError, match=message):
+        plotting.plot_distortions(image, Distortion(), **keywords)
+
+
 @pytest.mark.parametrize("labels", [np.arange(10), NAMES], ids=["numbers", "names"])
 def test_misclassified_images_have_their_own_labels(labels):
     true, predicted = labels[DIGITS], labels[GUESSES]
@@ -180,6 +208,9 @@ def test_zero_weights_are_white():
 
 GRIDS = {
     "digits": lambda fig: plotting.plot_digits(IMAGES, DIGITS, fig=fig),
+    "distortions": lambda fig: plotting.plot_distortions(
+        IMAGES[0], Distortion(rotation=9), fig=fig
+    ),
     "misclassified": lambda fig: plotting.plot_misclassified(IMAGES, DIGITS, GUESSES, fig=fig),
     "named": lambda fig: plotting.plot_misclassified(
         IMAGES, NAMES[DIGITS], NAMES[GUESSES], fig=fig

@@ -10,9 +10,11 @@ from oracle import OPTIMIZERS
 from runs import DATA, X, Y, assert_same, epoch_of, get, model, stop_after
 from scipy import sparse
 
-from mlpcore import NeuralNetMLP, NotFittedError
+from mlpcore import Distortion, NeuralNetMLP, NotFittedError
 from mlpcore.training.checkpoint import Checkpoint, read_checkpoint
 from mlpcore.training.snapshot import fingerprint
+
+DISTORTION = Distortion(rotation=9, translation=0.5, elastic=0.4, smoothness=2, thickness=0.5)
 
 # Resumed runs
 
@@ -46,6 +48,10 @@ CASES = {
     "early stopping": {"early_stopping": True, "patience": 2, "eta": 0.05, "epochs": 12},
     "early stopping on cost": {"early_stopping": "cost", "patience": 1, "eta": 0.4, "epochs": 15},
     "the best of a few evaluations": {"early_stopping": "cost", "eval_every": 3, "epochs": 8},
+    "distorted": {"augment": DISTORTION, "optimizer": "adam", "early_stopping": "cost"},
+    "distorted, sparse path": {"augment": DISTORTION, "input_path": "sparse", "dropout": 0.2},
+    "distorted, online": {"augment": DISTORTION, "input_path": "sparse", "minibatch_size": 1,
+                          "epochs": 3},
     "wide": {"n_hidden": 600, "minibatch_size": 50, "epochs": 3},  # weights that go through BLAS
 }  # fmt: skip
 
@@ -218,12 +224,16 @@ OTHER_PARAMETERS = {
     "class_weight": {3: 2.0},
     "coefs_init": [np.zeros((64, 9)), np.zeros((9, 10))],
     "intercepts_init": [np.ones(9), np.ones(10)],
+    "augment": Distortion(rotation=9),
+    "image_shape": (4, 16),
 }
 # With these, those matter.
 USED_WITH = {
     "early_stopping": {"early_stopping": "cost"},
     "patience": {"early_stopping": "cost"},
     "power_t": {"schedule": "invscaling"},
+    "augment": {"augment": Distortion(rotation=10)},
+    "image_shape": {"augment": Distortion(rotation=10)},
 }
 # Every hyperparameter with every optimiser that has it.
 HYPERPARAMETERS = [
@@ -295,7 +305,8 @@ def test_the_message_says_what_was_and_what_is():
 def test_parameters_that_mean_the_same():
     model(3, callback=stop_after(1)).fit(*DATA, checkpoint="run.ckpt")
     same = {"n_hidden": [np.int64(9)], "l2": np.float64(0.01), "dtype": np.dtype("f4"),
-            "input_path": "dense", "input_scale": (1, 0), "shuffle": np.True_}  # fmt: skip
+            "input_path": "dense", "input_scale": (1, 0), "shuffle": np.True_,
+            "image_shape": (8, 8)}  # fmt: skip
     assert_same(model(3, **same).fit(*DATA, checkpoint="run.ckpt"), model(3).fit(*DATA))
 
 

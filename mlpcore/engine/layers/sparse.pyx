@@ -121,13 +121,13 @@ cdef void update(Plan* plan, const Layer* layer, real_t* theta, int thread,
     column_sums[real_t](delta, layer.ld, batch.rows, layer.ld, background_term)
     for j in range(layer.ld):
         background_term[j] *= background  # mutant: wrong background term
-    packed_seek(&plan.rows, batch.order, batch.rows, start, scratch.cursor)
+    packed_seek(&plan.rows, batch.packed, batch.rows, start, scratch.cursor)
     while start < scratch.stop:
         stop = min(scratch.stop, start + workspace.transpose_feature_block)
         row = 0
         while row < batch.rows:
             n = min(TRANSPOSE_ROW_BLOCK, batch.rows - row)
-            packed_to_buckets[real_t](&plan.rows, batch.order + row, n, start, stop,
+            packed_to_buckets[real_t](&plan.rows, batch.packed + row, n, start, stop,
                                       workspace.bucket_capacity, layer.ld, scratch.cursor + row,
                                       &scratch.buckets, 0)
             _update_from_buckets(plan, layer, theta, thread, batch, row, n, start, stop)
