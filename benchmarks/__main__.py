@@ -24,14 +24,14 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="NAME",
         help="run only this one; repeatable",
     )
-    add("--quick", action="store_true", help="two minutes: fewer cases, epochs and rounds")
+    add("--quick", action="store_true", help="three minutes: fewer cases, epochs and rounds")
     add("--rounds", type=int, help="rounds after the warm-up, in place of the benchmark's number")
     add("--threads", type=int, default=2, help="processors for all implementations (default 2)")
     add("--output", type=Path, help="where the JSON goes (default benchmarks/results)")
     options = parser.parse_args(arguments)
     if options.list:
         for benchmark in BENCHMARKS.values():
-            print(f"{benchmark.name:10} {benchmark.title}")
+            print(f"{benchmark.name:18} {benchmark.title}")
         return 0
     output = options.output or (report.RESULTS / "quick" if options.quick else report.RESULTS)
     output.mkdir(parents=True, exist_ok=True)

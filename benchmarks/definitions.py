@@ -22,6 +22,8 @@ class Implementation:
 
 MLPCORE = Implementation("mlpcore", "mlpcore_")
 ONE_THREAD = Implementation("mlpcore, 1 thread", "mlpcore_", {"threads": 1})
+# As in the fixed number of earlier versions; the number is otherwise chosen during the fit.
+ALWAYS_ALL = Implementation("mlpcore, all threads always", "mlpcore_", {"always": "all threads"})
 DENSE = Implementation("mlpcore, dense path", "mlpcore_", {"path": "dense"})
 SPARSE = Implementation("mlpcore, sparse path", "mlpcore_", {"path": "sparse"})
 JAX = Implementation("JAX", "jax_")
@@ -39,6 +41,7 @@ class Case:
     x: float | None = None  # its place on the picture's axis
     setting: dict = field(default_factory=dict)
     quick: bool = False
+    busy: int = 0  # programs that compute beside each run
 
 
 @dataclass(frozen=True)
@@ -159,13 +162,14 @@ PREDICT = Benchmark(
 )
 
 # The replacement of scikit-learn's estimators: only the import line differs.
-OURS = Implementation("mlpcore", "estimators", {"library": "mlpcore.sklearn"})
+OUR_LIBRARY = {"library": "mlpcore.sklearn"}
+OURS = Implementation("mlpcore", "mlpcore_estimators", OUR_LIBRARY)
 THEIRS = Implementation("scikit-learn", "estimators", {"library": "sklearn.neural_network"})
 BATCH = 200  # scikit-learn's
 ON_MNIST = Task(batch=BATCH, rows=60_000, valid=0)
 DIGITS = Task(data="digits", columns=64, rows=1_797, valid=0, batch=BATCH, dtype="float64")
 CANCER = Task(data="breast cancer", columns=30, rows=569, valid=0, batch=BATCH, dtype="float64")
-TABLES = (("MNIST", ON_MNIST, 5), ("digits", DIGITS, 100), ("breast cancer", CANCER, 100))
+DATA_SETS = (("MNIST", ON_MNIST, 5), ("digits", DIGITS, 100), ("breast cancer", CANCER, 100))
 SOLVERS = "adam", "sgd", "lbfgs"
 
 ESTIMATORS = Benchmark(
@@ -175,7 +179,7 @@ ESTIMATORS = Benchmark(
         Case(
             f"{name}, {solver}", replace(task, solver=solver, repeat=epochs), quick=name == "digits"
         )
-        for name, task, epochs in TABLES
+        for name, task, epochs in DATA_SETS
         for solver in SOLVERS
     ),
     (OURS, THEIRS),
@@ -199,6 +203,107 @@ ONE_ROW = Benchmark(
     ),
     (OURS, THEIRS),
     unit="s a call",
+    reference=THEIRS,
+)
+
+ON_ONE_THREAD = replace(OURS, name=ONE_THREAD.name, setting={**OUR_LIBRARY, "threads": 1})
+ON_ALL_ALWAYS = replace(
+    OURS, name=ALWAYS_ALL.name, setting={**OUR_LIBRARY, "always": "all threads"}
+)
+SIZES = (  # of the tables: rows, columns, hidden layers
+    (100_000, 50, (100,)),
+    (100_000, 50, (100, 50)),
+    (100_000, 20, (64, 64)),
+    (200_000, 10, (32,)),
+    (50_000, 200, (100,)),
+    (20_000, 50, (256, 256, 256)),
+)
+FLOATS = "float64", "float32"
+
+
+def table_task(size: tuple[int, int, tuple[int, ...]], dtype: str, target: str = "number") -> Task:
+    rows, columns, hidden = size
+    shape = {"columns": columns, "hidden": hidden, "rows": rows, "valid": 0, "batch": BATCH}
+    return Task(data="table", target=target, dtype=dtype, solver="adam", **shape)
+
+
+def table_name(task: Task) -> str:
+    network = "-".join(map(str, task.widths))
+    kind = "two classes, " if task.target == "binary" else ""
+    return f"{task.rows:,} x {network}, {kind}{task.dtype}"
+
+
+TABLES = (
+    *(table_task(size, dtype) for size in SIZES for dtype in FLOATS),
+    *(table_task(SIZES[0], dtype, "binary") for dtype in FLOATS),
+)
+TABULAR = Benchmark(
+    "tables",
+    "MLPRegressor and MLPClassifier on tables of 10 to 200 columns",
+    tuple(Case(table_name(task), task, quick=task in (TABLES[0], TABLES[-1])) for task in TABLES),
+    (
+        OURS,
+        ON_ONE_THREAD,
+        Implementation("JAX", "jax_tables"),
+        Implementation("PyTorch", "torch_tables", quick=TORCH.quick),
+        THEIRS,
+        FLOOR,
+    ),
+    about="Random rows with one target, a number or one of two classes; relu, Adam, minibatches of "
+    "200, scikit-learn's defaults. JAX and PyTorch train with scikit-learn's starting weights and "
+    "minibatches, and spend no time on the loss that scikit-learn and mlpcore report for each "
+    "epoch. The dense floor counts no errors of the inputs, which nobody needs.",
+    reference=THEIRS,
+)
+
+
+def beside(count: int) -> str:
+    return f"beside {count} busy program{'s' * (count > 1)}"
+
+
+BUSY = Benchmark(
+    "busy",
+    "784-100-10, minibatch 100, on a busy machine",
+    tuple(Case(beside(n), Task(repeat=10), quick=n == 1, busy=n) for n in (1, 2)),
+    (MLPCORE, ONE_THREAD, ALWAYS_ALL, JAX, TORCH),
+    about="The benchmark `main` while one or two other programs compute all the time on the same "
+    "processors. mlpcore chooses during the fit how many of its threads work; beside that, one "
+    "thread, and all threads all the time.",
+    rounds=7,
+)
+
+BUSY_TASKS = {
+    **{
+        table_name(task): replace(task, repeat=10)
+        for task in (table_task(SIZES[0], "float64"), table_task(SIZES[4], "float32"))
+    },
+    "digits": replace(DIGITS, solver="adam", repeat=500),
+}
+BUSY_TABLES = Benchmark(
+    "busy-tables",
+    "MLPRegressor and MLPClassifier on a busy machine",
+    tuple(
+        Case(f"{name}, {beside(n)}", task, quick=n == 1 and name == "digits", busy=n)
+        for name, task in BUSY_TASKS.items()
+        for n in (1, 2)
+    ),
+    (OURS, ON_ONE_THREAD, ON_ALL_ALWAYS),
+    about="Two of the benchmark `tables` and the digits of `estimators`, with Adam, while one or "
+    "two other programs compute all the time on the same processors.",
+    reference=THEIRS,
+    rounds=7,
+)
+
+SEARCH = Benchmark(
+    "search",
+    "GridSearchCV of 48 small fits, n_jobs=2, with either import line",
+    (Case("", replace(DIGITS, action="search", solver="adam", repeat=1), quick=True),),
+    (OURS, THEIRS),
+    about="MLPClassifier on the 1,797 digits: two hidden layer sizes, four penalties and two "
+    "learning rates with three folds each, 30 epochs a fit, in two processes with one thread each. "
+    "Both libraries find the same candidate with the same score. The start of the processes is not "
+    "in the time.",
+    unit="s a search",
     reference=THEIRS,
 )
 
@@ -280,6 +385,6 @@ BENCHMARKS = {
     benchmark.name: benchmark
     for benchmark in (
         MAIN, MINIBATCH, FLOAT64, GAUSSIAN, WIDE, DEEP, NARROW, PREDICT, ESTIMATORS, ONE_ROW,
-        ACCURACY, MANY_ROWS, MEMORY, WIDTH, DENSITY, THREADS,
+        TABULAR, BUSY, BUSY_TABLES, SEARCH, ACCURACY, MANY_ROWS, MEMORY, WIDTH, DENSITY, THREADS,
     )
 }  # fmt: skip

@@ -42,10 +42,23 @@ CASES = {  # dtype of the data, rows to train on, and the parameters
     "sparse, minibatch 1": ("float32", 1500, {"n_hidden": 40, "minibatch_size": 1, **SPARSE}),
     "dense, minibatch 1": ("float32", 1500, {"n_hidden": 40, "minibatch_size": 1, **DENSE}),
 }
+TABLE = "table, one output"
+
+
+def train_table() -> None:
+    """Regression with Adam on random rows, and prediction."""
+    import numpy as np
+
+    from mlpcore.sklearn import MLPRegressor
+
+    X = np.random.RandomState(1).normal(size=(2000, 50))
+    y = np.sin(X[:, 0]) + X[:, 1]
+    model = MLPRegressor(max_iter=5, random_state=1, n_threads=1).fit(X, y)
+    model.predict(X)
 
 
 def train(name: str) -> None:
-    """The work that is counted: 5 epochs on the bundled digits, and prediction."""
+    """5 epochs on the bundled digits, and prediction."""
     from mlpcore import NeuralNetMLP, load_digits
 
     dtype, rows, parameters = CASES[name]
@@ -60,10 +73,10 @@ def train_all() -> None:
     """Train every case in its own process, forked after the imports; print process and case."""
     import mlpcore  # noqa: F401
 
-    for name in CASES:
+    for name in (*CASES, TABLE):
         child = os.fork()
         if child == 0:
-            train(name)
+            train_table() if name == TABLE else train(name)
             os._exit(0)
         if os.waitpid(child, 0)[1]:
             raise SystemExit(f"'{name}' failed")

@@ -6,7 +6,8 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import monotonic, perf_counter, sleep
@@ -48,6 +49,22 @@ def environment(threads: int) -> dict[str, str]:
 def load() -> float:
     """The number of processes that ran during the last minute."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+
+
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """Let so many other programs compute, each on one thread, until the block is left.
+
+    They inherit the processors that this process is kept on, and the system moves them among
+    these as it likes.
+    """
+    program = [sys.executable, "-c", "print(flush=True)\nwhile True: pass"]
+    with ExitStack() as stack:
+        for _ in range(count):
+            process = stack.enter_context(subprocess.Popen(program, stdout=subprocess.PIPE))
+            stack.callback(process.kill)
+            process.stdout.readline()
+        yield
 
 
 def play(memory: memoryview, mine: int, theirs: int, partner, times: int) -> None:

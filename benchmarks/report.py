@@ -31,6 +31,10 @@ HEADLINES = (  # benchmark, case, and what the README and the picture call it
     ("estimators", "MNIST, adam", "MLPClassifier, MNIST, Adam"),
     ("estimators", "digits, adam", "MLPClassifier, digits, Adam"),
     ("estimators", "breast cancer, lbfgs", "MLPClassifier, breast cancer, L-BFGS"),
+    ("tables", "100,000 x 50-100-1, float64", "MLPRegressor, 50-100-1, float64"),
+    ("tables", "100,000 x 50-100-1, float32", "MLPRegressor, 50-100-1, float32"),
+    ("busy", "beside 1 busy program", "784-100-10 beside a busy program"),
+    ("search", "", "GridSearchCV of 48 fits, n_jobs=2"),
 )
 Results = dict[str, dict]
 

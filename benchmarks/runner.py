@@ -17,7 +17,11 @@ from benchmarks.tasks import Task
 
 # After some epochs float32 differs from the reference's float64 by rounding that has grown.
 COST_TOLERANCE = {"float64": 1e-9, "float32": 1e-4}  # relative
+# Adam divides by what may be next to nothing. After five epochs of a table, scikit-learn, mlpcore,
+# JAX and PyTorch differ by up to 1.2e-2 in float32 where they differ by 3e-16 in float64.
+ADAM_TOLERANCE = {"float64": 1e-9, "float32": 5e-2}
 ACCURACY_TOLERANCE = 2e-3  # one row in 500: at a tie, rounding decides
+PATIENCE = 5.0  # seconds that a process has to end
 PAUSE = 0.1  # seconds before each run, so that the threads of the previous run have gone to sleep
 
 
@@ -76,8 +80,12 @@ class Worker:
         return self.answer()
 
     def close(self) -> None:
-        self.process.kill()
-        self.process.communicate()
+        """End the process, and give it time to end those that it has started itself."""
+        try:
+            self.process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
         self.errors.close()
 
     def __enter__(self) -> "Worker":
@@ -92,7 +100,8 @@ def require_equal(outcome: dict | None, reference: dict | None, task: Task) -> N
     for name in sorted(set(outcome or ()) & set(reference or ())):
         value, expected = outcome[name], reference[name]
         if name == "cost":
-            allowed = COST_TOLERANCE[task.dtype] * abs(expected)
+            tolerance = ADAM_TOLERANCE if task.solver == "adam" else COST_TOLERANCE
+            allowed = tolerance[task.dtype] * abs(expected)
         else:
             allowed = ACCURACY_TOLERANCE
         if not abs(value - expected) <= allowed:
@@ -127,12 +136,15 @@ def run_case(
                 if "failed" in results:
                     continue
                 try:
-                    if number == 0 or benchmark.fresh:
-                        if number > 0:
-                            workers[name].close()
-                        workers[name] = stack.enter_context(Worker(implementation, case, threads))
                     round_trip = settle()
-                    run = workers[name].run()
+                    # The trials of an implementation that has a choice need the same condition.
+                    with machine.busy(case.busy):
+                        if number == 0 or benchmark.fresh:
+                            if number > 0:
+                                workers[name].close()
+                            worker = Worker(implementation, case, threads)
+                            workers[name] = stack.enter_context(worker)
+                        run = workers[name].run()
                     require_equal(run["outcome"], record["reference"], case.task)
                 except Failed as failure:
                     missing = isinstance(failure, Missing)

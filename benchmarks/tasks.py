@@ -3,6 +3,7 @@
 import gzip
 import os
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,11 +17,12 @@ BACKGROUND = -1.0  # what black becomes when pixels are scaled to [-1, 1]
 class Task:
     """The parameters of a task; the defaults are the textbook's network on MNIST."""
 
-    action: str = "fit"  # or "predict", "memory", "accuracy"
-    data: str = "mnist"  # or "synthetic"; "digits" and "breast cancer" are scikit-learn's
+    action: str = "fit"  # or "predict", "memory", "accuracy", "search"
+    data: str = "mnist"  # or "synthetic", "table"; "digits" and "breast cancer" are scikit-learn's
+    target: str = "classes"  # or of a table: "number", "binary"
     rows: int = 55_000
     valid: int = 5_000
-    columns: int = 784  # of synthetic data
+    columns: int = 784  # of synthetic data and tables
     density: float = (
         1.0  # of synthetic data: the fraction of entries that differ from the background
     )
@@ -35,7 +37,7 @@ class Task:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        return (self.columns, *self.hidden, N_CLASSES)
+        return (self.columns, *self.hidden, N_CLASSES if self.target == "classes" else 1)
 
     @property
     def units(self) -> int:
@@ -49,9 +51,14 @@ class Task:
 
     @property
     def flops(self) -> int:
-        """Additions and multiplications of one epoch, evaluation included, done densely."""
-        layers = [a * b for a, b in zip(self.widths, self.widths[1:], strict=False)]
+        """Additions and multiplications of one epoch, evaluation included, done densely.
+
+        scikit-learn's estimators, and what is compared with them, do not evaluate.
+        """
+        layers = [a * b for a, b in pairwise(self.widths)]
         training = 2 * sum(layers) + sum(layers[1:])  # forward, gradients, errors passed back
+        if self.solver:
+            return 2 * self.rows * training
         return 2 * (self.rows * (training + sum(layers)) + self.valid * sum(layers))
 
 
@@ -69,6 +76,8 @@ def load(task: Task) -> Data:
         X, y = mnist(total)
     elif task.data == "synthetic":
         X, y = synthetic(task, total)
+    elif task.data == "table":
+        X, y = random_table(task)
     else:
         X, y = small_table(task)
     if X.dtype == np.uint8 and task.dtype != "uint8":
@@ -112,6 +121,17 @@ def synthetic(task: Task, total: int) -> tuple[np.ndarray, np.ndarray]:
     return X, np.argmax((X - X.mean(axis=0)) @ teacher, axis=1)
 
 
+def random_table(task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """Gaussian columns, and a smooth function of them with noise; or whether that is above 0."""
+    rng = np.random.default_rng(task.seed)
+    X = rng.standard_normal((task.rows, task.columns))
+    inner = rng.standard_normal((task.columns, 8)) / np.sqrt(task.columns)
+    y = np.tanh(X @ inner) @ rng.standard_normal(8) + 0.1 * rng.standard_normal(task.rows)
+    y -= y.mean()
+    y /= y.std()
+    return X.astype(task.dtype), y.astype(task.dtype) if task.target == "number" else y > 0
+
+
 def small_table(task: Task) -> tuple[np.ndarray, np.ndarray]:
     """A data set of scikit-learn, its columns centred and scaled."""
     from sklearn.datasets import load_breast_cancer, load_digits
@@ -127,7 +147,7 @@ class Start:
     def __init__(self, task: Task, dtype: str | None = None) -> None:
         dtype = dtype or task.dtype
         self.task, self.rng = task, np.random.RandomState(task.seed)
-        shapes = zip(task.widths, task.widths[1:], strict=False)
+        shapes = pairwise(task.widths)
         self.weights = [self.rng.normal(0, 0.1, shape).astype(dtype) for shape in shapes]
         self.biases = [np.zeros(width, dtype) for width in task.widths[1:]]
 
@@ -137,6 +157,26 @@ class Start:
         self.rng.shuffle(order)
         whole = self.task.rows // self.task.batch
         return order[: whole * self.task.batch].reshape(whole, self.task.batch)
+
+
+class EstimatorStart:
+    """The random numbers of scikit-learn's estimators, by the same `random_state`."""
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.rng = task, np.random.RandomState(task.seed)
+        self.order = np.arange(task.rows)
+        self.weights, self.biases = [], []
+        for inputs, units in pairwise(task.widths):
+            bound = np.sqrt(6 / (inputs + units))
+            for arrays, shape in (self.weights, (inputs, units)), (self.biases, units):
+                arrays.append(self.rng.uniform(-bound, bound, shape).astype(task.dtype))
+
+    def batches(self) -> np.ndarray:
+        """The rows of every minibatch of the next epoch, a minibatch a line."""
+        places = np.arange(self.task.rows)
+        self.rng.shuffle(places)
+        self.order = self.order[places]
+        return self.order.reshape(-1, self.task.batch)
 
 
 def one_hot(y: np.ndarray, dtype: str) -> np.ndarray:

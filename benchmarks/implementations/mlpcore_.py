@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.implementations import fixed_threads
 from benchmarks.tasks import Data, Task, accuracy
 from mlpcore import NeuralNetMLP
 
@@ -16,6 +17,8 @@ def settings(task: Task, threads: int) -> Iterable[dict]:
 class Fit:
     def __init__(self, task: Task, data: Data, setting: dict) -> None:
         self.data, self.setting = data, setting
+        if setting.get("always"):
+            fixed_threads.always_all()
         self.model = NeuralNetMLP(
             n_hidden=task.hidden,
             l2=task.l2,
