@@ -132,7 +132,7 @@ def test_what_is_no_distortion():
 
 
 BAD = {
-    "rotation": [-1, 181, "9", None, True, float("nan"), [9]],
+    "rotation": [-1, 360, "9", None, True, float("nan"), [9]],
     "scale": [-0.1, 1, 2, "0.1", None],
     "shear": [-1, 90, 1e9, None],
     "translation": [-1, 1e5, None, float("inf")],
@@ -185,6 +185,8 @@ def test_transform_refuses_rows():
             DISTORTION.transform(rows, seed=1)
     with pytest.raises(TypeError, match="got a sparse matrix"):
         DISTORTION.transform(scipy.sparse.csr_matrix(X[:2]), seed=1)
+    with pytest.raises(ValueError, match="background must be from 0 to 255 for bytes; got 300"):
+        Distortion(background=300).transform(BYTES[:2], seed=1)
     with pytest.raises(ValueError, match=r"image_shape is \(4, 16\), and X has images of \(8, 8\)"):
         DISTORTION.transform(X[:2].reshape(2, 8, 8), seed=1, image_shape=(4, 16))
 
