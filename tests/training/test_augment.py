@@ -87,11 +87,14 @@ def test_bytes_and_the_numbers_that_they_stand_for_train_alike(path, batch):
             np.testing.assert_allclose(a, b, rtol=0, atol=1e-12)
 
 
-def test_paths_give_the_same_network():
-    dense, sparse = (textbook(input_path=path).fit(BYTES[:300], Y[:300])
-                     for path in ("dense", "sparse"))  # fmt: skip
+@pytest.mark.parametrize("dropout", [0.0, (0.2, 0.0), (0.2, 0.3)])
+def test_paths_give_the_same_network(dropout):
+    dense, sparse = (
+        textbook(input_path=path, dropout=dropout, dtype="float64").fit(BYTES[:300], Y[:300])
+        for path in ("dense", "sparse")
+    )
     for a, b in zip(dense.coefs_, sparse.coefs_, strict=True):
-        np.testing.assert_allclose(a, b, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-10)
 
 
 def test_partial_fit_goes_on_with_new_distortions():
