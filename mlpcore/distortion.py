@@ -18,7 +18,7 @@ from mlpcore.engine.packing import most_frequent
 # Bounds that the parameters must stay below; for pixels far beyond any use, so that float32 holds
 # all places.
 _BELOW = {
-    "rotation": 180.0001,
+    "rotation": 360.0,
     "scale": 1.0,
     "shear": 90.0,
     "translation": 1e4,
@@ -32,7 +32,7 @@ _LOWEST_SMOOTHNESS = 0.5
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Distortion:
-    """Random distortions of images: affine maps, elastic displacements, thickness of lines.
+    """Random distortions of images: affine maps, elastic displacements [1]_, thickness of lines.
 
     Each row gets another distortion in each epoch, which follows from the seed, the epoch and the
     row's number alone. Give it to `NeuralNetMLP` or to `mlpcore.sklearn.MLPClassifier` as
@@ -41,7 +41,7 @@ class Distortion:
     Parameters
     ----------
     rotation : float, default=0.0
-        Degrees to either side by which an image is turned at most, about its middle; up to 180.
+        Degrees to either side by which an image is turned at most, about its middle; below 360.
     scale : float, default=0.0
         Fraction by which the width is stretched or shrunk at most, and independently the height;
         below 1.
@@ -64,13 +64,15 @@ class Distortion:
 
     Notes
     -----
-    All but `elastic` are the limits of uniform distributions around 0. A pixel of the result is the
-    bilinear interpolation of the image at the place that it comes from. Displacements are sums of
-    numbers drawn uniformly at nodes `smoothness` pixels apart, with Gaussian weights: their
-    covariance at a distance of d pixels is that of smoothed white noise, ``elastic**2 * exp(-d**2 /
-    (4 * smoothness**2))``. Simard's alpha of 34 with a sigma of 4 is ``elastic=1.4``. Lines move
-    towards the largest of the 3 x 3 pixels around each pixel (or the smallest one, which makes them
-    thinner), by a part of the way for parts of a pixel.
+    Rotation, scale, shear, translation and thickness are drawn uniformly from minus to plus their
+    limits. The thickness changes first: pixels move towards the largest of their 3 x 3 neighbours,
+    or the smallest one for thinner lines, by a part of the way for parts of a pixel. Then each
+    pixel of the result is the bilinear interpolation of the image at the place that it comes from.
+
+    Displacements are sums of numbers drawn uniformly at nodes `smoothness` pixels apart, with
+    Gaussian weights. Their covariance at a distance of d pixels is that of smoothed white noise,
+    ``elastic**2 * exp(-d**2 / (4 * smoothness**2))``. An alpha of 34 with a sigma of 4, as in [1]_,
+    is ``elastic=1.4``.
 
     Where an image has nothing but background around the place that a pixel comes from, the result
     is exactly the background.
@@ -172,6 +174,8 @@ class Distortion:
         background = self.background
         if background is None:
             background = float(most_frequent(rows)[0])
+        elif rows.dtype == np.uint8 and not 0 <= background <= 255:
+            raise ValueError(f"background must be from 0 to 255 for bytes; got {background:g}.")
         images = self._rows(source, check_image_shape(image_shape, rows.shape[1]), background)
         out = np.empty(rows.shape, rows.dtype)
         threads = available_threads() if n_threads is None else n_threads

@@ -31,14 +31,15 @@ fi
 
 # The tests that reach the engine or read untrusted files. Tests that would only repeat that at a
 # fifth of the speed (examples, benchmarks, figures), and tests that compile, are left out.
-tests=(tests/engine/test_{activations,arrays,blas,concurrency,dropout,exactness,gradients}.py
-    tests/engine/test_{losses,network,norms,optimizers,options,sparse_path,team,threads,trainer}.py
+tests=(tests/engine/test_{activations,arrays,blas,concurrency,distortion,dropout,exactness}.py
+    tests/engine/test_{gradients,losses,network,norms,optimizers,options,sparse_path}.py
+    tests/engine/test_{team,threads,trainer}.py
     tests/files/test_{fuzz,idx,npz}.py
     tests/neuralnet/test_{model,parameters,persistence,sparse_input,textbook,validation}.py
     tests/training/test_{checkpoint,checkpoint_file,interrupt}.py)
 if [ "$sanitizer" = thread ]; then
     # Threads only: a race does not depend on the values, and files have none.
-    tests=(tests/engine/test_{concurrency,exactness,network,options,team,threads,trainer}.py)
+    tests=(tests/engine/test_{concurrency,distortion,exactness,network,options,team,threads,trainer}.py)
     # NumPy's BLAS passes work to its own threads in a way that the sanitizer cannot follow and
     # reports. With this setting it has no threads, and no report needs a suppression.
     export OPENBLAS_NUM_THREADS=1

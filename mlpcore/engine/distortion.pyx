@@ -127,7 +127,7 @@ cdef class DistortedRows:
         ----------
         out : ndarray, shape (n_rows, n_features)
             C-contiguous, of the dtype of the rows' `Input`, or uint8, for which results are
-            rounded.
+            rounded, and clipped to 0 and 255.
         seed : int
         epoch : int, default=0
         n_threads : int, default=1
@@ -171,12 +171,14 @@ cdef class AllRows:
     def lead(self):
         """Distort rows, and look for signals between blocks."""
         cdef bint more = True
+        cdef double deadline
         while more:
             deadline = clock() + SECONDS_BETWEEN_SIGNALS
-            if self.single:
-                more = _some_blocks[float](&self.job, 0, deadline, NULL)
-            else:
-                more = _some_blocks[double](&self.job, 0, deadline, NULL)
+            with nogil:
+                if self.single:
+                    more = _some_blocks[float](&self.job, 0, deadline, NULL)
+                else:
+                    more = _some_blocks[double](&self.job, 0, deadline, NULL)
             PyErr_CheckSignals()
 
 
@@ -206,7 +208,8 @@ cdef bint _some_blocks(Job* job, int thread, double deadline, real_t* tag) noexc
                                 own + whole_columns(d))
             if job.bytes:
                 for i in range(d):
-                    (<uint8_t*> job.out)[row * d + i] = <uint8_t> (image[i] + <real_t> 0.5)
+                    (<uint8_t*> job.out)[row * d + i] = <uint8_t> min(
+                        max(image[i] + <real_t> 0.5, <real_t> 0), <real_t> 255)
             row += 1
         if clock() > deadline:
             return True

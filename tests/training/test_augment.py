@@ -87,11 +87,14 @@ def test_bytes_and_the_numbers_that_they_stand_for_train_alike(path, batch):
             np.testing.assert_allclose(a, b, rtol=0, atol=1e-12)
 
 
-def test_paths_give_the_same_network():
-    dense, sparse = (textbook(input_path=path).fit(BYTES[:300], Y[:300])
-                     for path in ("dense", "sparse"))  # fmt: skip
+@pytest.mark.parametrize("dropout", [0.0, (0.2, 0.0), (0.2, 0.3)])
+def test_paths_give_the_same_network(dropout):
+    dense, sparse = (
+        textbook(input_path=path, dropout=dropout, dtype="float64").fit(BYTES[:300], Y[:300])
+        for path in ("dense", "sparse")
+    )
     for a, b in zip(dense.coefs_, sparse.coefs_, strict=True):
-        np.testing.assert_allclose(a, b, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-10)
 
 
 def test_partial_fit_goes_on_with_new_distortions():
@@ -132,7 +135,7 @@ def test_what_is_no_distortion():
 
 
 BAD = {
-    "rotation": [-1, 181, "9", None, True, float("nan"), [9]],
+    "rotation": [-1, 360, "9", None, True, float("nan"), [9]],
     "scale": [-0.1, 1, 2, "0.1", None],
     "shear": [-1, 90, 1e9, None],
     "translation": [-1, 1e5, None, float("inf")],
@@ -185,6 +188,8 @@ def test_transform_refuses_rows():
             DISTORTION.transform(rows, seed=1)
     with pytest.raises(TypeError, match="got a sparse matrix"):
         DISTORTION.transform(scipy.sparse.csr_matrix(X[:2]), seed=1)
+    with pytest.raises(ValueError, match="background must be from 0 to 255 for bytes; got 300"):
+        Distortion(background=300).transform(BYTES[:2], seed=1)
     with pytest.raises(ValueError, match=r"image_shape is \(4, 16\), and X has images of \(8, 8\)"):
         DISTORTION.transform(X[:2].reshape(2, 8, 8), seed=1, image_shape=(4, 16))
 
