@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from mlpcore import _onnx
+from mlpcore._onnx_nodes import Nodes
 from mlpcore.neuralnet._data import AS_IT_IS
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def to_onnx(
     if model._scale != AS_IT_IS and input_dtype is None:
         input_dtype = np.uint8
 
-    def predict(nodes: _onnx.Nodes, x: str) -> dict[str, _onnx.Output]:
+    def predict(nodes: Nodes, x: str) -> dict[str, _onnx.Output]:
         if model._scale != AS_IT_IS:
             x = nodes("Add", nodes("Mul", x, scale), offset)
         z = _onnx.logits(nodes, x, network.coefs, network.intercepts, model._activation)

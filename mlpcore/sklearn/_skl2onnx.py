@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mlpcore._onnx import Nodes, import_onnx, tensor_type
+from mlpcore._onnx import import_onnx
+from mlpcore._onnx_nodes import Nodes, tensor_type
 from mlpcore.sklearn import _onnx
 from mlpcore.sklearn._classifier import MLPClassifier
 from mlpcore.sklearn._regressor import MLPRegressor

@@ -427,7 +427,8 @@ def test_stored_results_make_the_documents():
     if not (ROOT / "docs").is_dir():
         pytest.skip("the documents are not part of this tree")
     results = report.load(report.RESULTS)
-    assert set(results) == set(definitions.BENCHMARKS)
+    # A benchmark is on the page once it has been run on a quiet machine.
+    assert set(definitions.BENCHMARKS) >= set(results) >= {"main", "estimators", "predict"}
     assert (ROOT / "docs/benchmarks.md").read_text("utf-8") == report.document(results)
     readme = (ROOT / "README.md").read_text("utf-8")
     assert readme == report.replace_between_markers(readme, report.readme_table(results))
