@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mlpcore._files import atomic_write
-from mlpcore._onnx_nodes import FORMULAS, SINGLE, Nodes, tensor_type
+from mlpcore._onnx_nodes import FORMULAS, SINGLE, Nodes, tensor_type, unit
 from mlpcore._paths import StrPath
 from mlpcore._validation import check_choice, check_dtype
 from mlpcore._version import __version__
@@ -74,10 +74,9 @@ def logits(
     z : str
         The pre-activations of the output units.
     """
-    formulas = {**FORMULAS, **SINGLE} if nodes.single else FORMULAS
     for i, (weights, biases) in enumerate(zip(coefs, intercepts, strict=True)):
         if i:
-            x = formulas[activations[i - 1]](nodes, x)
+            x = unit(nodes, activations[i - 1], hidden=True)(nodes, x)
         arrays = (
             nodes.constant(part.astype(nodes.dtype), stem)
             for part, stem in ((weights, "weights"), (biases, "biases"))

@@ -196,3 +196,32 @@ SINGLE: dict[str, Callable[[Nodes, str], str]] = {
     "gelu": _gelu_by_erf,
     "softplus": lambda nodes, z: nodes("Softplus", z),
 }
+
+
+def unit(nodes: Nodes, activation: str, *, hidden: bool = False) -> Callable[[Nodes, str], str]:
+    """The formula of an activation.
+
+    Parameters
+    ----------
+    nodes : Nodes
+    activation : str
+    hidden : bool, default=False
+        Whether it is that of hidden units, which have ONNX's own operators in float32.
+
+    Returns
+    -------
+    formula : callable
+        It adds the nodes for pre-activations of a name, and returns the name of the activations.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    formulas = {**FORMULAS, **SINGLE} if hidden and nodes.single else FORMULAS
+    if activation not in formulas:
+        raise ValueError(
+            f"to_onnx has no formula for the activation {activation!r}; it has "
+            f"{', '.join(FORMULAS)}. Add one to FORMULAS in mlpcore/_onnx_nodes.py."
+        )
+    return formulas[activation]

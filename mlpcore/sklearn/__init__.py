@@ -7,7 +7,7 @@ same ``random_state``, the same networks. Extensions are off by default and give
 It needs scikit-learn 1.6 or newer: ``pip install "mlpcore[sklearn]"``.
 
 - `_classifier`, `_regressor`: the two classes, and how they read y
-- `_docstrings`: the common part of their docstrings
+- `_signatures`: their constructors, and what their docstrings have in common
 - `_base`: their common base: `fit`, starting weights, attributes, pickles
 - `_parameters`, `_network`: the parameters; the network, its weights as attributes, its outputs
 - `_data`: rows, targets and weights as training needs them
@@ -17,7 +17,6 @@ It needs scikit-learn 1.6 or newer: ``pip install "mlpcore[sklearn]"``.
 - `_resume`, `_callbacks`: checkpoints; scikit-learn's callbacks
 - `_convert`: to and from scikit-learn's own classes
 - `_onnx`, `_skl2onnx`: ONNX files; the conversion of pipelines by sklearn-onnx
-- `_threads`: how many threads are worth their start
 """
 
 from mlpcore.sklearn._classifier import MLPClassifier

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from mlpcore import _onnx
 from mlpcore._onnx import Output
-from mlpcore._onnx_nodes import FORMULAS, Nodes
+from mlpcore._onnx_nodes import Nodes, unit
 from mlpcore.engine.network import Network
 
 
@@ -51,7 +51,7 @@ def regressor(model: Any, *, flat: bool = True) -> Model:
 
 
 def _several_labels(nodes: Nodes, z: str, activation: str, n_columns: int) -> dict[str, Output]:
-    probabilities = FORMULAS[activation](nodes, z)
+    probabilities = unit(nodes, activation)(nodes, z)
     label = nodes.cast(nodes("Greater", probabilities, 0.5), np.int64)
     return {
         "label": Output(label, np.dtype(np.int64), n_columns, _onnx.LABEL),
@@ -60,14 +60,14 @@ def _several_labels(nodes: Nodes, z: str, activation: str, n_columns: int) -> di
 
 
 def _one_of_two(nodes: Nodes, z: str, activation: str, labels: NDArray[Any]) -> dict[str, Output]:
-    second = FORMULAS[activation](nodes, z)
+    second = unit(nodes, activation)(nodes, z)
     probabilities = nodes("Concat", nodes("Sub", 1, second), second, axis=1)
     index = _flat(nodes, nodes.cast(nodes("Greater", second, 0.5), np.int64))
     return _onnx.class_outputs(nodes, labels, index, probabilities)
 
 
 def _one_of_many(nodes: Nodes, z: str, activation: str, labels: NDArray[Any]) -> dict[str, Output]:
-    outputs = probabilities = FORMULAS[activation](nodes, z)
+    outputs = probabilities = unit(nodes, activation)(nodes, z)
     if activation == "logistic":
         least = float(np.finfo(nodes.dtype).tiny)
         probabilities = _onnx.normalised_logistic(nodes, z, least)
@@ -76,7 +76,7 @@ def _one_of_many(nodes: Nodes, z: str, activation: str, labels: NDArray[Any]) ->
 
 
 def _numbers(nodes: Nodes, z: str, activation: str, n_columns: int | None) -> dict[str, Output]:
-    prediction = FORMULAS[activation](nodes, z)
+    prediction = unit(nodes, activation)(nodes, z)
     if n_columns is None:
         prediction = _flat(nodes, prediction)
     return {"prediction": Output(prediction, nodes.dtype, n_columns, "as predict returns it")}

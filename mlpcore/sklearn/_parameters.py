@@ -64,7 +64,7 @@ class Settings:
 
 
 class Parameters(BaseEstimator):
-    """The parameters by themselves; `_docstrings` describes them."""
+    """The parameters by themselves; `_signatures` describes them."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         # Where scikit-learn has the same hyperparameter, its limits follow and replace these.

@@ -17,9 +17,15 @@ from sklearn.utils.validation import validate_data
 
 from mlpcore.engine.registry import LOSSES, OUTPUTS, POSITIVE_UNITS
 from mlpcore.sklearn._base import BaseMLP, fit_context
-from mlpcore.sklearn._docstrings import ATTRIBUTES, EXTENSIONS, N_THREADS, PARAMETERS
 from mlpcore.sklearn._network import FLOATS
 from mlpcore.sklearn._onnx import Model, regressor
+from mlpcore.sklearn._signatures import (
+    ATTRIBUTES,
+    EXTENSIONS,
+    N_THREADS,
+    PARAMETERS,
+    RegressorSignature,
+)
 
 # The losses for regression.
 _LOSSES = {name: loss for name, loss in LOSSES.items() if not loss.probabilities}
@@ -27,7 +33,7 @@ _LOSSES = {name: loss for name, loss in LOSSES.items() if not loss.probabilities
 _POSITIVE = tuple(name for name in POSITIVE_UNITS if name != "softmax")
 
 
-class MLPRegressor(RegressorMixin, BaseMLP):
+class MLPRegressor(RegressorMixin, RegressorSignature, BaseMLP):
     # Most of the text is the same for both estimators.
     __doc__ = f"""scikit-learn's multi-layer perceptron regressor on the compiled engine.
 
@@ -99,48 +105,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     delta: float
     quantile: float
-
-    def __init__(
-        self,
-        loss: str = "squared_error",
-        hidden_layer_sizes: ArrayLike = (100,),
-        activation: Any = "relu",
-        *,
-        solver: str = "adam",
-        alpha: float = 0.0001,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 1e-4,
-        verbose: bool | int = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: float = 10,
-        max_fun: int = 15000,
-        out_activation: str | None = None,
-        coefs_init: Any = None,
-        intercepts_init: Any = None,
-        dropout: Any = 0.0,
-        l1: float = 0.0,
-        weight_decay: float = 0.01,
-        clip_norm: float | None = None,
-        max_norm: float | None = None,
-        scoring: Any = None,
-        delta: float = 1.0,
-        quantile: float = 0.5,
-        n_threads: int | None = None,
-    ) -> None:
-        self._store(locals())
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict numbers.

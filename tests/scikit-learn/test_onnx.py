@@ -15,7 +15,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mlpcore.engine.registry import ACTIVATIONS, LOSSES, OUTPUTS
+from mlpcore._onnx_nodes import FORMULAS
+from mlpcore.engine.registry import ACTIVATIONS, LOSSES
 from mlpcore.sklearn import MLPClassifier, MLPRegressor, register_onnx
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -58,7 +59,7 @@ TASKS = {
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if name in FORMULAS])
 @pytest.mark.parametrize("task", TASKS)
 def test_every_activation_and_task(task, activation, dtype):
     make, y = TASKS[task]
@@ -68,7 +69,7 @@ def test_every_activation_and_task(task, activation, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", [name for name in OUTPUTS if name != "softmax"])
+@pytest.mark.parametrize("name", [name for name in FORMULAS if name != "softmax"])
 def test_every_output_activation_of_a_regressor(name, dtype):
     rows = X.astype(dtype)
     model = randomised(MLPRegressor(out_activation=name, activation="tanh", **FAST), rows, NUMBERS)

@@ -1,4 +1,15 @@
-"""What the docstrings of both estimators have in common, for their `__doc__`."""
+"""The parameters of both estimators: their signatures, and the text that both docstrings share.
+
+A new hyperparameter needs a line in each signature, and its text here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from mlpcore.distortion import Distortion
 
 PARAMETERS = """hidden_layer_sizes : array-like of int, default=(100,)
         Units of each hidden layer.
@@ -96,3 +107,99 @@ ATTRIBUTES = """coefs_, intercepts_ : list of ndarray
         Names of the columns, where X in `fit` has them.
     out_activation_ : str
         Activation of the output units."""
+
+
+class ClassifierSignature:
+    """The constructor of MLPClassifier."""
+
+    _store: Any
+
+    def __init__(
+        self,
+        hidden_layer_sizes: ArrayLike = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        out_activation: str | None = None,
+        coefs_init: Any = None,
+        intercepts_init: Any = None,
+        dropout: Any = 0.0,
+        l1: float = 0.0,
+        weight_decay: float = 0.01,
+        clip_norm: float | None = None,
+        max_norm: float | None = None,
+        scoring: Any = None,
+        class_weight: Any = None,
+        augment: Distortion | None = None,
+        image_shape: Any = None,
+        n_threads: int | None = None,
+    ) -> None:
+        self._store(locals())
+
+
+class RegressorSignature:
+    """The constructor of MLPRegressor."""
+
+    _store: Any
+
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        hidden_layer_sizes: ArrayLike = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        out_activation: str | None = None,
+        coefs_init: Any = None,
+        intercepts_init: Any = None,
+        dropout: Any = 0.0,
+        l1: float = 0.0,
+        weight_decay: float = 0.01,
+        clip_norm: float | None = None,
+        max_norm: float | None = None,
+        scoring: Any = None,
+        delta: float = 1.0,
+        quantile: float = 0.5,
+        n_threads: int | None = None,
+    ) -> None:
+        self._store(locals())
