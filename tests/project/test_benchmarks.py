@@ -589,10 +589,11 @@ def test_rounds_wait_for_processors_that_are_near(monkeypatch):
 @pytest.mark.skipif(len(machine.cores(2)) < 2, reason="there is one processor")
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system chooses processors")
 def test_a_round_trip_is_measured_and_leaves_nothing_behind():
-    allowed = os.sched_getaffinity(0)
+    allowed, before = os.sched_getaffinity(0), multiprocessing.active_children()
     assert machine.round_trip(machine.cores(2)) > 0
     assert os.sched_getaffinity(0) == allowed
-    assert not multiprocessing.active_children()
+    # Others may have started some before, such as joblib.
+    assert set(multiprocessing.active_children()) <= set(before)
 
 
 def test_waiting_for_a_process_that_has_ended_raises():
