@@ -195,6 +195,22 @@ cdef class Trainer:
         return 1 if self._size is None else self._size.usual
 
     @property
+    def order_of_sums(self):
+        """How sums are ordered where an earlier build ordered them otherwise.
+
+        Returns
+        -------
+        orders : dict
+            Empty if this trainer's results have the bits of every earlier build.
+        """
+        orders = []
+        if any(self.plan.layout.layers[i].narrow for i in range(self.plan.layout.n_layers)):
+            orders.append("along the inputs of narrow layers")
+        if self.plan.rule.chunk_rows:
+            orders.append(f"over chunks of {self.plan.rule.chunk_rows} rows")
+        return {"the order of sums": " and ".join(orders)} if orders else {}
+
+    @property
     def learning_rate(self):
         return self.plan.progress.learning_rate
 
