@@ -1,6 +1,5 @@
 """Checkpoints of mlpcore.sklearn's estimators: a fit goes on with the bits of an unbroken one."""
 
-
 import numpy as np
 import pytest
 
