@@ -5,6 +5,8 @@ from mlpcore.engine.typedefs cimport real_t
 cdef extern from "simd/rows.h":
     enum: MAX_CHUNKS "MLP_MAX_CHUNKS"   # arrays that sum_pairwise sums at most
 
+# Whether the kernels have vectors of 32 bytes or more, as BLAS has.
+cdef bint vectorised() noexcept nogil
 # C (m, n) = initial + A @ B for matrices in the cache; see simd/gemm.h for the strides.
 cdef void small_gemm(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
                      const real_t* a, Py_ssize_t a_row, Py_ssize_t a_col,

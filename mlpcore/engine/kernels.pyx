@@ -35,6 +35,10 @@ cdef extern from "simd/rows.h" nogil:
     int mlp_isa
 
 
+cdef bint vectorised() noexcept nogil:
+    return mlp_isa > 0
+
+
 cdef void small_gemm(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
                      const real_t* a, Py_ssize_t a_row, Py_ssize_t a_col,
                      const real_t* b, Py_ssize_t ldb, const real_t* initial, Py_ssize_t initial_ld,

@@ -13,6 +13,7 @@ from mlpcore.engine.clipping cimport apply_clipping_and_max_norm
 from mlpcore.engine.distortion cimport DistortedRows
 from mlpcore.engine.evaluation cimport evaluator
 from mlpcore.engine.inputs cimport Input
+from mlpcore.engine.layout cimport uses_blas
 from mlpcore.engine.losses cimport TargetRows
 from mlpcore.engine.memory cimport Arena, address
 from mlpcore.engine.network cimport Network
@@ -206,6 +207,8 @@ cdef class Trainer:
         orders = []
         if any(self.plan.layout.layers[i].narrow for i in range(self.plan.layout.n_layers)):
             orders.append("along the inputs of narrow layers")
+        if uses_blas(&self.plan.layout):
+            orders.append("by whole cache lines of wide layers")
         if self.plan.rule.chunk_rows:
             orders.append(f"over chunks of {self.plan.rule.chunk_rows} rows")
         return {"the order of sums": " and ".join(orders)} if orders else {}

@@ -274,6 +274,7 @@ def test_a_bar_in_place_of_lines(capsys, monkeypatch):
         ((40,), 1, 100, "along the inputs of narrow layers and over chunks of 50 rows"),
         ((40,), 10, 20, None),
         ((700,), 10, 100, None),
+        ((700, 600), 10, 100, "by whole cache lines of wide layers"),
     ],
 )
 def test_a_checkpoint_with_another_order_of_sums_is_refused(

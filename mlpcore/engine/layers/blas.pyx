@@ -2,14 +2,16 @@
 
 Its units are partitioned among the threads, so that each core reads only some of W, and the update
 follows the backward pass while its rows of W are still in the cache. BLAS may order sums by the
-size of a block, so the layer is cut on a grid that does not depend on the threads.
+size of a block, so the layer is cut on a grid that does not depend on the threads. The forward pass
+of a minibatch goes through the engine's own product where that has wide vectors.
 """
 
 from libc.string cimport memset
 
 cimport mlpcore.engine.layers.dense as dense
 from mlpcore.engine.blas cimport gemm
-from mlpcore.engine.blocking cimport BLAS_SPLITS, ROW_TILE
+from mlpcore.engine.blocking cimport BLAS_SPLITS, CACHE_LINE, OWN_PRODUCT_ROWS, ROW_TILE
+from mlpcore.engine.kernels cimport small_gemm, vectorised
 from mlpcore.engine.layers.units cimport activate_units, multiply_by_derivatives
 from mlpcore.engine.layout cimport Layer
 from mlpcore.engine.plan cimport Plan
@@ -24,6 +26,11 @@ cdef void _columns(const Layer* layer, const real_t* theta, real_t* work, Py_ssi
     cdef const real_t* x = work + capacity * layer.x + work_row * layer.ld_in
     cdef real_t* z = work + capacity * layer.a + work_row * layer.ld
     cdef Py_ssize_t i, j
+    if rows <= OWN_PRODUCT_ROWS and vectorised():
+        small_gemm[real_t](rows, layer.width - start if stop == layer.n_out else stop - start,
+                           layer.n_in, x, layer.ld_in, 1, theta + layer.w + start, layer.ld,
+                           theta + layer.b + start, 0, z + start, layer.ld)
+        return
     for i in range(rows):
         for j in range(start, stop):
             z[i * layer.ld + j] = theta[layer.b + j]
@@ -41,7 +48,8 @@ cdef void forward_units(Plan* plan, const Layer* layer, const real_t* theta, int
                         Py_ssize_t rows) noexcept nogil:
     cdef real_t* work = <real_t*> plan.workspace.work
     cdef Py_ssize_t batch = plan.rule.minibatch_size
-    cdef Py_ssize_t split = (layer.width // ROW_TILE + BLAS_SPLITS - 1) // BLAS_SPLITS * ROW_TILE
+    cdef Py_ssize_t line = CACHE_LINE // sizeof(real_t)
+    cdef Py_ssize_t split = (layer.width // line + BLAS_SPLITS - 1) // BLAS_SPLITS * line
     cdef Py_ssize_t start, stop, end, i
     thread_slice(layer.n_out, split, thread, plan.team.size, &start, &end)
     while start < end:
