@@ -5,6 +5,8 @@ from mlpcore.engine.typedefs cimport real_t
 
 # Set which rows of the first layer's W a thread updates, for the threads of this call.
 cdef void set_slice(Plan* plan, int thread) noexcept nogil
+# The first of the rows of layer j's W that a thread updates.
+cdef Py_ssize_t first_updated_row(const Plan* plan, int j, int thread) noexcept nogil
 # Recompute what is derived from the weights: transposes, column sums and penalties.
 cdef void refresh_derived(Plan* plan, const real_t* theta, int thread) noexcept nogil
 # Forward pass, backward pass and update.

@@ -49,7 +49,7 @@ cdef struct Slice:
 
 cdef void set_slice(Plan* plan, int thread) noexcept nogil:
     cdef Scratch* scratch = &plan.workspace.scratch[thread]
-    scratch.start, scratch.stop = _boundary(plan, 0, thread), _boundary(plan, 0, thread + 1)
+    scratch.start, scratch.stop = first_updated_row(plan, 0, thread), first_updated_row(plan, 0, thread + 1)
 
 
 cdef void refresh_derived(Plan* plan, const real_t* theta, int thread) noexcept nogil:
@@ -62,15 +62,14 @@ cdef void refresh_derived(Plan* plan, const real_t* theta, int thread) noexcept 
     penalise(plan, layer, theta, start, stop)
     for i in range(1, plan.layout.n_layers):
         layer = &plan.layout.layers[i]
-        start, stop = _boundary(plan, i, thread), _boundary(plan, i, thread + 1)
+        start, stop = first_updated_row(plan, i, thread), first_updated_row(plan, i, thread + 1)
         penalise(plan, layer, theta, start, stop)
         if layer.kind == DENSE:
             _transpose(plan, layer, theta, start, stop)
     team_barrier(plan.team, thread)
 
 
-cdef Py_ssize_t _boundary(const Plan* plan, int j, int thread) noexcept nogil:
-    """The first of the rows of layer j's W that a thread updates."""
+cdef Py_ssize_t first_updated_row(const Plan* plan, int j, int thread) noexcept nogil:
     cdef const Layer* layer = &plan.layout.layers[j]
     cdef const double* cost = plan.rule.update_cost + j
     cdef double begins = <double> thread / plan.team.size
@@ -250,7 +249,7 @@ cdef void _update(Plan* plan, real_t* theta, int thread, const Minibatch* batch)
     for j in range(1, plan.layout.n_layers):
         layer = &plan.layout.layers[j]
         if layer.kind == DENSE:   # BLAS layers are updated in the backward pass
-            start, stop = _boundary(plan, j, thread), _boundary(plan, j, thread + 1)
+            start, stop = first_updated_row(plan, j, thread), first_updated_row(plan, j, thread + 1)
             dense.update(plan, layer, theta, thread, batch.rows, start, stop)
             if plan.rule.minibatch_size > 1:  # mutant: errors with old weights
                 _transpose(plan, layer, theta, start, stop)

@@ -23,7 +23,7 @@ if not (ROOT / "benchmarks").is_dir():
 # As the package, without putting the checkout, which has no compiled parts, on sys.path.
 benchmarks = sys.modules.setdefault("benchmarks", ModuleType("benchmarks"))
 benchmarks.__path__ = [str(ROOT / "benchmarks")]
-definitions, instructions, machine, report, runner, targets, tasks, textbook = (
+definitions, instructions, machine, report, runner, sharing, targets, tasks, textbook = (
     importlib.import_module(f"benchmarks.{name}")
     for name in (
         "definitions",
@@ -31,6 +31,7 @@ definitions, instructions, machine, report, runner, targets, tasks, textbook = (
         "machine",
         "report",
         "runner",
+        "sharing",
         "targets",
         "tasks",
         "implementations.textbook",
@@ -432,6 +433,22 @@ def test_stored_results_make_the_documents():
     assert (ROOT / "docs/benchmarks.md").read_text("utf-8") == report.document(results)
     readme = (ROOT / "README.md").read_text("utf-8")
     assert readme == report.replace_between_markers(readme, report.readme_table(results))
+
+
+def test_partition_covers_all_rows_once():
+    for units, batch, filled in sharing.CASES.values():
+        training = sharing.trainer(units, batch, filled)
+        for threads in sharing.THREADS:
+            rows, updated = training.partition(threads)
+            for bounds, end in zip((rows, *updated), (batch, *units[:-1]), strict=True):
+                assert bounds[0] == 0
+                assert bounds[-1] == end
+                assert bounds == sorted(bounds)
+        assert training.n_threads == 1
+
+
+def test_notes_have_the_counts_of_many_threads():
+    assert sharing.table() in (ROOT / "benchmarks/notes.md").read_text("utf-8")
 
 
 def test_readme_table_goes_between_the_markers():
