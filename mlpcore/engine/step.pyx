@@ -49,7 +49,8 @@ cdef struct Slice:
 
 cdef void set_slice(Plan* plan, int thread) noexcept nogil:
     cdef Scratch* scratch = &plan.workspace.scratch[thread]
-    scratch.start, scratch.stop = first_updated_row(plan, 0, thread), first_updated_row(plan, 0, thread + 1)
+    scratch.start = first_updated_row(plan, 0, thread)
+    scratch.stop = first_updated_row(plan, 0, thread + 1)
 
 
 cdef void refresh_derived(Plan* plan, const real_t* theta, int thread) noexcept nogil:
