@@ -14,6 +14,7 @@ class Objective:
         targets: NDArray[Any],
         *,
         sample_weight: NDArray[np.float64] | None = None,
+        label_smoothing: float = 0.0,
         l1: float = 0.0,
         l2: float = 0.0,
         average: bool = False,

@@ -19,7 +19,7 @@ cdef class Objective:
     ----------
     network : Network
     X : Input
-    targets, sample_weight : ndarray
+    targets, sample_weight, label_smoothing
         See `Trainer`.
     l1, l2 : float, default=0.0
         Factors of the penalty ``l2 / 2 * sum(w**2) + l1 * sum(abs(w))``, whose gradient is added:
@@ -29,13 +29,14 @@ cdef class Objective:
     n_threads : int, default=1
     """
 
-    def __init__(self, Network network, Input X, targets, *, sample_weight=None, double l1=0.0,
-                 double l2=0.0, bint average=False, int n_threads=1):
+    def __init__(self, Network network, Input X, targets, *, sample_weight=None,
+                 double label_smoothing=0.0, double l1=0.0, double l2=0.0, bint average=False,
+                 int n_threads=1):
         rows = X.rows.n_rows
         self._trainer = Trainer(
-            network, X, targets, sample_weight=sample_weight, optimizer="accumulate",
-            keep_last=True, minibatch_size=min(GRADIENT_ROWS, max(1, rows)), track_loss=True,
-            n_threads=n_threads)
+            network, X, targets, sample_weight=sample_weight, label_smoothing=label_smoothing,
+            optimizer="accumulate", keep_last=True, minibatch_size=min(GRADIENT_ROWS, max(1, rows)),
+            track_loss=True, n_threads=n_threads)
         self._l1, self._l2, self._average = l1, l2, average
         self._total = rows if sample_weight is None else sum(np.asarray(sample_weight).tolist())
         self._order = np.arange(rows)

@@ -16,6 +16,7 @@ class Trainer:
         targets: NDArray[Any],
         *,
         sample_weight: NDArray[np.float64] | None = None,
+        label_smoothing: float = 0.0,
         valid: Input | None = None,
         valid_targets: NDArray[Any] | None = None,
         valid_weight: NDArray[np.float64] | None = None,

@@ -52,6 +52,9 @@ cdef class Trainer:
         in the network's dtype.
     sample_weight : ndarray of float64, shape (n_samples,), optional
         Factors of each row's loss and error.
+    label_smoothing : float, default=0.0
+        Fraction of the training rows' targets that is spread evenly over the classes; see
+        `mlpcore.engine.losses.TargetRows`.
     valid, valid_targets, valid_weight : the same for the validation rows, optional
     optimizer : str, default="sgd"
         See `mlpcore.engine.registry.OPTIMIZERS`.
@@ -107,11 +110,12 @@ cdef class Trainer:
     """
 
     def __cinit__(self, Network network, Input train, targets, *, sample_weight=None,
-                  Input valid=None, valid_targets=None, valid_weight=None, optimizer="sgd",
-                  double learning_rate=0.0, double l1=0.0, double l2=0.0, bint average=False,
-                  Py_ssize_t minibatch_size=1, bint keep_last=False, dropout=(), seed=0,
-                  double clip_norm=0.0, double max_norm=0.0, DistortedRows augment=None,
-                  bint track_loss=False, int n_threads=1, **hyperparameters):
+                  double label_smoothing=0.0, Input valid=None, valid_targets=None,
+                  valid_weight=None, optimizer="sgd", double learning_rate=0.0, double l1=0.0,
+                  double l2=0.0, bint average=False, Py_ssize_t minibatch_size=1,
+                  bint keep_last=False, dropout=(), seed=0, double clip_norm=0.0,
+                  double max_norm=0.0, DistortedRows augment=None, bint track_loss=False,
+                  int n_threads=1, **hyperparameters):
         cdef Plan* plan = &self.plan
         cdef UpdateRule* update = &plan.progress.update
         if (valid is None) != (valid_targets is None):
@@ -120,7 +124,8 @@ cdef class Trainer:
             raise ValueError(
                 f"minibatch_size and n_threads must be >= 1; got {minibatch_size} and {n_threads}"
             )
-        self._targets = _target_rows(network, train, targets, sample_weight, "train")
+        self._targets = _target_rows(network, train, targets, sample_weight, "train",
+                                     label_smoothing)
         if valid is not None:
             self._valid_targets = _target_rows(network, valid, valid_targets, valid_weight, "valid")
         self.network, self._train, self._valid = network, train, valid
@@ -336,13 +341,13 @@ def _dropout_rates(Network network, dropout):
     return rates if len(dropout) else np.zeros(n_hidden + 1)
 
 
-def _target_rows(Network network, Input rows, targets, weight, name):
+def _target_rows(Network network, Input rows, targets, weight, name, smoothing=0.0):
     """The targets of the rows, or ValueError unless the network can read both."""
     network.check(rows)
     if rows.rows.n_rows < 1:
         raise ValueError(f"{name} must have a row or more; got none")
     n_outputs = network.n_units[len(network.n_units) - 1]
-    return TargetRows(targets, weight, rows.rows.n_rows, n_outputs, network.dtype, name)
+    return TargetRows(targets, weight, rows.rows.n_rows, n_outputs, network.dtype, name, smoothing)
 
 
 def _check_images(Input train, DistortedRows images):

@@ -114,6 +114,10 @@ class NeuralNetMLP(Fitted, Estimator):
         Largest 2-norm of a minibatch's gradient, with its penalty; a larger one is scaled down.
     max_norm : float or None, default=None
         Largest 2-norm of the weights that lead into a unit, after each step.
+    label_smoothing : float, default=0.0
+        The fraction s of the targets, from 0 to below 1, that training spreads evenly over the K
+        classes: 1 - s + s / K for a row's own class and s / K for the others [2]_. The cost has
+        these targets as well.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes by their labels, which multiply `sample_weight`. "balanced" lets all
         classes weigh the same, by the weights of their rows.
@@ -164,6 +168,7 @@ class NeuralNetMLP(Fitted, Estimator):
     References
     ----------
     .. [1] Raschka & Mirjalili, "Python Machine Learning", 2nd ed., chapter 12, Packt, 2017.
+    .. [2] Szegedy et al., "Rethinking the Inception architecture for computer vision", CVPR 2016.
 
     Examples
     --------
@@ -213,6 +218,7 @@ class NeuralNetMLP(Fitted, Estimator):
         power_t: float = 0.5,
         clip_norm: float | None = None,
         max_norm: float | None = None,
+        label_smoothing: float = 0.0,
         class_weight: Mapping[Any, float] | str | None = None,
         augment: Distortion | None = None,
         image_shape: tuple[int, int] | None = None,
@@ -229,6 +235,7 @@ class NeuralNetMLP(Fitted, Estimator):
         self.coefs_init, self.intercepts_init = coefs_init, intercepts_init
         self.schedule, self.power_t = schedule, power_t
         self.clip_norm, self.max_norm, self.class_weight = clip_norm, max_norm, class_weight
+        self.label_smoothing = label_smoothing
         self.augment, self.image_shape = augment, image_shape
 
     def fit(

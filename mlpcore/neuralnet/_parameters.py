@@ -91,6 +91,7 @@ class Settings:
     power_t: float
     clip_norm: float | None
     max_norm: float | None
+    label_smoothing: float
     class_weight: Mapping[Any, float] | str | None
     augment: Distortion | None
     image_shape: tuple[int, int] | None
@@ -119,8 +120,9 @@ class Settings:
 
     def earlier_identity(self) -> dict[str, Any]:
         """What mlpcore 0.1 wrote in place of some of that."""
-        # It had the schedule "constant" only, and wrote none.
-        return {"schedule": None} if self.schedule == "constant" else {}
+        # It wrote none of these, whose defaults were all it had.
+        defaults = {"schedule": "constant", "label_smoothing": 0.0}
+        return {name: None for name, value in defaults.items() if getattr(self, name) == value}
 
 
 def check_parameters(model: Any) -> Settings:
@@ -168,6 +170,7 @@ def check_parameters(model: Any) -> Settings:
         power_t=check_float(model.power_t, "power_t", low=0),
         clip_norm=_check_norm(model.clip_norm, "clip_norm"),
         max_norm=_check_norm(model.max_norm, "max_norm"),
+        label_smoothing=check_fraction(model.label_smoothing, "label_smoothing"),
         dtype=check_dtype(model.dtype),
         progress=model.progress,
         input_path=model.input_path,

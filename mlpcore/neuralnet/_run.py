@@ -26,6 +26,7 @@ def new_trainer(
         data.train.input,
         data.train.labels,
         sample_weight=data.weights,
+        label_smoothing=settings.label_smoothing,
         valid=None if valid is None else valid.input,
         valid_targets=None if valid is None else valid.labels,
         learning_rate=settings.eta,

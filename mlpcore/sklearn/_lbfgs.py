@@ -55,6 +55,7 @@ class PackedObjective:
             self.rows,
             as_target(data.target, network),
             sample_weight=data.weight,
+            label_smoothing=settings.label_smoothing,
             l1=settings.l1,
             l2=settings.l2,
             average=True,

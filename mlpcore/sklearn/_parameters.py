@@ -51,6 +51,7 @@ class Settings:
     dropout: tuple[float, ...]
     clip_norm: float
     max_norm: float
+    label_smoothing: float
     tol: float
     n_iter_no_change: float
     max_fun: int
@@ -144,6 +145,7 @@ class Parameters(BaseEstimator):
     scoring: Any
     n_threads: int | None
     # The classifier's __init__ sets these.
+    label_smoothing: float = 0.0
     augment: Distortion | None = None
     image_shape: Any = None
 
@@ -219,6 +221,7 @@ class Parameters(BaseEstimator):
             dropout=self._dropout(n_hidden),
             clip_norm=self.clip_norm or 0.0,
             max_norm=self.max_norm or 0.0,
+            label_smoothing=self.label_smoothing,
             tol=self.tol,
             n_iter_no_change=self.n_iter_no_change,
             max_fun=self.max_fun,

@@ -29,6 +29,8 @@ _ONLY_FOR = {
     "epsilon": ("adam", "adamw"),
     "weight_decay": ("adamw",),
 }
+# Parameters that earlier versions did not have and did not write, with what these did.
+_LATER = {"label_smoothing": 0.0}
 
 
 class Resume:
@@ -98,7 +100,8 @@ class Resume:
         self, run: Run, model: Any, data: TrainingData, held_out: TrainingData | None
     ) -> None:
         """Resume a run of a stochastic solver from the checkpoint, or begin it."""
-        run.resume_or_begin(self.file, self._content, resume_identity(model, data, held_out), {})
+        identity = resume_identity(model, data, held_out)
+        run.resume_or_begin(self.file, self._content, identity, _earlier(model))
 
     def last_iterate(
         self, model: Any, data: TrainingData, size: int
@@ -114,7 +117,7 @@ class Resume:
         if self._content is None:
             return None
         about, arrays = self._content
-        check_same(self.file.path, about.get("run"), self._identity, {})
+        check_same(self.file.path, about.get("run"), self._identity, _earlier(model))
         try:
             iteration = check_int(about["epoch"], "iteration", low=0)
             theta = checked_array(arrays, "parameters", np.float64, (size,))
@@ -158,6 +161,11 @@ def resume_identity(
         about["X_val"], about["y_val"] = fingerprint(held_out.X), fingerprint(held_out.target)
         about["sample_weight_val"] = fingerprint(held_out.weight)
     return about
+
+
+def _earlier(model: Any) -> dict[str, Any]:
+    """What earlier versions wrote in place of some parameters."""
+    return {name: None for name, value in _LATER.items() if getattr(model, name) == value}
 
 
 def _plain(value: Any) -> Any:

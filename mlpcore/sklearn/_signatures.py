@@ -150,6 +150,7 @@ class ClassifierSignature:
         max_norm: float | None = None,
         scoring: Any = None,
         class_weight: Any = None,
+        label_smoothing: float = 0.0,
         augment: Distortion | None = None,
         image_shape: Any = None,
         n_threads: int | None = None,

@@ -127,6 +127,7 @@ def _new_trainer(
         rows,
         as_target(data.target, network),
         sample_weight=data.weight,
+        label_smoothing=settings.label_smoothing,
         valid=None if validation is None else validation.rows,
         valid_targets=None if validation is None else validation.target,
         valid_weight=None if validation is None else validation.data.weight,

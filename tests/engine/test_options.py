@@ -59,6 +59,7 @@ WAYS = {
         {"max_norm": 0.9, "clip_norm": 1.0, "dropout": DROPOUT, "optimizer": "adamw"},
     ),
     "max-norm": ({"loss": "squared_error"}, {"max_norm": 0.8, "l2": 0.1}),
+    "smoothed labels": ({"loss": "cross_entropy"}, {"label_smoothing": 0.2, "optimizer": "adam"}),
     "huber, softplus outputs": (
         {"loss": "huber", "output": "softplus", "activation": "softplus"},
         {"optimizer": "adam"},
@@ -110,7 +111,7 @@ def train(name, dtype, options, settings, n_threads, *, labels=False, weighted=F
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_number_of_threads_changes_no_bit(name, way, dtype):
-    weighted, labels = dtype == "float32", way == "softmax, momentum"
+    weighted, labels = dtype == "float32", way in ("softmax, momentum", "smoothed labels")
     options = {"labels": labels, "weighted": weighted}
     *one, _ = train(name, dtype, *WAYS[way], 1, **options)
     assert np.isfinite(one[1]).all()

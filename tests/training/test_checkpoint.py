@@ -52,6 +52,7 @@ CASES = {
     "distorted, sparse path": {"augment": DISTORTION, "input_path": "sparse", "dropout": 0.2},
     "distorted, online": {"augment": DISTORTION, "input_path": "sparse", "minibatch_size": 1,
                           "epochs": 3},
+    "smoothed labels": {"label_smoothing": 0.1, "optimizer": "adam"},
     "wide": {"n_hidden": 600, "minibatch_size": 50, "epochs": 3},  # weights that go through BLAS
 }  # fmt: skip
 
@@ -221,6 +222,7 @@ OTHER_PARAMETERS = {
     "power_t": 0.25,
     "clip_norm": 1.0,
     "max_norm": 0.5,
+    "label_smoothing": 0.1,
     "class_weight": {3: 2.0},
     "coefs_init": [np.zeros((64, 9)), np.zeros((9, 10))],
     "intercepts_init": [np.ones(9), np.ones(10)],
