@@ -110,6 +110,9 @@ class NeuralNetMLP(Fitted, Estimator):
         to `eta` in the first 30 % of all steps and falls to 4e-6 of it from there.
     power_t : float, default=0.5
         The exponent of "invscaling", 0 or more.
+    warmup_epochs : float, default=0.0
+        Epochs, or a part of one, in which the learning rate rises from near 0, step by step, to
+        what the schedule says [3]_; "cosine" begins after them. Not for "one_cycle".
     clip_norm : float or None, default=None
         Largest 2-norm of a minibatch's gradient, with its penalty; a larger one is scaled down.
     max_norm : float or None, default=None
@@ -169,6 +172,7 @@ class NeuralNetMLP(Fitted, Estimator):
     ----------
     .. [1] Raschka & Mirjalili, "Python Machine Learning", 2nd ed., chapter 12, Packt, 2017.
     .. [2] Szegedy et al., "Rethinking the Inception architecture for computer vision", CVPR 2016.
+    .. [3] Goyal et al., "Accurate, large minibatch SGD: training ImageNet in 1 hour", 2017.
 
     Examples
     --------
@@ -216,6 +220,7 @@ class NeuralNetMLP(Fitted, Estimator):
         intercepts_init: Sequence[ArrayLike] | None = None,
         schedule: str = "constant",
         power_t: float = 0.5,
+        warmup_epochs: float = 0.0,
         clip_norm: float | None = None,
         max_norm: float | None = None,
         label_smoothing: float = 0.0,
@@ -235,7 +240,7 @@ class NeuralNetMLP(Fitted, Estimator):
         self.coefs_init, self.intercepts_init = coefs_init, intercepts_init
         self.schedule, self.power_t = schedule, power_t
         self.clip_norm, self.max_norm, self.class_weight = clip_norm, max_norm, class_weight
-        self.label_smoothing = label_smoothing
+        self.warmup_epochs, self.label_smoothing = warmup_epochs, label_smoothing
         self.augment, self.image_shape = augment, image_shape
 
     def fit(

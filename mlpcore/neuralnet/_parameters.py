@@ -22,7 +22,7 @@ from mlpcore._validation import (
 )
 from mlpcore.distortion import Distortion, check_pair
 from mlpcore.engine.registry import ACTIVATIONS, HYPERPARAMETERS, OPTIMIZERS, TRAINING
-from mlpcore.training.schedules import PLANNED, SCHEDULES
+from mlpcore.training.schedules import PLANNED, SCHEDULES, check_warmup
 from mlpcore.training.snapshot import fingerprint
 
 _EARLY_STOPPING = {False: None, True: "valid_acc", "valid_acc": "valid_acc", "cost": "cost"}
@@ -89,6 +89,7 @@ class Settings:
     intercepts_init: Sequence[ArrayLike] | None
     schedule: str
     power_t: float
+    warmup_epochs: float
     clip_norm: float | None
     max_norm: float | None
     label_smoothing: float
@@ -121,7 +122,7 @@ class Settings:
     def earlier_identity(self) -> dict[str, Any]:
         """What mlpcore 0.1 wrote in place of some of that."""
         # It wrote none of these, whose defaults were all it had.
-        defaults = {"schedule": "constant", "label_smoothing": 0.0}
+        defaults = {"schedule": "constant", "warmup_epochs": 0.0, "label_smoothing": 0.0}
         return {name: None for name, value in defaults.items() if getattr(self, name) == value}
 
 
@@ -143,7 +144,7 @@ def check_parameters(model: Any) -> Settings:
     """
     _check_kinds(model)
     n_hidden = check_units(model.n_hidden, "n_hidden")
-    return Settings(
+    settings = Settings(
         input_scale=check_scale(model.input_scale),
         n_hidden=n_hidden,
         l2=check_float(model.l2, "l2", low=0, hint="Values up to 0.1 are usual."),
@@ -168,6 +169,7 @@ def check_parameters(model: Any) -> Settings:
         dropout=_check_dropout(model.dropout, len(n_hidden)),
         schedule=check_choice(model.schedule, "schedule", SCHEDULES),
         power_t=check_float(model.power_t, "power_t", low=0),
+        warmup_epochs=check_float(model.warmup_epochs, "warmup_epochs", low=0),
         clip_norm=_check_norm(model.clip_norm, "clip_norm"),
         max_norm=_check_norm(model.max_norm, "max_norm"),
         label_smoothing=check_fraction(model.label_smoothing, "label_smoothing"),
@@ -181,6 +183,8 @@ def check_parameters(model: Any) -> Settings:
         augment=model.augment,
         image_shape=None if model.image_shape is None else check_pair(model.image_shape),
     )  # fmt: skip
+    check_warmup(settings.warmup_epochs, settings.schedule, settings.epochs, "schedule", "epochs")
+    return settings
 
 
 def _check_kinds(model: Any) -> None:

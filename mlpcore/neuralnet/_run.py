@@ -90,5 +90,5 @@ def new_run(settings: Settings, data: Data, trainer: Trainer, rng: np.random.Ran
         check=check,
         stopping=stopping,
     )
-    schedule = Schedule(settings.schedule, settings.eta, settings.power_t)
+    schedule = Schedule(settings.schedule, settings.eta, settings.power_t, settings.warmup_epochs)
     return Run(plan, trainer, rng, schedule, history)

@@ -29,6 +29,7 @@ def check_lbfgs(settings: Settings, held_out: TrainingData | None) -> None:
         ("dropout", any(settings.dropout)),
         ("clip_norm", settings.clip_norm),
         ("max_norm", settings.max_norm),
+        ("warmup_epochs", settings.warmup_epochs),
         ("augment", settings.augment),
     ):
         if on:

@@ -43,6 +43,7 @@ class OptimizerState(Schedule):
             model.learning_rate if planned else "constant",
             float(model.learning_rate_init),
             model.power_t,
+            float(model.warmup_epochs),
         )
         for name in HYPERPARAMETERS:
             setattr(self, name, getattr(model, name))

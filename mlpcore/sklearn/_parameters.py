@@ -15,7 +15,7 @@ from mlpcore._threads import available_threads
 from mlpcore.distortion import Distortion
 from mlpcore.engine.registry import ACTIVATIONS, HYPERPARAMETERS, OUTPUTS
 from mlpcore.sklearn._optimizer import STOCHASTIC
-from mlpcore.training.schedules import PLANNED, SCHEDULES
+from mlpcore.training.schedules import PLANNED, SCHEDULES, check_warmup
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Settings:
     tol: float
     n_iter_no_change: float
     max_fun: int
+    warmup_epochs: float
     augment: Distortion | None
     image_shape: Any
     early_stopping: bool
@@ -101,6 +102,7 @@ class Parameters(BaseEstimator):
         "out_activation": [StrOptions(set(OUTPUTS)), None],
         "coefs_init": ["array-like", None],
         "intercepts_init": ["array-like", None],
+        "warmup_epochs": [Interval(Real, 0, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
         "l1": [Interval(Real, 0, None, closed="left")],
         "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
@@ -138,6 +140,7 @@ class Parameters(BaseEstimator):
     coefs_init: Any
     intercepts_init: Any
     dropout: Any
+    warmup_epochs: float = 0.0
     l1: float
     weight_decay: float
     clip_norm: float | None
@@ -209,6 +212,9 @@ class Parameters(BaseEstimator):
                 f"partial_fit does not support learning_rate={self.learning_rate!r}, which is "
                 "planned for the whole of a fit. Use fit, or another learning_rate."
             )
+        check_warmup(
+            self.warmup_epochs, self.learning_rate, self.max_iter, "learning_rate", "max_iter"
+        )
         return Settings(
             incremental=incremental,
             epochs=1 if incremental else self.max_iter,
@@ -225,6 +231,7 @@ class Parameters(BaseEstimator):
             tol=self.tol,
             n_iter_no_change=self.n_iter_no_change,
             max_fun=self.max_fun,
+            warmup_epochs=self.warmup_epochs,
             augment=self.augment,
             image_shape=self.image_shape,
             early_stopping=bool(self.early_stopping),

@@ -30,7 +30,7 @@ _ONLY_FOR = {
     "weight_decay": ("adamw",),
 }
 # Parameters that earlier versions did not have and did not write, with what these did.
-_LATER = {"label_smoothing": 0.0}
+_LATER = {"label_smoothing": 0.0, "warmup_epochs": 0.0}
 
 
 class Resume:

@@ -78,7 +78,11 @@ EXTENSIONS = """coefs_init, intercepts_init : list of ndarray or None, default=N
     clip_norm : float or None, default=None
         Largest norm of the whole gradient; a larger one is scaled down to it.
     max_norm : float or None, default=None
-        Largest norm of the weights that lead into a unit."""
+        Largest norm of the weights that lead into a unit.
+    warmup_epochs : float, default=0.0
+        Epochs, or a part of one, in which the learning rate rises from near 0, step by step, to
+        what `learning_rate` says (Goyal et al. 2017); "cosine" begins after them. Not for
+        "one_cycle"."""
 
 N_THREADS = """n_threads : int or None, default=None
         Threads at most; how many of them work is measured while they work. None is all cores, or
@@ -148,6 +152,7 @@ class ClassifierSignature:
         weight_decay: float = 0.01,
         clip_norm: float | None = None,
         max_norm: float | None = None,
+        warmup_epochs: float = 0.0,
         scoring: Any = None,
         class_weight: Any = None,
         label_smoothing: float = 0.0,
@@ -198,6 +203,7 @@ class RegressorSignature:
         weight_decay: float = 0.01,
         clip_norm: float | None = None,
         max_norm: float | None = None,
+        warmup_epochs: float = 0.0,
         scoring: Any = None,
         delta: float = 1.0,
         quantile: float = 0.5,

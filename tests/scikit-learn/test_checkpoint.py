@@ -63,6 +63,7 @@ CASES = {
     "early stopping that stops": {"early_stopping": True, "n_iter_no_change": 1, "tol": 0.5},
     "dropout": {"dropout": (0.1, 0.3), "early_stopping": True},
     "distorted": {"augment": Distortion(rotation=9, elastic=0.4, smoothness=2)},
+    "warm-up": {"warmup_epochs": 2.5, "learning_rate": "cosine"},
     "smoothed labels": {"label_smoothing": 0.1},
     "limits": {"clip_norm": 0.5, "max_norm": 1.0, "l1": 0.01},
     "no shuffling": {"shuffle": False},

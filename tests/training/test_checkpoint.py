@@ -52,6 +52,8 @@ CASES = {
     "distorted, sparse path": {"augment": DISTORTION, "input_path": "sparse", "dropout": 0.2},
     "distorted, online": {"augment": DISTORTION, "input_path": "sparse", "minibatch_size": 1,
                           "epochs": 3},
+    "warm-up": {"warmup_epochs": 2.5, "schedule": "cosine"},
+    "warm-up, adaptive": {"warmup_epochs": 1.5, "schedule": "adaptive", "patience": 1},
     "smoothed labels": {"label_smoothing": 0.1, "optimizer": "adam"},
     "wide": {"n_hidden": 600, "minibatch_size": 50, "epochs": 3},  # weights that go through BLAS
 }  # fmt: skip
@@ -223,6 +225,7 @@ OTHER_PARAMETERS = {
     "clip_norm": 1.0,
     "max_norm": 0.5,
     "label_smoothing": 0.1,
+    "warmup_epochs": 0.5,
     "class_weight": {3: 2.0},
     "coefs_init": [np.zeros((64, 9)), np.zeros((9, 10))],
     "intercepts_init": [np.ones(9), np.ones(10)],
