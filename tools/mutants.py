@@ -90,6 +90,12 @@ MUTANTS = [
            "engine/test_optimizers.py"),
     Mutant("forget the momentum", "momentum * state[i] + ", "",
            "engine/test_optimizers.py"),
+    Mutant("average the starting weights", "1 / <double> (n + 1)", "0.0",
+           "training/test_weight_average.py::test_average_over_steps"),
+    Mutant("train on from the average", ALL, "pass",
+           "training/test_weight_average.py::test_the_model_has_the_average"),
+    Mutant("smooth no labels", "+ rest", "+ 0",
+           "training/test_label_smoothing.py::test_the_estimator_learns_the_smoothed_targets"),
     Mutant("distort all epochs alike", "plan.progress.dropout.epoch", "0",
            "engine/test_distortion.py::test_training_sees_the_rows_that_transform_returns"),
     # Threads and signals

@@ -6,6 +6,7 @@ From the outside in; each module uses only those that come after it:
 - `trainer`: epochs of minibatches
 - `evaluation`: loss and correct predictions of many rows
 - `online`, `clipping`: minibatches of one row; clipping by the global norm, and max-norm
+- `averaging`: the average of the parameters over steps
 - `step`: forward pass, backward pass and update of a minibatch, in two phases
 - `network`: sizes and parameters, which can be read and set
 - `prediction`: prediction of many rows, and of one row

@@ -145,6 +145,7 @@ cdef const real_t* _target(const Targets* targets, Py_ssize_t row, int n, int wi
     if targets.smoothing > 0:
         rest = targets.smoothing / n
         for j in range(n):
+            # mutant: smooth no labels
             scratch[j] = <real_t> (scratch[j] * (1 - targets.smoothing) + rest)
     return scratch
 

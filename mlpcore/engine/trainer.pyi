@@ -31,6 +31,7 @@ class Trainer:
         seed: int = 0,
         clip_norm: float = 0.0,
         max_norm: float = 0.0,
+        average_decay: float = 0.0,
         augment: DistortedRows | None = None,
         track_loss: bool = False,
         n_threads: int = 1,
@@ -40,6 +41,8 @@ class Trainer:
     def network(self) -> Network: ...
     @property
     def state(self) -> NDArray[Any]: ...
+    @property
+    def averaged(self) -> NDArray[Any]: ...
     @property
     def n_threads(self) -> int: ...
     @property

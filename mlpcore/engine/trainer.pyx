@@ -8,6 +8,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from mlpcore.engine.averaging cimport average_parameters
 from mlpcore.engine.blocking cimport EVALUATION_ROW_BLOCK
 from mlpcore.engine.clipping cimport apply_clipping_and_max_norm
 from mlpcore.engine.distortion cimport DistortedRows
@@ -82,6 +83,9 @@ cdef class Trainer:
     max_norm : float, default=0.0
         Above 0, the weights that lead into a unit are scaled to at most this 2-norm after each
         step.
+    average_decay : float, default=0.0
+        Above 0, `averaged` is an exponential moving average of the parameters over steps, with this
+        decay, below 1. Evaluation reads the parameters, not the average.
     augment : DistortedRows, optional
         The training rows as images, each of which is trained on in another distortion in each
         epoch, by `seed`, `epoch_count` and the row. Evaluation reads `train`, undistorted.
@@ -95,6 +99,9 @@ cdef class Trainer:
     ----------
     state : ndarray
         The optimiser's vectors, each laid out as ``network.parameters``.
+    averaged : ndarray, shape (network.size,) or (0,)
+        The average, laid out as ``network.parameters``. The new parameters of step n, by
+        `step_count`, become the fraction ``max(1 - decay, 1 / n)`` of it.
     step_count : int
         Minibatches in all epochs. Another trainer can go on with this number, `epoch_count`,
         `state`, the network's parameters and the state of the generator that orders the rows.
@@ -114,8 +121,9 @@ cdef class Trainer:
                   valid_weight=None, optimizer="sgd", double learning_rate=0.0, double l1=0.0,
                   double l2=0.0, bint average=False, Py_ssize_t minibatch_size=1,
                   bint keep_last=False, dropout=(), seed=0, double clip_norm=0.0,
-                  double max_norm=0.0, DistortedRows augment=None, bint track_loss=False,
-                  int n_threads=1, **hyperparameters):
+                  double max_norm=0.0, double average_decay=0.0,
+                  DistortedRows augment=None, bint track_loss=False, int n_threads=1,
+                  **hyperparameters):
         cdef Plan* plan = &self.plan
         cdef UpdateRule* update = &plan.progress.update
         if (valid is None) != (valid_targets is None):
@@ -136,7 +144,9 @@ cdef class Trainer:
         plan.rule.bias_corrected = OPTIMIZERS[optimizer].bias_corrected
         plan.rule.average, plan.rule.track_loss = average, track_loss
         plan.rule.clip_norm, plan.rule.max_norm = max(0.0, clip_norm), max(0.0, max_norm)
-        plan.rule.minibatch_size = minibatch_size
+        if not 0 <= average_decay < 1:
+            raise ValueError(f"average_decay must be from 0 to below 1; got {average_decay:g}")
+        plan.rule.average_decay, plan.rule.minibatch_size = average_decay, minibatch_size
         update.learning_rate = plan.progress.learning_rate = learning_rate
         update.l1, update.l2, update.scale = l1, l2, 1
         plan.progress.dropout.seed = seed
@@ -165,6 +175,9 @@ cdef class Trainer:
         self._team = Team(n_training)
         self.state = aligned_zeros(n_vectors * network.size, network.dtype)
         plan.workspace.state, plan.workspace.state_stride = address(self.state), network.size
+        self.averaged = aligned_zeros(network.size * (plan.rule.average_decay > 0), network.dtype)
+        if plan.rule.average_decay > 0:
+            plan.workspace.averaged = address(self.averaged)
         plan.team = self._team.state
         if dropout.any():
             plan.rule.dropout = <double*> arena.reserve("dropout", len(dropout), np.float64)
@@ -268,7 +281,7 @@ cdef class Trainer:
         if steps and learning_rates is not None:
             plan.progress.learning_rates = &learning_rates[0]
         plan.progress.update.learning_rate = plan.progress.learning_rate
-        plan.progress.minibatch = 0
+        plan.progress.minibatch, plan.progress.steps_before = 0, plan.progress.step_count
         plan.progress.loss_sum = plan.progress.loss_curve = 0
         self._epoch.plan, self._epoch.theta = plan, self.network.theta
         self._epoch.order, self._epoch.n = &order[0] if n else NULL, n
@@ -418,6 +431,8 @@ cdef Py_ssize_t _steps(const Epoch* epoch, real_t* theta, int thread, Py_ssize_t
         step(plan, theta, thread, &batch)
         if plan.rule.clip_norm > 0 or plan.rule.max_norm > 0:
             apply_clipping_and_max_norm(plan, theta, thread)
+        if plan.workspace.averaged is not NULL:
+            average_parameters(plan, theta, thread, plan.progress.steps_before + position // size)
         position += batch.rows
         if thread == 0 and clock() > deadline:
             break

@@ -117,6 +117,11 @@ class NeuralNetMLP(Fitted, Estimator):
         Largest 2-norm of a minibatch's gradient, with its penalty; a larger one is scaled down.
     max_norm : float or None, default=None
         Largest 2-norm of the weights that lead into a unit, after each step.
+    weight_average : float, int or None, default=None
+        Averages the weights: over steps, exponentially and with a decay below 1, such as 0.999
+        [4]_; or evenly over the ends of the last epochs, for a whole number of them from 2 on [5]_.
+        Training goes on with the weights themselves; evaluation, early stopping and the model have
+        the average, from its first epoch on.
     label_smoothing : float, default=0.0
         The fraction s of the targets, from 0 to below 1, that training spreads evenly over the K
         classes: 1 - s + s / K for a row's own class and s / K for the others [2]_. The cost has
@@ -173,6 +178,10 @@ class NeuralNetMLP(Fitted, Estimator):
     .. [1] Raschka & Mirjalili, "Python Machine Learning", 2nd ed., chapter 12, Packt, 2017.
     .. [2] Szegedy et al., "Rethinking the Inception architecture for computer vision", CVPR 2016.
     .. [3] Goyal et al., "Accurate, large minibatch SGD: training ImageNet in 1 hour", 2017.
+    .. [4] Polyak & Juditsky, "Acceleration of stochastic approximation by averaging", 1992. Over
+       the first steps it is their mean, as in Tarvainen & Valpola, NeurIPS 2017.
+    .. [5] Izmailov et al., "Averaging weights leads to wider optima and better generalization",
+       UAI 2018.
 
     Examples
     --------
@@ -223,6 +232,7 @@ class NeuralNetMLP(Fitted, Estimator):
         warmup_epochs: float = 0.0,
         clip_norm: float | None = None,
         max_norm: float | None = None,
+        weight_average: float | int | None = None,
         label_smoothing: float = 0.0,
         class_weight: Mapping[Any, float] | str | None = None,
         augment: Distortion | None = None,
@@ -241,6 +251,7 @@ class NeuralNetMLP(Fitted, Estimator):
         self.schedule, self.power_t = schedule, power_t
         self.clip_norm, self.max_norm, self.class_weight = clip_norm, max_norm, class_weight
         self.warmup_epochs, self.label_smoothing = warmup_epochs, label_smoothing
+        self.weight_average = weight_average
         self.augment, self.image_shape = augment, image_shape
 
     def fit(

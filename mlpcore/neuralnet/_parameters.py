@@ -22,6 +22,7 @@ from mlpcore._validation import (
 )
 from mlpcore.distortion import Distortion, check_pair
 from mlpcore.engine.registry import ACTIVATIONS, HYPERPARAMETERS, OPTIMIZERS, TRAINING
+from mlpcore.training.averaging import check_weight_average
 from mlpcore.training.schedules import PLANNED, SCHEDULES, check_warmup
 from mlpcore.training.snapshot import fingerprint
 
@@ -92,6 +93,7 @@ class Settings:
     warmup_epochs: float
     clip_norm: float | None
     max_norm: float | None
+    weight_average: float | int | None
     label_smoothing: float
     class_weight: Mapping[Any, float] | str | None
     augment: Distortion | None
@@ -103,7 +105,8 @@ class Settings:
         The hyperparameters of other optimisers change nothing, and are left out.
         """
         free = {"epochs", "patience", "power_t"}
-        if self.schedule in PLANNED:  # planned over all epochs
+        if self.schedule in PLANNED or isinstance(self.weight_average, int):
+            # They are planned over all epochs.
             free.remove("epochs")
         if self.schedule == "invscaling":
             free.remove("power_t")
@@ -172,6 +175,7 @@ def check_parameters(model: Any) -> Settings:
         warmup_epochs=check_float(model.warmup_epochs, "warmup_epochs", low=0),
         clip_norm=_check_norm(model.clip_norm, "clip_norm"),
         max_norm=_check_norm(model.max_norm, "max_norm"),
+        weight_average=check_weight_average(model.weight_average),
         label_smoothing=check_fraction(model.label_smoothing, "label_smoothing"),
         dtype=check_dtype(model.dtype),
         progress=model.progress,

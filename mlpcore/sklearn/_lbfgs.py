@@ -30,6 +30,7 @@ def check_lbfgs(settings: Settings, held_out: TrainingData | None) -> None:
         ("clip_norm", settings.clip_norm),
         ("max_norm", settings.max_norm),
         ("warmup_epochs", settings.warmup_epochs),
+        ("weight_average", settings.weight_average),
         ("augment", settings.augment),
     ):
         if on:

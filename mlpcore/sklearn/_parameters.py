@@ -15,6 +15,7 @@ from mlpcore._threads import available_threads
 from mlpcore.distortion import Distortion
 from mlpcore.engine.registry import ACTIVATIONS, HYPERPARAMETERS, OUTPUTS
 from mlpcore.sklearn._optimizer import STOCHASTIC
+from mlpcore.training.averaging import check_weight_average
 from mlpcore.training.schedules import PLANNED, SCHEDULES, check_warmup
 
 
@@ -56,6 +57,7 @@ class Settings:
     n_iter_no_change: float
     max_fun: int
     warmup_epochs: float
+    weight_average: float | int | None
     augment: Distortion | None
     image_shape: Any
     early_stopping: bool
@@ -103,6 +105,11 @@ class Parameters(BaseEstimator):
         "coefs_init": ["array-like", None],
         "intercepts_init": ["array-like", None],
         "warmup_epochs": [Interval(Real, 0, None, closed="left")],
+        "weight_average": [
+            Interval(Real, 0, 1, closed="neither"),
+            Interval(Integral, 2, None, closed="left"),
+            None,
+        ],
         "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
         "l1": [Interval(Real, 0, None, closed="left")],
         "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
@@ -141,6 +148,7 @@ class Parameters(BaseEstimator):
     intercepts_init: Any
     dropout: Any
     warmup_epochs: float = 0.0
+    weight_average: Any = None
     l1: float
     weight_decay: float
     clip_norm: float | None
@@ -212,6 +220,11 @@ class Parameters(BaseEstimator):
                 f"partial_fit does not support learning_rate={self.learning_rate!r}, which is "
                 "planned for the whole of a fit. Use fit, or another learning_rate."
             )
+        if incremental and isinstance(self.weight_average, Integral):
+            raise ValueError(
+                f"partial_fit does not support weight_average={self.weight_average}, which is the "
+                "number of the last epochs of a fit. Use fit, or a decay below 1."
+            )
         check_warmup(
             self.warmup_epochs, self.learning_rate, self.max_iter, "learning_rate", "max_iter"
         )
@@ -232,6 +245,7 @@ class Parameters(BaseEstimator):
             n_iter_no_change=self.n_iter_no_change,
             max_fun=self.max_fun,
             warmup_epochs=self.warmup_epochs,
+            weight_average=check_weight_average(self.weight_average),
             augment=self.augment,
             image_shape=self.image_shape,
             early_stopping=bool(self.early_stopping),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from numbers import Number
+from numbers import Integral, Number
 from typing import Any, Self
 
 import numpy as np
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from mlpcore._validation import check_int
 from mlpcore.distortion import Distortion, check_image_shape
 from mlpcore.sklearn._data import TrainingData
-from mlpcore.training.checkpoint import Checkpoint, check_same, checked_array
-from mlpcore.training.run import Run, check_kind
+from mlpcore.training.checkpoint import Checkpoint, check_kind, check_same, checked_array
+from mlpcore.training.run import Run
 from mlpcore.training.schedules import PLANNED
 from mlpcore.training.snapshot import fingerprint, fingerprint_classes, pack_random, unpack_random
 
@@ -151,8 +151,9 @@ def resume_identity(
         about["image_shape"] = check_image_shape(model.image_shape, data.X.shape[1])
     if model.early_stopping:
         about["scoring"] = _name(model.scoring)
-    if model.learning_rate in PLANNED and model.solver != "lbfgs":
-        about["max_iter"] = model.max_iter  # over which the schedule is planned
+    planned = model.learning_rate in PLANNED or isinstance(model.weight_average, Integral)
+    if planned and model.solver != "lbfgs":
+        about["max_iter"] = model.max_iter  # over which the schedule or the average is planned
     about["X"], about["y"] = fingerprint(data.X), fingerprint(data.target)
     about["sample_weight"] = fingerprint(data.weight)
     if hasattr(model, "classes_"):

@@ -82,7 +82,13 @@ EXTENSIONS = """coefs_init, intercepts_init : list of ndarray or None, default=N
     warmup_epochs : float, default=0.0
         Epochs, or a part of one, in which the learning rate rises from near 0, step by step, to
         what `learning_rate` says (Goyal et al. 2017); "cosine" begins after them. Not for
-        "one_cycle"."""
+        "one_cycle".
+    weight_average : float, int or None, default=None
+        Averages the weights: over minibatches, exponentially and with a decay below 1, such as
+        0.999 (Polyak & Juditsky 1992); or evenly over the ends of the last epochs of `max_iter`,
+        for a whole number of them from 2 on (Izmailov et al. 2018). Training goes on with the
+        weights themselves, and so does `partial_fit`; scores, validation losses and the model have
+        the average, from its first epoch on. `loss_curve_` is that of the weights themselves."""
 
 N_THREADS = """n_threads : int or None, default=None
         Threads at most; how many of them work is measured while they work. None is all cores, or
@@ -153,6 +159,7 @@ class ClassifierSignature:
         clip_norm: float | None = None,
         max_norm: float | None = None,
         warmup_epochs: float = 0.0,
+        weight_average: float | int | None = None,
         scoring: Any = None,
         class_weight: Any = None,
         label_smoothing: float = 0.0,
@@ -204,6 +211,7 @@ class RegressorSignature:
         clip_norm: float | None = None,
         max_norm: float | None = None,
         warmup_epochs: float = 0.0,
+        weight_average: float | int | None = None,
         scoring: Any = None,
         delta: float = 1.0,
         quantile: float = 0.5,

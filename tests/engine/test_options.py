@@ -59,6 +59,14 @@ WAYS = {
         {"max_norm": 0.9, "clip_norm": 1.0, "dropout": DROPOUT, "optimizer": "adamw"},
     ),
     "max-norm": ({"loss": "squared_error"}, {"max_norm": 0.8, "l2": 0.1}),
+    "average of the parameters": (
+        {"activation": "relu"},
+        {"average_decay": 0.7, "optimizer": "adam", "average": True},
+    ),
+    "average, clipped gradient, max-norm": (
+        {"activation": "tanh"},
+        {"average_decay": 0.7, "clip_norm": 1.0, "max_norm": 0.9},
+    ),
     "smoothed labels": ({"loss": "cross_entropy"}, {"label_smoothing": 0.2, "optimizer": "adam"}),
     "huber, softplus outputs": (
         {"loss": "huber", "output": "softplus", "activation": "softplus"},
@@ -86,7 +94,7 @@ def problem(name, dtype, options, *, labels=False):
 
 
 def train(name, dtype, options, settings, n_threads, *, labels=False, weighted=False, epochs=2):
-    """Losses, parameters and state after some epochs, and the threads that were at work."""
+    """Losses, parameters, state, average after some epochs, and the threads at work."""
     network, X, targets, batch = problem(name, dtype, options, labels=labels)
     if "dropout" in settings:
         inputs = len(settings["dropout"]) - len(DROPOUT)
@@ -104,7 +112,10 @@ def train(name, dtype, options, settings, n_threads, *, labels=False, weighted=F
             losses.append(trainer.epoch(np.arange(ROWS)[::-1].copy()))
         losses += [*trainer.evaluate(), trainer.valid_loss()]
         at_work = trainer.n_threads
-    return np.array(losses), network.parameters.copy(), trainer.state.copy(), at_work
+    return (
+        np.array(losses), network.parameters.copy(), trainer.state.copy(), trainer.averaged.copy(),
+        at_work,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -143,9 +154,10 @@ def test_gradient_and_outputs_have_the_same_bits_for_any_number_of_threads(name,
 def test_padding_stays_zero(name):
     """Rows of weights are padded to whole cache lines, which nothing may write to."""
     options = {"loss": "huber", "activation": "softplus"}
-    _, parameters, state, _ = train(name, "float64", options, {"optimizer": "adam", "l1": 0.1}, 2)
+    settings = {"optimizer": "adam", "l1": 0.1, "average_decay": 0.9}
+    _, parameters, state, averaged, _ = train(name, "float64", options, settings, 2)
     network = Network(NETWORKS[name][0])
-    for flat in [parameters, *state.reshape(2, -1)]:
+    for flat in [parameters, averaged, *state.reshape(2, -1)]:
         coefs, intercepts = network.views(flat)
         for array in coefs + intercepts:
             array[:] = 0

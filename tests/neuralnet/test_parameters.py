@@ -42,6 +42,7 @@ BAD_PARAMETERS = {
     "clip_norm": [0, -1, "1", True, HUGE, float("nan"), float("inf"), [1]],
     "max_norm": [0, -1, "1", True, HUGE, float("nan"), float("inf"), [1]],
     "warmup_epochs": [-0.1, None, "1", True, HUGE, float("nan"), [1]],
+    "weight_average": [0, 1, -1, 0.0, 1.0, 1.5, -0.5, "0.9", True, HUGE, float("nan"), [0.9]],
     "label_smoothing": [-0.1, 1, 1.5, None, "0.1", True, HUGE, float("nan"), [0.1]],
     "class_weight": ["even", 1, True, [1, 2], {99: 1}, dict.fromkeys(range(10), 0),
                      {0: float("nan")}, {0: -1000}],

@@ -54,6 +54,14 @@ CASES = {
                           "epochs": 3},
     "warm-up": {"warmup_epochs": 2.5, "schedule": "cosine"},
     "warm-up, adaptive": {"warmup_epochs": 1.5, "schedule": "adaptive", "patience": 1},
+    "average of steps": {"weight_average": 0.9, "optimizer": "adam"},
+    "average of steps, early stopping": {"weight_average": 0.95, "early_stopping": "cost",
+                                         "eta": 0.4, "patience": 1, "epochs": 15},
+    "average of steps, online": {"weight_average": 0.99, "minibatch_size": 1, "epochs": 3},
+    "average of epochs": {"weight_average": 3},
+    "average of more epochs than there are": {"weight_average": 30, "eval_every": 2},
+    "average of steps, wide": {"n_hidden": 600, "minibatch_size": 50, "epochs": 3,
+                               "weight_average": 0.8},
     "smoothed labels": {"label_smoothing": 0.1, "optimizer": "adam"},
     "wide": {"n_hidden": 600, "minibatch_size": 50, "epochs": 3},  # weights that go through BLAS
 }  # fmt: skip
@@ -225,6 +233,7 @@ OTHER_PARAMETERS = {
     "clip_norm": 1.0,
     "max_norm": 0.5,
     "label_smoothing": 0.1,
+    "weight_average": 0.9,
     "warmup_epochs": 0.5,
     "class_weight": {3: 2.0},
     "coefs_init": [np.zeros((64, 9)), np.zeros((9, 10))],
