@@ -90,6 +90,8 @@ MUTANTS = [
            "engine/test_optimizers.py"),
     Mutant("forget the momentum", "momentum * state[i] + ", "",
            "engine/test_optimizers.py"),
+    Mutant("penalise all layers alike", "[number]", "[0]",
+           "engine/test_norms.py::test_each_layer_may_have_a_penalty_and_a_decay"),
     Mutant("average the starting weights", "1 / <double> (n + 1)", "0.0",
            "training/test_weight_average.py::test_average_over_steps"),
     Mutant("train on from the average", ALL, "pass",

@@ -24,6 +24,10 @@ cdef struct Rule:
     bint track_loss
     double clip_norm, max_norm   # 0 for none
     double average_decay      # of the average of the parameters
+    # Of each layer, the factors of the update rule's l2 and its weight decay; NULL where all layers
+    # have the rule's.
+    const double* l2
+    const double* weight_decay
     const double* dropout     # rate for the inputs of each layer; NULL for no dropout
     Py_ssize_t minibatch_size
     Py_ssize_t row_block      # rows that go through the forward and backward pass at a time

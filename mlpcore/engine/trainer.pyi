@@ -23,7 +23,7 @@ class Trainer:
         optimizer: str = "sgd",
         learning_rate: float = 0.0,
         l1: float = 0.0,
-        l2: float = 0.0,
+        l2: float | Sequence[float] = 0.0,
         average: bool = False,
         minibatch_size: int = 1,
         keep_last: bool = False,
@@ -35,7 +35,7 @@ class Trainer:
         augment: DistortedRows | None = None,
         track_loss: bool = False,
         n_threads: int = 1,
-        **hyperparameters: float,
+        **hyperparameters: float | Sequence[float],
     ) -> Self: ...
     @property
     def network(self) -> Network: ...

@@ -34,6 +34,7 @@ from mlpcore.engine.typedefs cimport real_t
 
 from mlpcore.engine.blas_threads import single_threaded_blas
 from mlpcore.engine.memory import aligned_zeros
+from mlpcore.engine.per_layer import dropout_rates, one_or_each
 from mlpcore.engine.registry import OPTIMIZERS
 from mlpcore.engine.team_size import TeamSize, worthwhile
 
@@ -61,7 +62,8 @@ cdef class Trainer:
         See `mlpcore.engine.registry.OPTIMIZERS`.
     learning_rate : float, default=0.0
     l1, l2 : float, default=0.0
-        The gradient of each weight w gains ``l2 * w + l1 * sign(w)``; biases have no penalty.
+        The gradient of each weight w gains ``l2 * w + l1 * sign(w)``; biases have no penalty. l2
+        may be a sequence of a number for each layer, and so may the hyperparameter weight_decay.
     average : bool, default=False
         Divide a minibatch's gradient and penalty by the number of its rows, or by the sum of their
         weights, as scikit-learn does. Else they are sums.
@@ -119,7 +121,7 @@ cdef class Trainer:
     def __cinit__(self, Network network, Input train, targets, *, sample_weight=None,
                   double label_smoothing=0.0, Input valid=None, valid_targets=None,
                   valid_weight=None, optimizer="sgd", double learning_rate=0.0, double l1=0.0,
-                  double l2=0.0, bint average=False, Py_ssize_t minibatch_size=1,
+                  l2=0.0, bint average=False, Py_ssize_t minibatch_size=1,
                   bint keep_last=False, dropout=(), seed=0, double clip_norm=0.0,
                   double max_norm=0.0, double average_decay=0.0,
                   DistortedRows augment=None, bint track_loss=False, int n_threads=1,
@@ -139,6 +141,11 @@ cdef class Trainer:
         self.network, self._train, self._valid = network, train, valid
         self._keep_last = keep_last
         plan.targets = self._targets.targets
+        l2, l2s = one_or_each(l2, network.n_layers, "l2")
+        decays = None
+        if "weight_decay" in hyperparameters:
+            hyperparameters["weight_decay"], decays = one_or_each(
+                hyperparameters["weight_decay"], network.n_layers, "weight_decay")
         plan.rule.optimizer = set_rule(update, optimizer, hyperparameters)
         plan.rule.is_sgd = optimizer == "sgd"
         plan.rule.bias_corrected = OPTIMIZERS[optimizer].bias_corrected
@@ -153,13 +160,16 @@ cdef class Trainer:
         if augment is not None:
             _check_images(train, augment)
             self._images, plan.images = augment, &augment.images
-        self._allocate(_dropout_rates(network, dropout), OPTIMIZERS[optimizer].n_vectors,
-                       n_threads)
+        self._arena = Arena()
+        plan.rule.l2 = _numbers(self._arena, "l2", l2s)
+        plan.rule.weight_decay = _numbers(self._arena, "weight_decay", decays)
+        self._allocate(dropout_rates(dropout, network.n_layers - 1),
+                       OPTIMIZERS[optimizer].n_vectors, n_threads)
 
     def _allocate(self, dropout, n_vectors, int n_threads):
         """Make the threads, the buffers, and what depends on their numbers."""
         cdef Plan* plan = &self.plan
-        cdef Arena arena = Arena()
+        cdef Arena arena = self._arena
         cdef Network network = self.network
         cdef Input train = self._train
         products = step_products(&network.layout, train, plan.rule.minibatch_size,
@@ -167,7 +177,6 @@ cdef class Trainer:
         # The estimate is where the search begins; up to twice as many threads are tried.
         self._first_size = worthwhile(products, n_threads, meet=True)
         cdef int n_training = worthwhile(4 * products, n_threads, meet=True)
-        self._arena = arena
         # Evaluation can use as many threads as there are blocks of rows.
         rows = max(train.rows.n_rows, 0 if self._valid is None else self._valid.rows.n_rows)
         blocks = (rows + EVALUATION_ROW_BLOCK - 1) // EVALUATION_ROW_BLOCK
@@ -179,9 +188,7 @@ cdef class Trainer:
         if plan.rule.average_decay > 0:
             plan.workspace.averaged = address(self.averaged)
         plan.team = self._team.state
-        if dropout.any():
-            plan.rule.dropout = <double*> arena.reserve("dropout", len(dropout), np.float64)
-            memcpy(<void*> plan.rule.dropout, address(dropout), len(dropout) * sizeof(double))
+        plan.rule.dropout = _numbers(arena, "dropout", dropout if dropout.any() else None)
         plan_layout(plan, &network.layout, train, dropout, arena)
         plan_rows(plan, train, dropout, network.dtype, arena)
         # Evaluation comes between epochs, so that it can share their workspace.
@@ -341,17 +348,13 @@ cdef class Trainer:
         return self._evaluator.evaluate(self._valid, self._valid_targets, True)[0]
 
 
-def _dropout_rates(Network network, dropout):
-    """The rate for the inputs of each layer, or ValueError."""
-    n_hidden = network.n_layers - 1
-    rates = np.array([0.0] * (len(dropout) <= n_hidden) + list(dropout), np.float64)
-    are_fractions = np.all((0 <= rates) & (rates < 1))
-    if not are_fractions or len(dropout) not in (0, n_hidden, n_hidden + 1):
-        raise ValueError(
-            f"dropout must be a number from 0 to below 1 for each of the {n_hidden} hidden "
-            f"layers, and one in front for the inputs if at all; got {dropout}"
-        )
-    return rates if len(dropout) else np.zeros(n_hidden + 1)
+cdef const double* _numbers(Arena arena, str name, numbers) except? NULL:
+    """A copy of some numbers; NULL for None."""
+    if numbers is None:
+        return NULL
+    cdef void* copy = arena.reserve(name, len(numbers), np.float64)
+    memcpy(copy, address(numbers), len(numbers) * sizeof(double))
+    return <const double*> copy
 
 
 def _target_rows(Network network, Input rows, targets, weight, name, smoothing=0.0):

@@ -38,8 +38,9 @@ class NeuralNetMLP(Fitted, Estimator):
     ----------
     n_hidden : int or sequence of int, default=30
         Units of the hidden layer, or of each hidden layer.
-    l2 : float, default=0.0
-        Strength of the L2 penalty on the weights, 0 or more; biases have none.
+    l2 : float or sequence of float, default=0.0
+        Strength of the L2 penalty on the weights, or on those of each layer, 0 or more; biases have
+        none.
     epochs : int, default=100
         Passes over the training rows.
     eta : float, default=0.001
@@ -92,9 +93,9 @@ class NeuralNetMLP(Fitted, Estimator):
     beta_1, beta_2 : float, defaults 0.9 and 0.999
         For "adam" and "adamw": decay rates of the moving averages of gradients and of squared
         gradients, from 0 to below 1.
-    weight_decay : float, default=0.01
-        For "adamw": each step subtracts the fraction ``eta * weight_decay`` of every weight; 0 or
-        more.
+    weight_decay : float or sequence of float, default=0.01
+        For "adamw": each step subtracts the fraction ``eta * weight_decay`` of every weight, or of
+        those of each layer; 0 or more.
     dropout : float or sequence of float, default=0.0
         The fraction of hidden units, of all layers or of each, that are zero for a row in an epoch
         of training, from 0 to below 1; one number more, in front, is the fraction of the inputs.
@@ -202,7 +203,7 @@ class NeuralNetMLP(Fitted, Estimator):
     def __init__(
         self,
         n_hidden: int | Sequence[int] = 30,
-        l2: float = 0.0,
+        l2: float | Sequence[float] = 0.0,
         epochs: int = 100,
         eta: float = 0.001,
         shuffle: bool = True,
@@ -223,7 +224,7 @@ class NeuralNetMLP(Fitted, Estimator):
         momentum: float = 0.9,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
-        weight_decay: float = 0.01,
+        weight_decay: float | Sequence[float] = 0.01,
         dropout: float | Sequence[float] = 0.0,
         coefs_init: Sequence[ArrayLike] | None = None,
         intercepts_init: Sequence[ArrayLike] | None = None,

@@ -50,7 +50,9 @@ class Settings:
         The fraction that is dropped of the inputs and of each hidden layer; empty for no dropout.
     early_stopping : str or None
         The metric that must improve; None trains for all epochs.
-    hyperparameters : dict of float
+    l2 : float or tuple of float
+        Of all layers, or of each where they differ; the hyperparameter weight_decay likewise.
+    hyperparameters : dict
         Those of all optimisers, by name.
     n_threads : int
         From 1.
@@ -67,7 +69,7 @@ class Settings:
     """
 
     n_hidden: tuple[int, ...]
-    l2: float
+    l2: float | tuple[float, ...]
     epochs: int
     eta: float
     shuffle: bool
@@ -150,7 +152,7 @@ def check_parameters(model: Any) -> Settings:
     settings = Settings(
         input_scale=check_scale(model.input_scale),
         n_hidden=n_hidden,
-        l2=check_float(model.l2, "l2", low=0, hint="Values up to 0.1 are usual."),
+        l2=_check_each(model.l2, "l2", len(n_hidden) + 1, _check_l2),
         epochs=check_int(model.epochs, "epochs", low=0),
         eta=check_float(
             model.eta, "eta", low=0, strict=True,
@@ -166,7 +168,7 @@ def check_parameters(model: Any) -> Settings:
         activation=check_activation(model.activation, len(n_hidden)),
         optimizer=check_choice(model.optimizer, "optimizer", TRAINING),
         hyperparameters={
-            name: _check_hyperparameter(getattr(model, name), name)
+            name: _check_hyperparameter(getattr(model, name), name, len(n_hidden) + 1)
             for name in HYPERPARAMETERS if hasattr(model, name)
         },
         dropout=_check_dropout(model.dropout, len(n_hidden)),
@@ -235,7 +237,33 @@ def check_activation(value: Any, n_layers: int) -> tuple[str, ...]:
     return names
 
 
-def _check_hyperparameter(value: Any, name: str) -> float:
+def _check_each(
+    value: Any, name: str, n_layers: int, check: Callable[[Any, str], float]
+) -> float | tuple[float, ...]:
+    """A number, or one for each layer of weights; one where all are equal."""
+    if isinstance(value, (str, bytes)) or not np.iterable(value):
+        return check(value, name)
+    numbers = tuple(check(number, name) for number in value)
+    if len(numbers) != n_layers:
+        raise ValueError(
+            f"{name} must be one number, or one for each of the {n_layers} layers of weights; got "
+            f"{len(numbers)}."
+        )
+    return numbers[0] if len(set(numbers)) == 1 else numbers
+
+
+def _check_l2(value: Any, name: str) -> float:
+    return check_float(value, name, low=0, hint="Values up to 0.1 are usual.")
+
+
+def _check_hyperparameter(value: Any, name: str, n_layers: int) -> float | tuple[float, ...]:
+    """What an optimiser's hyperparameter may be; only decay may differ from layer to layer."""
+    if name == "weight_decay":
+        return _check_each(value, name, n_layers, _check_bounds)
+    return _check_bounds(value, name)
+
+
+def _check_bounds(value: Any, name: str) -> float:
     """A number from the lowest to below the bound that an optimiser's hyperparameter has."""
     _, low, below = HYPERPARAMETERS[name]
     number = check_float(value, name, low=low)

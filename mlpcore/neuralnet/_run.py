@@ -52,7 +52,9 @@ def new_run(settings: Settings, data: Data, trainer: Trainer, rng: np.random.Ran
     history: History = {"cost": [], "train_acc": [], "valid_acc": []}
 
     def penalty() -> float:
-        return float(settings.l2 * network.weights_squared())
+        if isinstance(settings.l2, tuple):
+            return network.weights_squared(settings.l2)
+        return settings.l2 * network.weights_squared()
 
     def evaluate(loss: float) -> dict[str, float]:
         loss, train_correct, valid_correct = trainer.evaluate()

@@ -29,8 +29,8 @@ class Settings:
         Whether this is `partial_fit`: one epoch, after which others may follow.
     epochs : int
         Epochs, or iterations of L-BFGS, at most.
-    l2 : float
-        The parameter `alpha`.
+    l2 : float or tuple of float
+        The parameter `alpha`, for all layers or for each.
     dropout : tuple of float
         Rates for each hidden layer, or before them one for the inputs; empty for no dropout.
     clip_norm, max_norm : float
@@ -48,7 +48,7 @@ class Settings:
     batch_size: Any
     shuffle: bool
     l1: float
-    l2: float
+    l2: Any
     dropout: tuple[float, ...]
     clip_norm: float
     max_norm: float
@@ -79,7 +79,7 @@ class Parameters(BaseEstimator):
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS)), "array-like"],
         "solver": [StrOptions({"lbfgs", *STOCHASTIC})],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, None, closed="left"), "array-like"],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions(set(SCHEDULES))],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
@@ -111,6 +111,7 @@ class Parameters(BaseEstimator):
             None,
         ],
         "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
+        "weight_decay": [Interval(Real, 0, None, closed="left"), "array-like"],
         "l1": [Interval(Real, 0, None, closed="left")],
         "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
         "max_norm": [Interval(Real, 0, None, closed="neither"), None],
@@ -122,7 +123,7 @@ class Parameters(BaseEstimator):
     hidden_layer_sizes: Any
     activation: Any
     solver: str
-    alpha: float
+    alpha: Any
     batch_size: Any
     learning_rate: str
     learning_rate_init: float
@@ -150,7 +151,7 @@ class Parameters(BaseEstimator):
     warmup_epochs: float = 0.0
     weight_average: Any = None
     l1: float
-    weight_decay: float
+    weight_decay: Any
     clip_norm: float | None
     max_norm: float | None
     scoring: Any
@@ -204,6 +205,19 @@ class Parameters(BaseEstimator):
             )
         return rates
 
+    def _each(self, name: str, n_layers: int) -> Any:
+        """A parameter that is a number, or one for each layer of weights."""
+        value = getattr(self, name)
+        if isinstance(value, Real):
+            return value
+        numbers = tuple(float(number) for number in value)
+        if len(numbers) != n_layers or not all(0 <= number < np.inf for number in numbers):
+            raise ValueError(
+                f"{name} must be one number >= 0, or one for each of the {n_layers} layers of "
+                f"weights; got {value!r}."
+            )
+        return numbers
+
     def _training_settings(self, n_hidden: int, incremental: bool) -> Settings:
         """The parameters that training reads, or ValueError.
 
@@ -225,6 +239,7 @@ class Parameters(BaseEstimator):
                 f"partial_fit does not support weight_average={self.weight_average}, which is the "
                 "number of the last epochs of a fit. Use fit, or a decay below 1."
             )
+        self._each("weight_decay", n_hidden + 1)
         check_warmup(
             self.warmup_epochs, self.learning_rate, self.max_iter, "learning_rate", "max_iter"
         )
@@ -236,7 +251,7 @@ class Parameters(BaseEstimator):
             batch_size=self.batch_size,
             shuffle=self.shuffle,
             l1=self.l1,
-            l2=self.alpha,
+            l2=self._each("alpha", n_hidden + 1),
             dropout=self._dropout(n_hidden),
             clip_norm=self.clip_norm or 0.0,
             max_norm=self.max_norm or 0.0,

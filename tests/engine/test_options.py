@@ -67,6 +67,10 @@ WAYS = {
         {"activation": "tanh"},
         {"average_decay": 0.7, "clip_norm": 1.0, "max_norm": 0.9},
     ),
+    "penalties of layers": (
+        {"activation": "relu"},
+        {"l2": "each", "weight_decay": "each", "optimizer": "adamw", "clip_norm": 1.0},
+    ),
     "smoothed labels": ({"loss": "cross_entropy"}, {"label_smoothing": 0.2, "optimizer": "adam"}),
     "huber, softplus outputs": (
         {"loss": "huber", "output": "softplus", "activation": "softplus"},
@@ -100,6 +104,10 @@ def train(name, dtype, options, settings, n_threads, *, labels=False, weighted=F
         inputs = len(settings["dropout"]) - len(DROPOUT)
         rates = settings["dropout"][: inputs + network.n_layers - 1]
         settings = {**settings, "dropout": rates}
+    settings = {
+        key: np.linspace(0, 0.2, network.n_layers) if value == "each" else value
+        for key, value in settings.items()
+    }
     weight = np.random.default_rng(8).uniform(0, 2, ROWS) if weighted else None
     trainer = Trainer(
         network, X, targets, sample_weight=weight, valid=X, valid_targets=targets,

@@ -67,6 +67,7 @@ CASES = {
     "average of steps": {"weight_average": 0.9},
     "average of steps, early stopping": {"weight_average": 0.9, "early_stopping": True},
     "average of epochs": {"weight_average": 4, "solver": "adamw"},
+    "penalties of layers": {"solver": "adamw", "alpha": (0.1, 0.3), "weight_decay": [0.1, 0.0]},
     "smoothed labels": {"label_smoothing": 0.1},
     "limits": {"clip_norm": 0.5, "max_norm": 1.0, "l1": 0.01},
     "no shuffling": {"shuffle": False},

@@ -42,6 +42,7 @@ CASES = {
     "dropout, adam, early stopping": {"dropout": 0.3, "optimizer": "adam", "patience": 1,
                                       "early_stopping": True, "eta": 0.05, "epochs": 12},
     "adamw": {"optimizer": "adamw", "weight_decay": 0.1},
+    "adamw, decay of layers": {"optimizer": "adamw", "weight_decay": [0.1, 0.3], "l2": (0.0, 0.1)},
     "adam, online": {"optimizer": "adam", "minibatch_size": 1, "epochs": 3},
     "adam, early stopping": {"optimizer": "adam", "early_stopping": True, "patience": 2,
                              "eta": 0.05, "epochs": 12},
