@@ -215,6 +215,11 @@ def test_a_folder_without_mnist_is_said_and_left_alone(offline, tmp_path):
         ("record.py", ["--data", "nowhere"], "nowhere"),
         ("record.py", ["--output", "file"], "--output must be a folder that can be written"),
         ("record.py", ["--output", "{forbidden}"], "got {forbidden} ("),
+        (
+            "small_digits.py",
+            ["--splits", "0"],
+            "--splits must be at least 1, --epochs 3; got 0, 300",
+        ),
         ("switch_from_sklearn.py", ["--epochs", "0"], "--epochs must be at least 1; got 0"),
         ("switch_from_sklearn.py", ["--mnist"], "MNIST is not available: train-images-idx3"),
     ],
@@ -332,6 +337,13 @@ def test_switch_from_scikit_learn(offline, tmp_path):
     assert float(gap) < 1e-4  # in float32
     assert "to_sklearn() gives a sklearn MLPClassifier" in done.stdout
     assert "the same for 100% of the test rows" in done.stdout
+
+
+def test_distortions_help_with_the_small_digits(offline, tmp_path):
+    done = run("small_digits.py", "--splits", 4, "--epochs", 80, env=offline, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    plain, distorted = map(float, re.findall(r"error (\d+\.\d+)%", done.stdout))
+    assert distorted < plain < 3
 
 
 # The record: images of another size than MNIST's, so that a run takes seconds.
