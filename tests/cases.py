@@ -24,6 +24,7 @@ CASES = {
     "background, few weights": (97, (121,), 5, 140, 0.8),
     "background, online": (331, (151, 33), 5, 1, 0.9),
     "few outputs": (51, (127, 65), 2, 23, 0.0),
+    "chunks of rows": (43, (61, 67), 5, 97, 0.0),
     "three layers": (211, (121, 93, 67), 3, 9, 0.0),
     "wide first layer": (1361, (257,), 3, 3, 0.0),
     "wide first layer, background": (1361, (257,), 3, 33, 0.9),

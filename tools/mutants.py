@@ -103,6 +103,8 @@ MUTANTS = [
     # Threads and signals
     Mutant("leave out a barrier", ALL, "pass",
            "engine/test_exactness.py::test_number_of_threads_changes_no_bit"),
+    Mutant("forget a chunk of rows", "+ plan.rule.chunk_rows - 1", "- 1",
+           "engine/test_exactness.py::test_gradients_of_chunks_of_rows_are_added_in_pairs"),
     Mutant("ignore signals", ALL, "pass",
            "training/test_interrupt.py::test_signals_are_handled_while_the_engine_computes"),
     Mutant("count threads that did not start", "team->started = 1;",

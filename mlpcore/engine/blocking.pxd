@@ -21,6 +21,10 @@ cdef enum:
     # Rows of a minibatch that go through the forward and the backward pass at a time: a layer's
     # activations are 57 KB, where they are 128 rows of 112 floats.
     STEP_ROW_BLOCK = 128
+    # Rows in a chunk of a minibatch at least, where the gradient of each chunk is computed apart
+    # and then summed: 100 rows make one thread 2 % faster than 50, but leave work for two threads
+    # only in minibatches of 200.
+    CHUNK_ROWS = 48
     # Rows that go through the forward pass together outside of training: their inputs and a small
     # network's weights fit in a second-level cache. Sums over rows are made block by block.
     EVALUATION_ROW_BLOCK = 96

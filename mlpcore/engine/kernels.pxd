@@ -2,6 +2,9 @@
 
 from mlpcore.engine.typedefs cimport real_t
 
+cdef extern from "simd/rows.h":
+    enum: MAX_CHUNKS "MLP_MAX_CHUNKS"   # arrays that sum_pairwise sums at most
+
 # C (m, n) = initial + A @ B for matrices in the cache; see simd/gemm.h for the strides.
 cdef void small_gemm(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
                      const real_t* a, Py_ssize_t a_row, Py_ssize_t a_col,
@@ -17,6 +20,9 @@ cdef void narrow_gradient(Py_ssize_t rows, Py_ssize_t n, int n_out, const real_t
 cdef void column_sums(const real_t* a, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width,
                       real_t* out) noexcept nogil
 cdef double sum_squares(const real_t* a, Py_ssize_t n) noexcept nogil
+# The sum of `count` arrays of n numbers, `stride` apart, in pairs; see simd/rows.h.
+cdef void sum_pairwise(int count, const real_t* a, Py_ssize_t stride, Py_ssize_t n,
+                       real_t* out) noexcept nogil
 # a := a + b, and a * b.
 cdef void add(real_t* a, const real_t* b, Py_ssize_t n) noexcept nogil
 cdef void multiply(real_t* a, const real_t* b, Py_ssize_t n) noexcept nogil

@@ -19,6 +19,8 @@ cdef extern from "simd/rows.h" nogil:
     void _column_sums "MLP_FUSED(column_sums)" (
         const real_t*, Py_ssize_t, Py_ssize_t, Py_ssize_t, real_t*)
     double _sum_squares "MLP_FUSED(sum_squares)" (const real_t*, Py_ssize_t)
+    void _sum_pairwise "MLP_FUSED(sum_pairwise)" (
+        int, const real_t*, Py_ssize_t, Py_ssize_t, real_t*)
     void _add "MLP_FUSED(add)" (real_t*, const real_t*, Py_ssize_t)
     void _multiply "MLP_FUSED(multiply)" (real_t*, const real_t*, Py_ssize_t)
     void _move_average "MLP_FUSED(move_average)" (
@@ -61,6 +63,11 @@ cdef void column_sums(const real_t* a, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_
 
 cdef double sum_squares(const real_t* a, Py_ssize_t n) noexcept nogil:
     return _sum_squares(a, n)
+
+
+cdef void sum_pairwise(int count, const real_t* a, Py_ssize_t stride, Py_ssize_t n,
+                       real_t* out) noexcept nogil:
+    _sum_pairwise(count, a, stride, n, out)
 
 
 cdef void add(real_t* a, const real_t* b, Py_ssize_t n) noexcept nogil:

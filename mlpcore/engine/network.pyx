@@ -255,15 +255,6 @@ cdef class Network:
         """Whether any layer is large enough to go through BLAS."""
         return bool(uses_blas(&self.layout))
 
-    def has_narrow_layers(self):
-        """Whether the sums of any layer run along its inputs, since it has few outputs.
-
-        Returns
-        -------
-        has : bool
-        """
-        return any(self.layout.layers[i].narrow for i in range(self.layout.n_layers))
-
     def check(self, Input X):
         """Raise ValueError unless the network can read these rows."""
         if X.rows.n_features != self.layout.layers.n_in or X.dtype != self.dtype:

@@ -31,6 +31,8 @@ cdef struct Rule:
     const double* dropout     # rate for the inputs of each layer; NULL for no dropout
     Py_ssize_t minibatch_size
     Py_ssize_t row_block      # rows that go through the forward and backward pass at a time
+    Py_ssize_t chunk_rows     # rows in a chunk whose gradient is computed apart; 0: no chunks
+    Py_ssize_t row_unit       # rows that go to one thread together
     Py_ssize_t split_feature  # first feature of the second half sum of the first layer; 0: one sum
     # The cumulated cost of the SPARSE_FEATURE_BLOCKs of the first layer's W, as a fraction of the
     # total: W is partitioned so that all threads have equal costs.
@@ -58,6 +60,7 @@ cdef struct Workspace:
     void* block_sums          # column sums of each SPARSE_FEATURE_BLOCK of the first layer's W
     void* second_half         # sums over the features from `split_feature` on
     void* full_gradient       # if it is clipped, else NULL
+    void* partials            # the gradient of each chunk of rows, laid out like the parameters
     void* scaled              # u and the column sums of V of the scaled representation; see online
     double* losses            # one for each row
     double* penalties         # one for each ROW_TILE of W

@@ -8,9 +8,13 @@ For a network whose weights fit in the cache:
       outputs to errors, backward pass              the optimiser's step on that block
       ---- barrier ----                             ---- barrier ----
 
+For a small network, whose gradient takes less memory than the activations of a minibatch, phase 1
+also computes the gradient of each chunk of rows, and phase 2 sums these in place of the first step.
+Then rows, activations and errors stay with the core that computed them.
+
 No number depends on how the work is partitioned: the sum for an element of a product has one order
-whatever block it falls into, and layers that go through BLAS are cut on a grid that does not depend
-on the threads.
+whatever block it falls into, and neither the chunks of rows nor the grid on which layers are cut
+that go through BLAS depend on the threads.
 
 Within phase 1 there is one rule for barriers: wait before a layer that needs all rows, and after
 one that wrote them.
@@ -102,7 +106,7 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Minibatch* batch) no
     if plan.rule.split_feature:
         sparse.sum_halves(plan, theta, thread, batch)
         rows.needs_barrier = True
-    thread_slice(batch.rows, ROW_TILE, thread, plan.team.size, &start, &stop)
+    thread_slice(batch.rows, plan.rule.row_unit, thread, plan.team.size, &start, &stop)
     rows.start = start
     while True:
         rows.stop = min(stop, rows.start + plan.rule.row_block)
@@ -116,6 +120,8 @@ cdef void step(Plan* plan, real_t* theta, int thread, const Minibatch* batch) no
         _wait_for_rows(plan, thread, False, &rows)
         output_errors(plan, <real_t*> plan.workspace.work, thread, batch, rows.start, rows.stop)
         _backward_pass(plan, theta, thread, &rows)
+        if plan.rule.chunk_rows and rows.start < rows.stop:
+            _chunk_gradient(plan, &rows, <real_t*> plan.workspace.partials)
         rows.start = rows.stop
         if rows.start >= stop:
             break
@@ -219,6 +225,15 @@ cdef void _backward_pass(Plan* plan, real_t* theta, int thread, Slice* rows) noe
             blas.backward(plan, layer, theta, thread, rows.batch.rows)
         else:
             dense.backward(plan, layer, theta, rows.start, rows.stop - rows.start)
+
+
+cdef void _chunk_gradient(const Plan* plan, const Slice* rows, real_t* partials) noexcept nogil:
+    """Compute the gradient of all layers over some rows, which are a chunk."""
+    cdef Py_ssize_t chunk = rows.start // plan.rule.chunk_rows
+    cdef int j
+    for j in range(plan.layout.n_layers):
+        dense.chunk_gradient(plan, &plan.layout.layers[j], rows.start, rows.stop - rows.start,
+                             partials + chunk * plan.layout.size)
 
 
 cdef void _update(Plan* plan, real_t* theta, int thread, const Minibatch* batch) noexcept nogil:

@@ -6,7 +6,6 @@ import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memcpy
 
 from mlpcore.engine.averaging cimport average_parameters
 from mlpcore.engine.blocking cimport EVALUATION_ROW_BLOCK
@@ -55,8 +54,7 @@ cdef class Trainer:
     sample_weight : ndarray of float64, shape (n_samples,), optional
         Factors of each row's loss and error.
     label_smoothing : float, default=0.0
-        Fraction of the training rows' targets that is spread evenly over the classes; see
-        `mlpcore.engine.losses.TargetRows`.
+        Fraction of the training rows' targets that is spread over all classes; see `TargetRows`.
     valid, valid_targets, valid_weight : the same for the validation rows, optional
     optimizer : str, default="sgd"
         See `mlpcore.engine.registry.OPTIMIZERS`.
@@ -86,8 +84,8 @@ cdef class Trainer:
         Above 0, the weights that lead into a unit are scaled to at most this 2-norm after each
         step.
     average_decay : float, default=0.0
-        Above 0, `averaged` is an exponential moving average of the parameters over steps, with this
-        decay, below 1. Evaluation reads the parameters, not the average.
+        Above 0 and below 1, `averaged` is an exponential moving average of the parameters over
+        steps, with this decay. Evaluation reads the parameters.
     augment : DistortedRows, optional
         The training rows as images, each of which is trained on in another distortion in each
         epoch, by `seed`, `epoch_count` and the row. Evaluation reads `train`, undistorted.
@@ -161,8 +159,10 @@ cdef class Trainer:
             _check_images(train, augment)
             self._images, plan.images = augment, &augment.images
         self._arena = Arena()
-        plan.rule.l2 = _numbers(self._arena, "l2", l2s)
-        plan.rule.weight_decay = _numbers(self._arena, "weight_decay", decays)
+        if l2s is not None:
+            plan.rule.l2 = <double*> self._arena.copy("l2", l2s)
+        if decays is not None:
+            plan.rule.weight_decay = <double*> self._arena.copy("weight_decay", decays)
         self._allocate(dropout_rates(dropout, network.n_layers - 1),
                        OPTIMIZERS[optimizer].n_vectors, n_threads)
 
@@ -188,7 +188,8 @@ cdef class Trainer:
         if plan.rule.average_decay > 0:
             plan.workspace.averaged = address(self.averaged)
         plan.team = self._team.state
-        plan.rule.dropout = _numbers(arena, "dropout", dropout if dropout.any() else None)
+        if dropout.any():
+            plan.rule.dropout = <double*> arena.copy("dropout", dropout)
         plan_layout(plan, &network.layout, train, dropout, arena)
         plan_rows(plan, train, dropout, network.dtype, arena)
         # Evaluation comes between epochs, so that it can share their workspace.
@@ -218,6 +219,22 @@ cdef class Trainer:
     @property
     def usual_threads(self):
         return 1 if self._size is None else self._size.usual
+
+    @property
+    def order_of_sums(self):
+        """How sums are ordered where an earlier build ordered them otherwise.
+
+        Returns
+        -------
+        orders : dict
+            Empty if this trainer's results have the bits of every earlier build.
+        """
+        orders = []
+        if any(self.plan.layout.layers[i].narrow for i in range(self.plan.layout.n_layers)):
+            orders.append("along the inputs of narrow layers")
+        if self.plan.rule.chunk_rows:
+            orders.append(f"over chunks of {self.plan.rule.chunk_rows} rows")
+        return {"the order of sums": " and ".join(orders)} if orders else {}
 
     @property
     def learning_rate(self):
@@ -346,15 +363,6 @@ cdef class Trainer:
             Sum over the rows, each times its weight, without a penalty.
         """
         return self._evaluator.evaluate(self._valid, self._valid_targets, True)[0]
-
-
-cdef const double* _numbers(Arena arena, str name, numbers) except? NULL:
-    """A copy of some numbers; NULL for None."""
-    if numbers is None:
-        return NULL
-    cdef void* copy = arena.reserve(name, len(numbers), np.float64)
-    memcpy(copy, address(numbers), len(numbers) * sizeof(double))
-    return <const double*> copy
 
 
 def _target_rows(Network network, Input rows, targets, weight, name, smoothing=0.0):

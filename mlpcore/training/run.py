@@ -20,10 +20,6 @@ from mlpcore.training.stopping import Best, Stopping
 History = dict[str, list[float]]
 Metrics = dict[str, float]
 
-# What a checkpoint says of networks with narrow layers: an earlier version summed them up in
-# another order, and a run that went on from its checkpoint would end with bits that no run has.
-NARROW = {"the order of sums": "along the inputs of narrow layers"}
-
 
 class Plan(NamedTuple):
     """What a facade asks of a run.
@@ -313,8 +309,9 @@ class Run:
         OSError
             If it cannot be begun.
         """
-        if self._network.has_narrow_layers():
-            identity = {**identity, **NARROW}
+        # A run that went on from the checkpoint of a build with other orders would end with bits
+        # that no uninterrupted run has.
+        identity = {**identity, **self._trainer.order_of_sums}
         self._file, self._identity = file, identity
         if content is None:
             self._snapshot(0)

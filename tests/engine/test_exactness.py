@@ -116,6 +116,25 @@ def test_gradient_has_the_same_bits_for_any_number_of_threads(units, dtype):
             assert np.array_equal(a, b)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("rows", "chunk"), [(199, 50), (100, 50), (256, 64), (120, 60)])
+def test_gradients_of_chunks_of_rows_are_added_in_pairs(rows, chunk, dtype):
+    rng = np.random.default_rng(1)
+    network = Network((19, 37, 11, 1), dtype=dtype, loss="squared_error")
+    for w in network.coefs:
+        w[:] = rng.normal(0, 0.3, w.shape)
+    X = rng.normal(size=(rows, 19)).astype(dtype)
+    y = rng.normal(size=(rows, 1)).astype(dtype)
+    parts = []
+    for start in range(0, rows, chunk):
+        part = slice(start, start + chunk)
+        parts.append(gradient(network, Input(X[part], dtype), y[part])[1].copy())
+    while len(parts) > 1:
+        parts = [a + b for a, b in zip(parts[::2], parts[1::2], strict=True)]
+    whole = gradient(network, Input(X, dtype), y)[1]
+    assert np.array_equal(whole, parts[0])
+
+
 def test_a_rows_result_does_not_depend_on_its_neighbours():
     for case, dtype in itertools.product(["three layers", "background"], DTYPES):
         X, _ = data(case)

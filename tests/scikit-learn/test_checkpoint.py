@@ -1,7 +1,5 @@
 """Checkpoints of mlpcore.sklearn's estimators: a fit goes on with the bits of an unbroken one."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -9,7 +7,6 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from mlpcore import Distortion, load_digits
 from mlpcore.sklearn import MLPClassifier, MLPRegressor, _solvers
-from mlpcore.training import run as _run
 from mlpcore.training.checkpoint import Checkpoint, read_checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer", "ignore:lbfgs failed")
@@ -275,21 +272,36 @@ def test_a_bar_in_place_of_lines(capsys, monkeypatch):
     assert "loss " in err
 
 
-def test_a_checkpoint_with_another_order_of_sums_is_refused(monkeypatch):
-    """Layers of few outputs were summed up in another order once: a run that goes on from then
-    would end with bits that no uninterrupted run has."""
-    options = FAST | {"hidden_layer_sizes": (40,)}
-    for target, narrow in ((Y / 10, True), (np.stack([Y] * 10, axis=1) / 10, False)):
-        regressor = MLPRegressor(**options)
-        with monkeypatch.context() as patch:
-            patch.setattr(_run, "NARROW", {})  # as an earlier version wrote it
-            interrupted(regressor, 2, monkeypatch, X, target)
-        assert regressor._network.has_narrow_layers() == narrow
-        if narrow:
-            with pytest.raises(ValueError, match=r"the order of sums was None and is along the"):
-                MLPRegressor(**options).fit(X, target, checkpoint="run.ckpt")
-        else:
-            whole = MLPRegressor(**options).fit(X, target)
-            assert_same(MLPRegressor(**options).fit(X, target, checkpoint="run.ckpt"), whole)
-        Path("run.ckpt").unlink()
-        Path("run.ckpt.previous").unlink(missing_ok=True)
+@pytest.mark.parametrize(
+    ("hidden", "outputs", "batch", "order"),
+    [
+        ((40,), 1, 20, "along the inputs of narrow layers"),
+        ((40,), 10, 200, "over chunks of 50 rows"),
+        ((40,), 1, 100, "along the inputs of narrow layers and over chunks of 50 rows"),
+        ((40,), 10, 20, None),
+        ((700,), 10, 100, None),
+    ],
+)
+def test_a_checkpoint_with_another_order_of_sums_is_refused(
+    hidden, outputs, batch, order, monkeypatch
+):
+    """Earlier builds added some numbers in another order, and said nothing of it: a run that goes
+    on from then would end with bits that no uninterrupted run has."""
+    options = FAST | {"hidden_layer_sizes": hidden, "batch_size": batch}
+    target = np.stack([Y] * outputs, axis=1).squeeze() / 10
+    write = Checkpoint.write
+
+    def write_as_before(self, about, arrays):
+        run = {name: value for name, value in about["run"].items() if name != "the order of sums"}
+        write(self, {**about, "run": run}, arrays)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "write", write_as_before)
+        interrupted(MLPRegressor(**options), 2, monkeypatch, X, target)
+    resumed = MLPRegressor(**options)
+    if order:
+        with pytest.raises(ValueError, match=rf"the order of sums was None and is {order}"):
+            resumed.fit(X, target, checkpoint="run.ckpt")
+    else:
+        whole = MLPRegressor(**options).fit(X, target)
+        assert_same(resumed.fit(X, target, checkpoint="run.ckpt"), whole)

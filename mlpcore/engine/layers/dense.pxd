@@ -15,6 +15,9 @@ cdef void forward(const Layer* layer, const real_t* theta, real_t* work, Py_ssiz
 # Errors of some rows of the layer below: (delta @ W.T) * derivative.
 cdef void backward(Plan* plan, const Layer* layer, const real_t* theta, Py_ssize_t start,
                    Py_ssize_t rows) noexcept nogil
+# Gradient of W and the biases over the `rows` rows of the minibatch from `start` on, a chunk.
+cdef void chunk_gradient(const Plan* plan, const Layer* layer, Py_ssize_t start, Py_ssize_t rows,
+                         real_t* partial) noexcept nogil
 # Gradient of rows [start, stop) of W from `rows` rows of the minibatch, and the optimiser's step.
 cdef void update(Plan* plan, const Layer* layer, real_t* theta, int thread, Py_ssize_t rows,
                  Py_ssize_t start, Py_ssize_t stop) noexcept nogil

@@ -10,13 +10,14 @@ from libc.string cimport memset
 from mlpcore.engine.blocking cimport DENSE_FEATURE_BLOCK
 from mlpcore.engine.inputs cimport Rows, fetch_rows
 from mlpcore.engine.kernels cimport (
+    column_sums,
     narrow_forward,
     narrow_gradient,
     row_times_transpose,
     small_gemm,
 )
 from mlpcore.engine.layers.units cimport activate_units, multiply_by_derivatives
-from mlpcore.engine.layers.updates cimport apply_gradient
+from mlpcore.engine.layers.updates cimport apply_gradient, sum_chunks
 from mlpcore.engine.layout cimport Layer
 from mlpcore.engine.plan cimport Plan
 from mlpcore.engine.typedefs cimport real_t
@@ -61,20 +62,37 @@ cdef void backward(Plan* plan, const Layer* layer, const real_t* theta, Py_ssize
     multiply_by_derivatives(below, work, batch, start * below.ld, rows * below.ld)
 
 
+cdef void chunk_gradient(const Plan* plan, const Layer* layer, Py_ssize_t start, Py_ssize_t rows,
+                         real_t* partial) noexcept nogil:
+    cdef const real_t* delta = <const real_t*> plan.workspace.work + \
+        plan.rule.minibatch_size * layer.delta + start * layer.ld
+    _gradient(plan, layer, start, rows, 0, layer.n_in, partial + layer.w)
+    column_sums(delta, layer.ld, rows, layer.width, partial + layer.b)
+
+
 cdef void update(Plan* plan, const Layer* layer, real_t* theta, int thread, Py_ssize_t rows,
                  Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
-    cdef const real_t* work = <const real_t*> plan.workspace.work
-    cdef const real_t* x = work + plan.rule.minibatch_size * layer.x
-    cdef const real_t* delta = work + plan.rule.minibatch_size * layer.delta
     cdef real_t* gradient = <real_t*> plan.workspace.scratch[thread].gradient
     cdef Py_ssize_t block
     while start < stop:
         block = min(DENSE_FEATURE_BLOCK, stop - start)
-        if layer.narrow:
-            narrow_gradient[real_t](rows, block, layer.n_out, x + start, layer.ld_in, delta,
-                                    layer.ld, gradient)
+        if plan.rule.chunk_rows:
+            sum_chunks(plan, rows, layer.w + start * layer.ld, block * layer.ld, gradient)
         else:
-            small_gemm[real_t](block, layer.width, rows, x + start, 1, layer.ld_in, delta,
-                               layer.ld, NULL, 0, gradient, layer.ld)
+            _gradient(plan, layer, 0, rows, start, block, gradient)
         apply_gradient(plan, layer, theta, gradient, start, block)
         start += block
+
+
+cdef void _gradient(const Plan* plan, const Layer* layer, Py_ssize_t first, Py_ssize_t rows,
+                    Py_ssize_t start, Py_ssize_t n, real_t* gradient) noexcept nogil:
+    """The gradient of n rows of W from `start` on, from `rows` rows of the minibatch from `first`
+    on."""
+    cdef const real_t* work = <const real_t*> plan.workspace.work
+    cdef const real_t* x = work + plan.rule.minibatch_size * layer.x + first * layer.ld_in + start
+    cdef const real_t* delta = work + plan.rule.minibatch_size * layer.delta + first * layer.ld
+    if layer.narrow:
+        narrow_gradient[real_t](rows, n, layer.n_out, x, layer.ld_in, delta, layer.ld, gradient)
+    else:
+        small_gemm[real_t](n, layer.width, rows, x, 1, layer.ld_in, delta, layer.ld, NULL, 0,
+                           gradient, layer.ld)

@@ -15,6 +15,9 @@ cdef void apply_rule(Plan* plan, const UpdateRule* rule, const Layer* layer, rea
 # rows, and the optimiser's step.
 cdef void update_biases(Plan* plan, const Layer* layer, real_t* theta, int thread, Py_ssize_t rows,
                         Py_ssize_t start, Py_ssize_t stop) noexcept nogil
+# The sum over the chunks of the minibatch's `rows` rows: n elements of the gradient.
+cdef void sum_chunks(const Plan* plan, Py_ssize_t rows, Py_ssize_t offset, Py_ssize_t n,
+                     real_t* gradient) noexcept nogil
 # Compute the penalty of rows [start, stop) of W, ROW_TILE by ROW_TILE, so that its sum has one
 # order.
 cdef void penalise(Plan* plan, const Layer* layer, const real_t* theta, Py_ssize_t start,

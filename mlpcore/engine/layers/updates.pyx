@@ -3,7 +3,7 @@
 from libc.string cimport memset
 
 from mlpcore.engine.blocking cimport ROW_TILE
-from mlpcore.engine.kernels cimport column_sums, penalty
+from mlpcore.engine.kernels cimport column_sums, penalty, sum_pairwise
 from mlpcore.engine.layout cimport Layer
 from mlpcore.engine.optimizers cimport ACCUMULATE, update
 from mlpcore.engine.plan cimport Plan, UpdateRule, Workspace
@@ -75,7 +75,10 @@ cdef void update_biases(Plan* plan, const Layer* layer, real_t* theta, int threa
     cdef real_t* full = <real_t*> workspace.full_gradient + layer.b + start
     cdef const real_t* delta = <const real_t*> workspace.work + \
         plan.rule.minibatch_size * layer.delta
-    column_sums[real_t](delta + start, layer.ld, rows, stop - start, gradient)
+    if plan.rule.chunk_rows:
+        sum_chunks(plan, rows, layer.b + start, stop - start, gradient)
+    else:
+        column_sums[real_t](delta + start, layer.ld, rows, stop - start, gradient)
     if workspace.full_gradient is NULL:
         # mutant: penalise the biases
         update[real_t](plan.rule.optimizer, &plan.progress.update, False, theta + layer.b + start,
@@ -85,6 +88,14 @@ cdef void update_biases(Plan* plan, const Layer* layer, real_t* theta, int threa
     memset(full, 0, (stop - start) * sizeof(real_t))
     update[real_t](ACCUMULATE, &plan.progress.update, False, theta + layer.b + start, gradient,
                    full, 0, stop - start)
+
+
+cdef void sum_chunks(const Plan* plan, Py_ssize_t rows, Py_ssize_t offset, Py_ssize_t n,
+                     real_t* gradient) noexcept nogil:
+    # mutant: forget a chunk of rows
+    cdef Py_ssize_t chunks = (rows + plan.rule.chunk_rows - 1) // plan.rule.chunk_rows
+    sum_pairwise[real_t](<int> chunks, <const real_t*> plan.workspace.partials + offset,
+                         plan.layout.size, n, gradient)
 
 
 cdef void penalise(Plan* plan, const Layer* layer, const real_t* theta, Py_ssize_t start,

@@ -1,6 +1,9 @@
 /* Loops over rows of a padded matrix: summing, transposing, comparing. */
 #ifndef MLP_TYPE
 
+/* Arrays that sum_pairwise sums at most: the gradients of the chunks of a minibatch's rows. */
+enum { MLP_MAX_CHUNKS = 64 };
+
 #define MLP_BODY "rows.h"
 #include "each.h"
 #undef MLP_BODY
@@ -35,6 +38,29 @@ MLP_KERNEL double MLP_NAME(sum_squares)(const REAL *a, ptrdiff_t n) {
 /* a := a + b, n of each. */
 MLP_KERNEL void MLP_NAME(add)(REAL *restrict a, const REAL *restrict b, ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < n; i++) a[i] += b[i];
+}
+/* out = the sum of `count` arrays of n numbers, `stride` apart, added in pairs: 0 and 1, 2 and 3, then
+ * the sums of both, and so on. n is whole vectors. */
+MLP_INLINE void MLP_NAME(add_pairs)(const int count, const REAL *a, ptrdiff_t stride, ptrdiff_t n,
+                                    REAL *out) {
+    for (ptrdiff_t i = 0; i < n; i += LANES) {
+        V sum[MLP_MAX_CHUNKS];
+#pragma GCC unroll 8
+        for (int c = 0; c < count; c++) sum[c] = *(const V *)(a + c * stride + i);
+#pragma GCC unroll 8
+        for (int apart = 1; apart < count; apart *= 2)
+#pragma GCC unroll 8
+            for (int c = 0; c + apart < count; c += 2 * apart) sum[c] += sum[c + apart];
+        *(V *)(out + i) = sum[0];
+    }
+}
+MLP_KERNEL void MLP_NAME(sum_pairwise)(int count, const REAL *a, ptrdiff_t stride, ptrdiff_t n,
+                                       REAL *out) {
+    switch (count) {
+    case 2: MLP_NAME(add_pairs)(2, a, stride, n, out); break;
+    case 4: MLP_NAME(add_pairs)(4, a, stride, n, out); break;
+    default: MLP_NAME(add_pairs)(count, a, stride, n, out);
+    }
 }
 /* a := a * b, n of each. */
 MLP_KERNEL void MLP_NAME(multiply)(REAL *restrict a, const REAL *restrict b, ptrdiff_t n) {
