@@ -6,6 +6,7 @@ From the outside in; each module uses only those that come after it:
 - `trainer`: epochs of minibatches
 - `evaluation`: loss and correct predictions of many rows
 - `online`, `clipping`: minibatches of one row; clipping by the global norm, and max-norm
+- `averaging`: the average of the parameters over steps
 - `step`: forward pass, backward pass and update of a minibatch, in two phases
 - `network`: sizes and parameters, which can be read and set
 - `prediction`: prediction of many rows, and of one row
@@ -25,6 +26,7 @@ From the outside in; each module uses only those that come after it:
 - `status`: why the threads stopped early
 - `blas_threads`: BLAS held at one thread, in plain Python
 - `team`: threads and barriers; `threads/team.h` and `threads/start.h` are their C part
+- `per_layer`: parameters of which each layer may have its own number, in plain Python
 - `team_size`: how many threads work, found out while they work, in plain Python
 - `kernels`: the engine's own loops over matrices in the cache
 - `blas`: the only module that calls BLAS, row-major; `threads/fork_gate.h` keeps forks out of it

@@ -28,6 +28,8 @@ cdef void sum_pairwise(int count, const real_t* a, Py_ssize_t stride, Py_ssize_t
 # a := a + b, and a * b.
 cdef void add(real_t* a, const real_t* b, Py_ssize_t n) noexcept nogil
 cdef void multiply(real_t* a, const real_t* b, Py_ssize_t n) noexcept nogil
+# average := average + rate * (w - average)
+cdef void move_average(real_t* average, const real_t* w, double rate, Py_ssize_t n) noexcept nogil
 # l2 / 2 * sum(a**2) + l1 * sum(abs(a))
 cdef double penalty(const real_t* a, Py_ssize_t n, double l2, double l1) noexcept nogil
 # Scale columns [start, stop) of a, whole lines, each to a norm of at most max_norm.

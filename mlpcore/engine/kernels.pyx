@@ -23,6 +23,8 @@ cdef extern from "simd/rows.h" nogil:
         int, const real_t*, Py_ssize_t, Py_ssize_t, real_t*)
     void _add "MLP_FUSED(add)" (real_t*, const real_t*, Py_ssize_t)
     void _multiply "MLP_FUSED(multiply)" (real_t*, const real_t*, Py_ssize_t)
+    void _move_average "MLP_FUSED(move_average)" (
+        real_t*, const real_t*, double, Py_ssize_t)
     double _penalty "MLP_FUSED(penalty)" (const real_t*, Py_ssize_t, double, double)
     void _cap_columns "MLP_FUSED(cap_columns)" (
         real_t*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double)
@@ -78,6 +80,11 @@ cdef void add(real_t* a, const real_t* b, Py_ssize_t n) noexcept nogil:
 
 cdef void multiply(real_t* a, const real_t* b, Py_ssize_t n) noexcept nogil:
     _multiply(a, b, n)
+
+
+cdef void move_average(real_t* average, const real_t* w, double rate,
+                       Py_ssize_t n) noexcept nogil:
+    _move_average(average, w, rate, n)
 
 
 cdef double penalty(const real_t* a, Py_ssize_t n, double l2, double l1) noexcept nogil:

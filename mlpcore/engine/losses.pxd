@@ -11,9 +11,11 @@ cdef struct Loss:
     double parameter          # of losses that have one
 
 # The targets of some rows. labels: for each row, the output whose target is one, the others' being
-# zero; or, if it is NULL, values: n_outputs reals for each row. weights: one for each row, or NULL.
+# zero, and smoothing: the fraction of these targets that is spread evenly over all outputs; or, if
+# labels is NULL, values: n_outputs reals for each row. weights: one for each row, or NULL.
 cdef struct Targets:
     const int* labels
+    double smoothing
     const void* values
     const double* weights
 

@@ -22,4 +22,5 @@ class TargetRows:
         n_outputs: int,
         dtype: np.dtype[Any],
         name: str,
+        smoothing: float = 0.0,
     ) -> None: ...

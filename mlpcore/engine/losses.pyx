@@ -68,12 +68,20 @@ cdef class TargetRows:
     dtype : dtype of the network
     name : str
         The name of the set, for messages.
+    smoothing : float, default=0.0
+        Label smoothing (Szegedy et al., "Rethinking the Inception architecture for computer
+        vision", CVPR 2016), from 0 to below 1: the target of a row's class is 1 - s + s / K and
+        that of the other outputs s / K, with K outputs. Targets of each output are those of two
+        classes each, t (1 - s) + s / 2.
     """
 
-    def __init__(self, targets, weights, n_rows, n_outputs, dtype, name):
+    def __init__(self, targets, weights, n_rows, n_outputs, dtype, name, double smoothing=0.0):
         cdef const int[::1] labels
         cdef const double[::1] row_weights
         targets = np.asarray(targets)
+        if not 0 <= smoothing < 1:
+            raise ValueError(f"label_smoothing must be from 0 to below 1; got {smoothing:g}")
+        self.targets.smoothing = smoothing
         if targets.ndim == 2:
             if (targets.shape != (n_rows, n_outputs) or targets.dtype != dtype
                     or not targets.flags.c_contiguous):
@@ -81,6 +89,8 @@ cdef class TargetRows:
                     f"{name}_targets must be {n_rows} x {n_outputs} numbers as {dtype}, adjacent "
                     f"in memory; got shape {targets.shape} as {targets.dtype}"
                 )
+            if smoothing:
+                targets = (targets * (1 - smoothing) + smoothing / 2).astype(dtype, copy=False)
             self.targets.values = <const void*> <size_t> targets.__array_interface__["data"][0]
         else:
             if targets.shape != (n_rows,):
@@ -126,10 +136,17 @@ cdef double _value(const Loss* loss, bint exact, const real_t* v, int v_width, c
 cdef const real_t* _target(const Targets* targets, Py_ssize_t row, int n, int width,
                            real_t* scratch) noexcept nogil:
     """The targets of a row; those of a label are written to `scratch`."""
+    cdef double rest
+    cdef int j
     if targets.labels is NULL:
         return <const real_t*> targets.values + row * n
     memset(scratch, 0, width * sizeof(real_t))
     scratch[targets.labels[row]] = 1
+    if targets.smoothing > 0:
+        rest = targets.smoothing / n
+        for j in range(n):
+            # mutant: smooth no labels
+            scratch[j] = <real_t> (scratch[j] * (1 - targets.smoothing) + rest)
     return scratch
 
 
@@ -150,7 +167,8 @@ cdef double row_error(const Loss* loss, const Targets* targets, Py_ssize_t row, 
     cdef double value = 0
     cdef real_t weight
     cdef int j
-    if wanted or not loss.canonical or targets.labels is NULL:
+    cdef bint of_label = targets.labels is not NULL and targets.smoothing == 0
+    if wanted or not loss.canonical or not of_label:
         t = _target[real_t](targets, row, n, width, scratch)
     if wanted and loss.exact:
         value = _value[real_t](loss, True, z, width, t, t_width, n)
@@ -162,7 +180,7 @@ cdef double row_error(const Loss* loss, const Targets* targets, Py_ssize_t row, 
         value = _value[real_t](loss, False, z, width, t, t_width, n)
     if not loss.canonical:
         _chain_to_error[real_t](loss, z, t, n, scratch + width)
-    elif targets.labels is not NULL:
+    elif of_label:
         z[targets.labels[row]] -= 1
     else:
         for j in range(n):
@@ -190,6 +208,7 @@ cdef void errors_of_one_output(const Loss* loss, const Targets* targets, const P
         count = <int> min(OUTPUTS_AT_A_TIME, n - start)
         for i in range(count):
             o[i] = z[i * ld]
+            # The target of the only class stays 1, smoothed or not.
             t[i] = 1 if targets.labels is not NULL else (
                 <const real_t*> targets.values)[rows[start + i]]
         if wanted and loss.exact:

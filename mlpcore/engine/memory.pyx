@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from libc.string cimport memcpy
+
 from mlpcore.engine.blocking cimport CACHE_LINE
 
 
@@ -50,3 +52,8 @@ cdef class Arena:
         cdef const unsigned char[::1] view = raw
         self._buffers[name] = raw
         return <void*> (&view[0] + <Py_ssize_t> offset)
+
+    cdef void* copy(self, str name, array) except NULL:
+        cdef void* numbers = self.reserve(name, array.size, array.dtype)
+        memcpy(numbers, address(array), array.nbytes)
+        return numbers

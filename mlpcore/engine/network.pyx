@@ -228,16 +228,27 @@ cdef class Network:
             self._background = number
             self._one_row = None
 
-    def weights_squared(self):
-        """Sum of the squares of all weights, biases not counted: a float."""
-        cdef double total = 0
+    def weights_squared(self, factors=None):
+        """Sum of the squares of all weights, biases not counted.
+
+        Parameters
+        ----------
+        factors : sequence of float, optional
+            A factor for each layer's sum.
+
+        Returns
+        -------
+        total : float
+        """
+        cdef double total = 0, squares
         cdef const Layer* layer
         for i in range(self.layout.n_layers):
             layer = &self.layout.layers[i]
             if self.layout.single:
-                total += sum_squares[float](<float*> self.theta + layer.w, layer.b - layer.w)
+                squares = sum_squares[float](<float*> self.theta + layer.w, layer.b - layer.w)
             else:
-                total += sum_squares[double](<double*> self.theta + layer.w, layer.b - layer.w)
+                squares = sum_squares[double](<double*> self.theta + layer.w, layer.b - layer.w)
+            total += squares if factors is None else squares * <double> factors[i]
         return total
 
     def uses_blas(self):

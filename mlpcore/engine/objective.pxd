@@ -6,4 +6,4 @@ cdef class Objective:
     cdef Trainer _trainer
     cdef double _l1, _l2, _total
     cdef bint _average
-    cdef object _order, _weights
+    cdef object _order, _weights, _factors

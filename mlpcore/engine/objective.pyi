@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -14,8 +15,9 @@ class Objective:
         targets: NDArray[Any],
         *,
         sample_weight: NDArray[np.float64] | None = None,
+        label_smoothing: float = 0.0,
         l1: float = 0.0,
-        l2: float = 0.0,
+        l2: float | Sequence[float] = 0.0,
         average: bool = False,
         n_threads: int = 1,
     ) -> None: ...

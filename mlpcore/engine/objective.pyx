@@ -6,6 +6,8 @@ from mlpcore.engine.inputs cimport Input
 from mlpcore.engine.network cimport Network
 from mlpcore.engine.trainer cimport Trainer
 
+from mlpcore.engine.per_layer import one_or_each
+
 # Rows of a minibatch, whose gradients are accumulated.
 cdef Py_ssize_t GRADIENT_ROWS = 256
 
@@ -19,24 +21,26 @@ cdef class Objective:
     ----------
     network : Network
     X : Input
-    targets, sample_weight : ndarray
+    targets, sample_weight, label_smoothing
         See `Trainer`.
     l1, l2 : float, default=0.0
         Factors of the penalty ``l2 / 2 * sum(w**2) + l1 * sum(abs(w))``, whose gradient is added:
-        ``l2 * w + l1 * sign(w)`` for each weight w.
+        ``l2 * w + l1 * sign(w)`` for each weight w. l2 may be a sequence with one for each layer.
     average : bool, default=False
         Divide loss, penalty and gradient by the number of rows, or by the sum of their weights.
     n_threads : int, default=1
     """
 
-    def __init__(self, Network network, Input X, targets, *, sample_weight=None, double l1=0.0,
-                 double l2=0.0, bint average=False, int n_threads=1):
+    def __init__(self, Network network, Input X, targets, *, sample_weight=None,
+                 double label_smoothing=0.0, double l1=0.0, l2=0.0, bint average=False,
+                 int n_threads=1):
         rows = X.rows.n_rows
         self._trainer = Trainer(
-            network, X, targets, sample_weight=sample_weight, optimizer="accumulate",
-            keep_last=True, minibatch_size=min(GRADIENT_ROWS, max(1, rows)), track_loss=True,
-            n_threads=n_threads)
-        self._l1, self._l2, self._average = l1, l2, average
+            network, X, targets, sample_weight=sample_weight, label_smoothing=label_smoothing,
+            optimizer="accumulate", keep_last=True, minibatch_size=min(GRADIENT_ROWS, max(1, rows)),
+            track_loss=True, n_threads=n_threads)
+        self._l1, self._average = l1, average
+        self._l2, self._factors = one_or_each(l2, network.n_layers, "l2")
         self._total = rows if sample_weight is None else sum(np.asarray(sample_weight).tolist())
         self._order = np.arange(rows)
         # The gradient of each layer's weights, and the weights.
@@ -76,10 +80,11 @@ cdef class Objective:
         flat[:] = 0
         self._trainer.epoch(self._order)
         loss = self._trainer.plan.progress.loss_sum
-        penalty = self._l2 / 2 * network.weights_squared() if self._l2 else 0.0
-        for gradient, w in self._weights:
-            if self._l2:
-                gradient += self._l2 * w
+        factors = [1.0] * network.n_layers if self._factors is None else self._factors
+        penalty = self._l2 / 2 * network.weights_squared(self._factors) if self._l2 else 0.0
+        for factor, (gradient, w) in zip(factors, self._weights):
+            if self._l2 * factor:
+                gradient += self._l2 * factor * w
             if self._l1:
                 gradient += self._l1 * np.sign(w)
                 penalty += self._l1 * float(np.abs(w).sum(dtype=np.float64))

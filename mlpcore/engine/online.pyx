@@ -36,9 +36,10 @@ cdef bint supports_online(const Plan* plan) noexcept nogil:
             and plan.images is NULL
             and plan.rule.is_sgd and plan.progress.learning_rates is NULL
             and not plan.rule.track_loss and plan.rule.dropout is NULL
+            and plan.workspace.averaged is NULL
             and plan.rule.clip_norm == 0 and plan.rule.max_norm == 0
             and not (plan.rule.average and plan.targets.weights is not NULL)
-            and plan.progress.update.l1 == 0
+            and plan.progress.update.l1 == 0 and plan.rule.l2 is NULL
             and plan.progress.update.learning_rate * plan.progress.update.l2 < 1)
 
 

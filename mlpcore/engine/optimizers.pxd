@@ -7,7 +7,7 @@ cdef extern from "simd/optimizers.h" nogil:
     ctypedef struct Rule "mlp_rule":
         double learning_rate, corrected_rate, scale
         double l2, l1
-        double beta_1, beta_2   # only kernels read the other hyperparameters
+        double beta_1, beta_2, weight_decay   # only kernels read the other hyperparameters
 
 # The index of `accumulate`, the rule that only sums gradients.
 cdef enum:

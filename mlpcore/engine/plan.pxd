@@ -23,6 +23,11 @@ cdef struct Rule:
     bint average              # gradients are means over a minibatch's rows, not sums
     bint track_loss
     double clip_norm, max_norm   # 0 for none
+    double average_decay      # of the average of the parameters
+    # Of each layer, the factors of the update rule's l2 and its weight decay; NULL where all layers
+    # have the rule's.
+    const double* l2
+    const double* weight_decay
     const double* dropout     # rate for the inputs of each layer; NULL for no dropout
     Py_ssize_t minibatch_size
     Py_ssize_t row_block      # rows that go through the forward and backward pass at a time
@@ -49,6 +54,7 @@ cdef struct Scratch:
 cdef struct Workspace:
     void* state               # the optimiser's vectors, `state_stride` apart
     Py_ssize_t state_stride
+    void* averaged            # the average of the parameters over steps; NULL for none
     void* work                # inputs, activations, errors and derivatives of the minibatch
     void* transposed          # W.T of the dense layers that errors pass back through
     void* block_sums          # column sums of each SPARSE_FEATURE_BLOCK of the first layer's W
@@ -75,6 +81,7 @@ cdef struct Progress:
     const double* learning_rates   # one for each minibatch of the epoch; NULL if all are equal
     Py_ssize_t minibatch      # its number in this epoch
     int64_t step_count        # minibatches in all epochs
+    int64_t steps_before      # those before this epoch
     Dropout dropout           # seed and epoch, of distortions as well
     double row_weight         # number of the minibatch's rows, or the sum of their weights
     double penalty            # penalty of the weights before the step

@@ -20,7 +20,7 @@ from mlpcore.engine.distortion cimport PRODUCTS_OF_A_PIXEL
 from mlpcore.engine.inputs cimport PACKED, Input, PackBuffers
 from mlpcore.engine.kernels cimport MAX_CHUNKS
 from mlpcore.engine.layout cimport DENSE, SPARSE, Layer, Layout, uses_blas
-from mlpcore.engine.memory cimport Arena, address
+from mlpcore.engine.memory cimport Arena
 
 from mlpcore.engine.registry import ACTIVATIONS
 
@@ -106,11 +106,9 @@ cdef plan_rows(Plan* plan, Input train, dropout, dtype, Arena arena):
     cdef Py_ssize_t batch = plan.rule.minibatch_size
     plan.rows = train.rows
     cost = _cost(train, batch)
-    plan.rule.cost = <double*> arena.reserve("cost", len(cost), np.float64)
-    memcpy(<void*> plan.rule.cost, address(cost), len(cost) * sizeof(double))
+    plan.rule.cost = <double*> arena.copy("cost", cost)
     update_cost = _update_cost(&plan.layout, 0 if plan.rule.chunk_rows else batch)
-    plan.rule.update_cost = <double*> arena.reserve("update_cost", len(update_cost), np.float64)
-    memcpy(<void*> plan.rule.update_cost, address(update_cost), len(update_cost) * sizeof(double))
+    plan.rule.update_cost = <double*> arena.copy("update_cost", update_cost)
     if first.kind != SPARSE:
         return
     # The bits depend on the halves, so these must not depend on the threads.

@@ -21,7 +21,7 @@ cdef struct Epoch:
 cdef class Trainer:
     cdef Plan plan
     cdef readonly Network network
-    cdef readonly object state
+    cdef readonly object state, averaged
     cdef Input _train, _valid
     cdef DistortedRows _images
     cdef TargetRows _targets, _valid_targets

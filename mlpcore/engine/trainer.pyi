@@ -16,13 +16,14 @@ class Trainer:
         targets: NDArray[Any],
         *,
         sample_weight: NDArray[np.float64] | None = None,
+        label_smoothing: float = 0.0,
         valid: Input | None = None,
         valid_targets: NDArray[Any] | None = None,
         valid_weight: NDArray[np.float64] | None = None,
         optimizer: str = "sgd",
         learning_rate: float = 0.0,
         l1: float = 0.0,
-        l2: float = 0.0,
+        l2: float | Sequence[float] = 0.0,
         average: bool = False,
         minibatch_size: int = 1,
         keep_last: bool = False,
@@ -30,15 +31,18 @@ class Trainer:
         seed: int = 0,
         clip_norm: float = 0.0,
         max_norm: float = 0.0,
+        average_decay: float = 0.0,
         augment: DistortedRows | None = None,
         track_loss: bool = False,
         n_threads: int = 1,
-        **hyperparameters: float,
+        **hyperparameters: float | Sequence[float],
     ) -> Self: ...
     @property
     def network(self) -> Network: ...
     @property
     def state(self) -> NDArray[Any]: ...
+    @property
+    def averaged(self) -> NDArray[Any]: ...
     @property
     def n_threads(self) -> int: ...
     @property

@@ -6,8 +6,8 @@ import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memcpy
 
+from mlpcore.engine.averaging cimport average_parameters
 from mlpcore.engine.blocking cimport EVALUATION_ROW_BLOCK
 from mlpcore.engine.clipping cimport apply_clipping_and_max_norm
 from mlpcore.engine.distortion cimport DistortedRows
@@ -40,6 +40,7 @@ from mlpcore.engine.typedefs cimport real_t
 
 from mlpcore.engine.blas_threads import single_threaded_blas
 from mlpcore.engine.memory import aligned_zeros
+from mlpcore.engine.per_layer import dropout_rates, one_or_each
 from mlpcore.engine.registry import OPTIMIZERS
 from mlpcore.engine.team_size import TeamSize, worthwhile
 
@@ -59,12 +60,15 @@ cdef class Trainer:
         in the network's dtype.
     sample_weight : ndarray of float64, shape (n_samples,), optional
         Factors of each row's loss and error.
+    label_smoothing : float, default=0.0
+        Fraction of the training rows' targets that is spread over all classes; see `TargetRows`.
     valid, valid_targets, valid_weight : the same for the validation rows, optional
     optimizer : str, default="sgd"
         See `mlpcore.engine.registry.OPTIMIZERS`.
     learning_rate : float, default=0.0
     l1, l2 : float, default=0.0
-        The gradient of each weight w gains ``l2 * w + l1 * sign(w)``; biases have no penalty.
+        The gradient of each weight w gains ``l2 * w + l1 * sign(w)``; biases have no penalty. l2
+        may be a sequence of a number for each layer, and so may the hyperparameter weight_decay.
     average : bool, default=False
         Divide a minibatch's gradient and penalty by the number of its rows, or by the sum of their
         weights, as scikit-learn does. Else they are sums.
@@ -86,6 +90,9 @@ cdef class Trainer:
     max_norm : float, default=0.0
         Above 0, the weights that lead into a unit are scaled to at most this 2-norm after each
         step.
+    average_decay : float, default=0.0
+        Above 0 and below 1, `averaged` is an exponential moving average of the parameters over
+        steps, with this decay. Evaluation reads the parameters.
     augment : DistortedRows, optional
         The training rows as images, each of which is trained on in another distortion in each
         epoch, by `seed`, `epoch_count` and the row. Evaluation reads `train`, undistorted.
@@ -99,6 +106,9 @@ cdef class Trainer:
     ----------
     state : ndarray
         The optimiser's vectors, each laid out as ``network.parameters``.
+    averaged : ndarray, shape (network.size,) or (0,)
+        The average, laid out as ``network.parameters``. The new parameters of step n, by
+        `step_count`, become the fraction ``max(1 - decay, 1 / n)`` of it.
     step_count : int
         Minibatches in all epochs. Another trainer can go on with this number, `epoch_count`,
         `state`, the network's parameters and the state of the generator that orders the rows.
@@ -114,11 +124,13 @@ cdef class Trainer:
     """
 
     def __cinit__(self, Network network, Input train, targets, *, sample_weight=None,
-                  Input valid=None, valid_targets=None, valid_weight=None, optimizer="sgd",
-                  double learning_rate=0.0, double l1=0.0, double l2=0.0, bint average=False,
-                  Py_ssize_t minibatch_size=1, bint keep_last=False, dropout=(), seed=0,
-                  double clip_norm=0.0, double max_norm=0.0, DistortedRows augment=None,
-                  bint track_loss=False, int n_threads=1, **hyperparameters):
+                  double label_smoothing=0.0, Input valid=None, valid_targets=None,
+                  valid_weight=None, optimizer="sgd", double learning_rate=0.0, double l1=0.0,
+                  l2=0.0, bint average=False, Py_ssize_t minibatch_size=1,
+                  bint keep_last=False, dropout=(), seed=0, double clip_norm=0.0,
+                  double max_norm=0.0, double average_decay=0.0,
+                  DistortedRows augment=None, bint track_loss=False, int n_threads=1,
+                  **hyperparameters):
         cdef Plan* plan = &self.plan
         cdef UpdateRule* update = &plan.progress.update
         if (valid is None) != (valid_targets is None):
@@ -127,31 +139,44 @@ cdef class Trainer:
             raise ValueError(
                 f"minibatch_size and n_threads must be >= 1; got {minibatch_size} and {n_threads}"
             )
-        self._targets = _target_rows(network, train, targets, sample_weight, "train")
+        self._targets = _target_rows(network, train, targets, sample_weight, "train",
+                                     label_smoothing)
         if valid is not None:
             self._valid_targets = _target_rows(network, valid, valid_targets, valid_weight, "valid")
         self.network, self._train, self._valid = network, train, valid
         self._keep_last = keep_last
         plan.targets = self._targets.targets
+        l2, l2s = one_or_each(l2, network.n_layers, "l2")
+        decays = None
+        if "weight_decay" in hyperparameters:
+            hyperparameters["weight_decay"], decays = one_or_each(
+                hyperparameters["weight_decay"], network.n_layers, "weight_decay")
         plan.rule.optimizer = set_rule(update, optimizer, hyperparameters)
         plan.rule.is_sgd = optimizer == "sgd"
         plan.rule.bias_corrected = OPTIMIZERS[optimizer].bias_corrected
         plan.rule.average, plan.rule.track_loss = average, track_loss
         plan.rule.clip_norm, plan.rule.max_norm = max(0.0, clip_norm), max(0.0, max_norm)
-        plan.rule.minibatch_size = minibatch_size
+        if not 0 <= average_decay < 1:
+            raise ValueError(f"average_decay must be from 0 to below 1; got {average_decay:g}")
+        plan.rule.average_decay, plan.rule.minibatch_size = average_decay, minibatch_size
         update.learning_rate = plan.progress.learning_rate = learning_rate
         update.l1, update.l2, update.scale = l1, l2, 1
         plan.progress.dropout.seed = seed
         if augment is not None:
             _check_images(train, augment)
             self._images, plan.images = augment, &augment.images
-        self._allocate(_dropout_rates(network, dropout), OPTIMIZERS[optimizer].n_vectors,
-                       n_threads)
+        self._arena = Arena()
+        if l2s is not None:
+            plan.rule.l2 = <double*> self._arena.copy("l2", l2s)
+        if decays is not None:
+            plan.rule.weight_decay = <double*> self._arena.copy("weight_decay", decays)
+        self._allocate(dropout_rates(dropout, network.n_layers - 1),
+                       OPTIMIZERS[optimizer].n_vectors, n_threads)
 
     def _allocate(self, dropout, n_vectors, int n_threads):
         """Make the threads, the buffers, and what depends on their numbers."""
         cdef Plan* plan = &self.plan
-        cdef Arena arena = Arena()
+        cdef Arena arena = self._arena
         cdef Network network = self.network
         cdef Input train = self._train
         products = step_products(&network.layout, train, plan.rule.minibatch_size,
@@ -159,7 +184,6 @@ cdef class Trainer:
         # The estimate is where the search begins; up to twice as many threads are tried.
         self._first_size = worthwhile(products, n_threads, meet=True)
         cdef int n_training = worthwhile(4 * products, n_threads, meet=True)
-        self._arena = arena
         # Evaluation can use as many threads as there are blocks of rows.
         rows = max(train.rows.n_rows, 0 if self._valid is None else self._valid.rows.n_rows)
         blocks = (rows + EVALUATION_ROW_BLOCK - 1) // EVALUATION_ROW_BLOCK
@@ -167,10 +191,12 @@ cdef class Trainer:
         self._team = Team(n_training)
         self.state = aligned_zeros(n_vectors * network.size, network.dtype)
         plan.workspace.state, plan.workspace.state_stride = address(self.state), network.size
+        self.averaged = aligned_zeros(network.size * (plan.rule.average_decay > 0), network.dtype)
+        if plan.rule.average_decay > 0:
+            plan.workspace.averaged = address(self.averaged)
         plan.team = self._team.state
         if dropout.any():
-            plan.rule.dropout = <double*> arena.reserve("dropout", len(dropout), np.float64)
-            memcpy(<void*> plan.rule.dropout, address(dropout), len(dropout) * sizeof(double))
+            plan.rule.dropout = <double*> arena.copy("dropout", dropout)
         plan_layout(plan, &network.layout, train, dropout, arena)
         plan_rows(plan, train, dropout, network.dtype, arena)
         # Evaluation comes between epochs, so that it can share their workspace.
@@ -288,7 +314,7 @@ cdef class Trainer:
         if steps and learning_rates is not None:
             plan.progress.learning_rates = &learning_rates[0]
         plan.progress.update.learning_rate = plan.progress.learning_rate
-        plan.progress.minibatch = 0
+        plan.progress.minibatch, plan.progress.steps_before = 0, plan.progress.step_count
         plan.progress.loss_sum = plan.progress.loss_curve = 0
         self._epoch.plan, self._epoch.theta = plan, self.network.theta
         self._epoch.order, self._epoch.n = &order[0] if n else NULL, n
@@ -377,26 +403,13 @@ cdef class Trainer:
         return self._evaluator.evaluate(self._valid, self._valid_targets, True)[0]
 
 
-def _dropout_rates(Network network, dropout):
-    """The rate for the inputs of each layer, or ValueError."""
-    n_hidden = network.n_layers - 1
-    rates = np.array([0.0] * (len(dropout) <= n_hidden) + list(dropout), np.float64)
-    are_fractions = np.all((0 <= rates) & (rates < 1))
-    if not are_fractions or len(dropout) not in (0, n_hidden, n_hidden + 1):
-        raise ValueError(
-            f"dropout must be a number from 0 to below 1 for each of the {n_hidden} hidden "
-            f"layers, and one in front for the inputs if at all; got {dropout}"
-        )
-    return rates if len(dropout) else np.zeros(n_hidden + 1)
-
-
-def _target_rows(Network network, Input rows, targets, weight, name):
+def _target_rows(Network network, Input rows, targets, weight, name, smoothing=0.0):
     """The targets of the rows, or ValueError unless the network can read both."""
     network.check(rows)
     if rows.rows.n_rows < 1:
         raise ValueError(f"{name} must have a row or more; got none")
     n_outputs = network.n_units[len(network.n_units) - 1]
-    return TargetRows(targets, weight, rows.rows.n_rows, n_outputs, network.dtype, name)
+    return TargetRows(targets, weight, rows.rows.n_rows, n_outputs, network.dtype, name, smoothing)
 
 
 def _check_images(Input train, DistortedRows images):
@@ -467,6 +480,8 @@ cdef Py_ssize_t _steps(const Epoch* epoch, real_t* theta, int thread, Py_ssize_t
         step(plan, theta, thread, &batch)
         if plan.rule.clip_norm > 0 or plan.rule.max_norm > 0:
             apply_clipping_and_max_norm(plan, theta, thread)
+        if plan.workspace.averaged is not NULL:
+            average_parameters(plan, theta, thread, plan.progress.steps_before + position // size)
         position += batch.rows
         if thread == 0 and clock() > deadline:
             break

@@ -57,7 +57,7 @@ def to_sklearn(model: Any, network: Network) -> Any:
         hidden_layer_sizes=tuple(network.n_units[1:-1]),
         activation=kinds.pop(),
         solver="adam" if adaptive else "sgd",
-        alpha=model.l2,
+        **({"alpha": model.l2} if np.ndim(model.l2) == 0 else {}),
         batch_size=model.minibatch_size,
         # scikit-learn's gradient is the mean over a minibatch, and the textbook's the sum. Adam's
         # steps do not depend on that.

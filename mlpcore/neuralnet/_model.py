@@ -38,8 +38,9 @@ class NeuralNetMLP(Fitted, Estimator):
     ----------
     n_hidden : int or sequence of int, default=30
         Units of the hidden layer, or of each hidden layer.
-    l2 : float, default=0.0
-        Strength of the L2 penalty on the weights, 0 or more; biases have none.
+    l2 : float or sequence of float, default=0.0
+        Strength of the L2 penalty on the weights, or on those of each layer, 0 or more; biases have
+        none.
     epochs : int, default=100
         Passes over the training rows.
     eta : float, default=0.001
@@ -92,9 +93,9 @@ class NeuralNetMLP(Fitted, Estimator):
     beta_1, beta_2 : float, defaults 0.9 and 0.999
         For "adam" and "adamw": decay rates of the moving averages of gradients and of squared
         gradients, from 0 to below 1.
-    weight_decay : float, default=0.01
-        For "adamw": each step subtracts the fraction ``eta * weight_decay`` of every weight; 0 or
-        more.
+    weight_decay : float or sequence of float, default=0.01
+        For "adamw": each step subtracts the fraction ``eta * weight_decay`` of every weight, or of
+        those of each layer; 0 or more.
     dropout : float or sequence of float, default=0.0
         The fraction of hidden units, of all layers or of each, that are zero for a row in an epoch
         of training, from 0 to below 1; one number more, in front, is the fraction of the inputs.
@@ -110,10 +111,22 @@ class NeuralNetMLP(Fitted, Estimator):
         to `eta` in the first 30 % of all steps and falls to 4e-6 of it from there.
     power_t : float, default=0.5
         The exponent of "invscaling", 0 or more.
+    warmup_epochs : float, default=0.0
+        Epochs, or a part of one, in which the learning rate rises from near 0, step by step, to
+        what the schedule says [3]_; "cosine" begins after them. Not for "one_cycle".
     clip_norm : float or None, default=None
         Largest 2-norm of a minibatch's gradient, with its penalty; a larger one is scaled down.
     max_norm : float or None, default=None
         Largest 2-norm of the weights that lead into a unit, after each step.
+    weight_average : float, int or None, default=None
+        Averages the weights: over steps, exponentially and with a decay below 1, such as 0.999
+        [4]_; or evenly over the ends of the last epochs, for a whole number of them from 2 on [5]_.
+        Training goes on with the weights themselves; evaluation, early stopping and the model have
+        the average, from its first epoch on.
+    label_smoothing : float, default=0.0
+        The fraction s of the targets, from 0 to below 1, that training spreads evenly over the K
+        classes: 1 - s + s / K for a row's own class and s / K for the others [2]_. The cost has
+        these targets as well.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes by their labels, which multiply `sample_weight`. "balanced" lets all
         classes weigh the same, by the weights of their rows.
@@ -164,6 +177,12 @@ class NeuralNetMLP(Fitted, Estimator):
     References
     ----------
     .. [1] Raschka & Mirjalili, "Python Machine Learning", 2nd ed., chapter 12, Packt, 2017.
+    .. [2] Szegedy et al., "Rethinking the Inception architecture for computer vision", CVPR 2016.
+    .. [3] Goyal et al., "Accurate, large minibatch SGD: training ImageNet in 1 hour", 2017.
+    .. [4] Polyak & Juditsky, "Acceleration of stochastic approximation by averaging", 1992. Over
+       the first steps it is their mean, as in Tarvainen & Valpola, NeurIPS 2017.
+    .. [5] Izmailov et al., "Averaging weights leads to wider optima and better generalization",
+       UAI 2018.
 
     Examples
     --------
@@ -184,7 +203,7 @@ class NeuralNetMLP(Fitted, Estimator):
     def __init__(
         self,
         n_hidden: int | Sequence[int] = 30,
-        l2: float = 0.0,
+        l2: float | Sequence[float] = 0.0,
         epochs: int = 100,
         eta: float = 0.001,
         shuffle: bool = True,
@@ -205,14 +224,17 @@ class NeuralNetMLP(Fitted, Estimator):
         momentum: float = 0.9,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
-        weight_decay: float = 0.01,
+        weight_decay: float | Sequence[float] = 0.01,
         dropout: float | Sequence[float] = 0.0,
         coefs_init: Sequence[ArrayLike] | None = None,
         intercepts_init: Sequence[ArrayLike] | None = None,
         schedule: str = "constant",
         power_t: float = 0.5,
+        warmup_epochs: float = 0.0,
         clip_norm: float | None = None,
         max_norm: float | None = None,
+        weight_average: float | int | None = None,
+        label_smoothing: float = 0.0,
         class_weight: Mapping[Any, float] | str | None = None,
         augment: Distortion | None = None,
         image_shape: tuple[int, int] | None = None,
@@ -229,6 +251,8 @@ class NeuralNetMLP(Fitted, Estimator):
         self.coefs_init, self.intercepts_init = coefs_init, intercepts_init
         self.schedule, self.power_t = schedule, power_t
         self.clip_norm, self.max_norm, self.class_weight = clip_norm, max_norm, class_weight
+        self.warmup_epochs, self.label_smoothing = warmup_epochs, label_smoothing
+        self.weight_average = weight_average
         self.augment, self.image_shape = augment, image_shape
 
     def fit(

@@ -22,7 +22,8 @@ from mlpcore._validation import (
 )
 from mlpcore.distortion import Distortion, check_pair
 from mlpcore.engine.registry import ACTIVATIONS, HYPERPARAMETERS, OPTIMIZERS, TRAINING
-from mlpcore.training.schedules import PLANNED, SCHEDULES
+from mlpcore.training.averaging import check_weight_average
+from mlpcore.training.schedules import PLANNED, SCHEDULES, check_warmup
 from mlpcore.training.snapshot import fingerprint
 
 _EARLY_STOPPING = {False: None, True: "valid_acc", "valid_acc": "valid_acc", "cost": "cost"}
@@ -49,7 +50,9 @@ class Settings:
         The fraction that is dropped of the inputs and of each hidden layer; empty for no dropout.
     early_stopping : str or None
         The metric that must improve; None trains for all epochs.
-    hyperparameters : dict of float
+    l2 : float or tuple of float
+        Of all layers, or of each where they differ; the hyperparameter weight_decay likewise.
+    hyperparameters : dict
         Those of all optimisers, by name.
     n_threads : int
         From 1.
@@ -66,7 +69,7 @@ class Settings:
     """
 
     n_hidden: tuple[int, ...]
-    l2: float
+    l2: float | tuple[float, ...]
     epochs: int
     eta: float
     shuffle: bool
@@ -89,8 +92,11 @@ class Settings:
     intercepts_init: Sequence[ArrayLike] | None
     schedule: str
     power_t: float
+    warmup_epochs: float
     clip_norm: float | None
     max_norm: float | None
+    weight_average: float | int | None
+    label_smoothing: float
     class_weight: Mapping[Any, float] | str | None
     augment: Distortion | None
     image_shape: tuple[int, int] | None
@@ -101,7 +107,8 @@ class Settings:
         The hyperparameters of other optimisers change nothing, and are left out.
         """
         free = {"epochs", "patience", "power_t"}
-        if self.schedule in PLANNED:  # planned over all epochs
+        if self.schedule in PLANNED or isinstance(self.weight_average, int):
+            # They are planned over all epochs.
             free.remove("epochs")
         if self.schedule == "invscaling":
             free.remove("power_t")
@@ -119,8 +126,9 @@ class Settings:
 
     def earlier_identity(self) -> dict[str, Any]:
         """What mlpcore 0.1 wrote in place of some of that."""
-        # It had the schedule "constant" only, and wrote none.
-        return {"schedule": None} if self.schedule == "constant" else {}
+        # It wrote none of these, whose defaults were all it had.
+        defaults = {"schedule": "constant", "warmup_epochs": 0.0, "label_smoothing": 0.0}
+        return {name: None for name, value in defaults.items() if getattr(self, name) == value}
 
 
 def check_parameters(model: Any) -> Settings:
@@ -141,10 +149,10 @@ def check_parameters(model: Any) -> Settings:
     """
     _check_kinds(model)
     n_hidden = check_units(model.n_hidden, "n_hidden")
-    return Settings(
+    settings = Settings(
         input_scale=check_scale(model.input_scale),
         n_hidden=n_hidden,
-        l2=check_float(model.l2, "l2", low=0, hint="Values up to 0.1 are usual."),
+        l2=_check_each(model.l2, "l2", len(n_hidden) + 1, _check_l2),
         epochs=check_int(model.epochs, "epochs", low=0),
         eta=check_float(
             model.eta, "eta", low=0, strict=True,
@@ -160,14 +168,17 @@ def check_parameters(model: Any) -> Settings:
         activation=check_activation(model.activation, len(n_hidden)),
         optimizer=check_choice(model.optimizer, "optimizer", TRAINING),
         hyperparameters={
-            name: _check_hyperparameter(getattr(model, name), name)
+            name: _check_hyperparameter(getattr(model, name), name, len(n_hidden) + 1)
             for name in HYPERPARAMETERS if hasattr(model, name)
         },
         dropout=_check_dropout(model.dropout, len(n_hidden)),
         schedule=check_choice(model.schedule, "schedule", SCHEDULES),
         power_t=check_float(model.power_t, "power_t", low=0),
+        warmup_epochs=check_float(model.warmup_epochs, "warmup_epochs", low=0),
         clip_norm=_check_norm(model.clip_norm, "clip_norm"),
         max_norm=_check_norm(model.max_norm, "max_norm"),
+        weight_average=check_weight_average(model.weight_average),
+        label_smoothing=check_fraction(model.label_smoothing, "label_smoothing"),
         dtype=check_dtype(model.dtype),
         progress=model.progress,
         input_path=model.input_path,
@@ -178,6 +189,8 @@ def check_parameters(model: Any) -> Settings:
         augment=model.augment,
         image_shape=None if model.image_shape is None else check_pair(model.image_shape),
     )  # fmt: skip
+    check_warmup(settings.warmup_epochs, settings.schedule, settings.epochs, "schedule", "epochs")
+    return settings
 
 
 def _check_kinds(model: Any) -> None:
@@ -224,7 +237,33 @@ def check_activation(value: Any, n_layers: int) -> tuple[str, ...]:
     return names
 
 
-def _check_hyperparameter(value: Any, name: str) -> float:
+def _check_each(
+    value: Any, name: str, n_layers: int, check: Callable[[Any, str], float]
+) -> float | tuple[float, ...]:
+    """A number, or one for each layer of weights; one where all are equal."""
+    if isinstance(value, (str, bytes)) or not np.iterable(value):
+        return check(value, name)
+    numbers = tuple(check(number, name) for number in value)
+    if len(numbers) != n_layers:
+        raise ValueError(
+            f"{name} must be one number, or one for each of the {n_layers} layers of weights; got "
+            f"{len(numbers)}."
+        )
+    return numbers[0] if len(set(numbers)) == 1 else numbers
+
+
+def _check_l2(value: Any, name: str) -> float:
+    return check_float(value, name, low=0, hint="Values up to 0.1 are usual.")
+
+
+def _check_hyperparameter(value: Any, name: str, n_layers: int) -> float | tuple[float, ...]:
+    """What an optimiser's hyperparameter may be; only decay may differ from layer to layer."""
+    if name == "weight_decay":
+        return _check_each(value, name, n_layers, _check_bounds)
+    return _check_bounds(value, name)
+
+
+def _check_bounds(value: Any, name: str) -> float:
     """A number from the lowest to below the bound that an optimiser's hyperparameter has."""
     _, low, below = HYPERPARAMETERS[name]
     number = check_float(value, name, low=low)

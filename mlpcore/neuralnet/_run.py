@@ -10,6 +10,7 @@ from mlpcore.engine.network import Network
 from mlpcore.engine.trainer import Trainer
 from mlpcore.neuralnet._data import Data
 from mlpcore.neuralnet._parameters import Settings
+from mlpcore.training.averaging import WeightAverage, average_decay
 from mlpcore.training.run import History, Plan, Run
 from mlpcore.training.schedules import Schedule
 from mlpcore.training.stopping import Stopping
@@ -26,6 +27,7 @@ def new_trainer(
         data.train.input,
         data.train.labels,
         sample_weight=data.weights,
+        label_smoothing=settings.label_smoothing,
         valid=None if valid is None else valid.input,
         valid_targets=None if valid is None else valid.labels,
         learning_rate=settings.eta,
@@ -35,6 +37,7 @@ def new_trainer(
         dropout=settings.dropout,
         clip_norm=settings.clip_norm or 0.0,
         max_norm=settings.max_norm or 0.0,
+        average_decay=average_decay(settings.weight_average),
         augment=data.images,
         seed=int(rng.randint(2**32, dtype=np.uint64)) if seed is None else seed,
         minibatch_size=settings.minibatch_size,
@@ -49,7 +52,9 @@ def new_run(settings: Settings, data: Data, trainer: Trainer, rng: np.random.Ran
     history: History = {"cost": [], "train_acc": [], "valid_acc": []}
 
     def penalty() -> float:
-        return float(settings.l2 * network.weights_squared())
+        if isinstance(settings.l2, tuple):
+            return network.weights_squared(settings.l2)
+        return settings.l2 * network.weights_squared()
 
     def evaluate(loss: float) -> dict[str, float]:
         loss, train_correct, valid_correct = trainer.evaluate()
@@ -76,6 +81,9 @@ def new_run(settings: Settings, data: Data, trainer: Trainer, rng: np.random.Ran
             patience=settings.patience,
             keep_best=settings.early_stopping is not None,
         )
+    average = None
+    if settings.weight_average is not None:
+        average = WeightAverage(trainer, settings.weight_average)
     plan = Plan(
         kind="NeuralNetMLP",
         epochs=settings.epochs,
@@ -88,6 +96,7 @@ def new_run(settings: Settings, data: Data, trainer: Trainer, rng: np.random.Ran
         evaluate=evaluate,
         check=check,
         stopping=stopping,
+        average=average,
     )
-    schedule = Schedule(settings.schedule, settings.eta, settings.power_t)
+    schedule = Schedule(settings.schedule, settings.eta, settings.power_t, settings.warmup_epochs)
     return Run(plan, trainer, rng, schedule, history)

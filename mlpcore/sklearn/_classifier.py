@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.sparse import issparse
 from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
@@ -58,6 +59,10 @@ class MLPClassifier(ClassifierMixin, ClassifierSignature, BaseMLP):
         by the number of classes and by the weight of the class. Validation rows get the weights
         that training rows of their class get. They count in the loss and in the accuracy that early
         stopping goes by, but not in `scoring`.
+    label_smoothing : float, default=0.0
+        The fraction s of the targets, from 0 to below 1, that training spreads evenly over the K
+        classes: 1 - s + s / K for a row's own class and s / K for the others [2]_. Where several
+        labels apply, each is one of two classes. Validation losses are those of the labels.
     augment : mlpcore.Distortion or None, default=None
         How images are varied in training: each row in another way in each epoch. Scores,
         validation losses and predictions are those of the rows as they are. Not for "lbfgs".
@@ -79,6 +84,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSignature, BaseMLP):
     References
     ----------
     .. [1] https://scikit-learn.org/stable/modules/generated/sklearn.neural_network.MLPClassifier.html
+    .. [2] Szegedy et al., "Rethinking the Inception architecture for computer vision", CVPR 2016.
 
     Examples
     --------
@@ -94,6 +100,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSignature, BaseMLP):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMLP._parameter_constraints,
         "out_activation": [StrOptions({"softmax", "logistic"}), None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
         "augment": [Distortion, None],
         "image_shape": ["array-like", None],

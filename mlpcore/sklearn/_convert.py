@@ -79,6 +79,8 @@ def to_sklearn(model: Any) -> Any:
             )
     parameters["activation"] = activation
     # These matter in training only.
+    if np.ndim(model.alpha):
+        del parameters["alpha"]
     if model.solver not in _choices(kind, "solver"):
         parameters["solver"] = "adam"
     if model.learning_rate in PLANNED:

@@ -29,6 +29,8 @@ def check_lbfgs(settings: Settings, held_out: TrainingData | None) -> None:
         ("dropout", any(settings.dropout)),
         ("clip_norm", settings.clip_norm),
         ("max_norm", settings.max_norm),
+        ("warmup_epochs", settings.warmup_epochs),
+        ("weight_average", settings.weight_average),
         ("augment", settings.augment),
     ):
         if on:
@@ -55,6 +57,7 @@ class PackedObjective:
             self.rows,
             as_target(data.target, network),
             sample_weight=data.weight,
+            label_smoothing=settings.label_smoothing,
             l1=settings.l1,
             l2=settings.l2,
             average=True,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from mlpcore.engine.network import Network
 from mlpcore.engine.registry import HYPERPARAMETERS, OPTIMIZERS, TRAINING
 from mlpcore.training.schedules import PLANNED, Schedule
 
@@ -27,10 +29,14 @@ class OptimizerState(Schedule):
         The engine's vectors, such as velocities; None before the first epoch.
     t : int
         Minibatches so far.
+    raw, averaged : ndarray or None
+        The weights that training goes on from where the network has their average, and the average.
     momentum, beta_1, ... : float
         All hyperparameters of the engine's optimisers.
     """
 
+    raw: NDArray[Any] | None = None
+    averaged: NDArray[Any] | None = None
     momentum: float
     beta_1: float
     beta_2: float
@@ -43,6 +49,7 @@ class OptimizerState(Schedule):
             model.learning_rate if planned else "constant",
             float(model.learning_rate_init),
             model.power_t,
+            float(model.warmup_epochs),
         )
         for name in HYPERPARAMETERS:
             setattr(self, name, getattr(model, name))
@@ -55,6 +62,12 @@ class OptimizerState(Schedule):
             self.rule = "nesterov" if self.nesterov else "momentum"
         self.state: NDArray[Any] | None = None
         self.t = 0
+
+    def raw_weights(self, network: Network) -> NDArray[Any] | None:
+        """The weights to go on from; None for the network's, which may be others since the fit."""
+        if self.averaged is None or not np.array_equal(self.averaged, network.parameters):
+            return None
+        return self.raw
 
     @property
     def learning_rate(self) -> float:

@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Hidden, Interval, Options, StrOptions
 
 from mlpcore._threads import available_threads
 from mlpcore.distortion import Distortion
 from mlpcore.engine.registry import ACTIVATIONS, HYPERPARAMETERS, OUTPUTS
 from mlpcore.sklearn._optimizer import STOCHASTIC
-from mlpcore.training.schedules import PLANNED, SCHEDULES
+from mlpcore.training.averaging import check_weight_average
+from mlpcore.training.schedules import PLANNED, SCHEDULES, check_warmup
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Settings:
         Whether this is `partial_fit`: one epoch, after which others may follow.
     epochs : int
         Epochs, or iterations of L-BFGS, at most.
-    l2 : float
-        The parameter `alpha`.
+    l2 : float or tuple of float
+        The parameter `alpha`, for all layers or for each.
     dropout : tuple of float
         Rates for each hidden layer, or before them one for the inputs; empty for no dropout.
     clip_norm, max_norm : float
@@ -47,13 +48,16 @@ class Settings:
     batch_size: Any
     shuffle: bool
     l1: float
-    l2: float
+    l2: Any
     dropout: tuple[float, ...]
     clip_norm: float
     max_norm: float
+    label_smoothing: float
     tol: float
     n_iter_no_change: float
     max_fun: int
+    warmup_epochs: float
+    weight_average: float | int | None
     augment: Distortion | None
     image_shape: Any
     early_stopping: bool
@@ -75,7 +79,8 @@ class Parameters(BaseEstimator):
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS)), "array-like"],
         "solver": [StrOptions({"lbfgs", *STOCHASTIC})],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        # One for each layer is an extension, which scikit-learn's text does not name.
+        "alpha": [Interval(Real, 0, None, closed="left"), Hidden("array-like")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions(set(SCHEDULES))],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
@@ -100,7 +105,14 @@ class Parameters(BaseEstimator):
         "out_activation": [StrOptions(set(OUTPUTS)), None],
         "coefs_init": ["array-like", None],
         "intercepts_init": ["array-like", None],
+        "warmup_epochs": [Interval(Real, 0, None, closed="left")],
+        "weight_average": [
+            Interval(Real, 0, 1, closed="neither"),
+            Interval(Integral, 2, None, closed="left"),
+            None,
+        ],
         "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
+        "weight_decay": [Interval(Real, 0, None, closed="left"), "array-like"],
         "l1": [Interval(Real, 0, None, closed="left")],
         "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
         "max_norm": [Interval(Real, 0, None, closed="neither"), None],
@@ -112,7 +124,7 @@ class Parameters(BaseEstimator):
     hidden_layer_sizes: Any
     activation: Any
     solver: str
-    alpha: float
+    alpha: Any
     batch_size: Any
     learning_rate: str
     learning_rate_init: float
@@ -137,13 +149,16 @@ class Parameters(BaseEstimator):
     coefs_init: Any
     intercepts_init: Any
     dropout: Any
+    warmup_epochs: float = 0.0
+    weight_average: Any = None
     l1: float
-    weight_decay: float
+    weight_decay: Any
     clip_norm: float | None
     max_norm: float | None
     scoring: Any
     n_threads: int | None
     # The classifier's __init__ sets these.
+    label_smoothing: float = 0.0
     augment: Distortion | None = None
     image_shape: Any = None
 
@@ -191,6 +206,19 @@ class Parameters(BaseEstimator):
             )
         return rates
 
+    def _each(self, name: str, n_layers: int) -> Any:
+        """A parameter that is a number, or one for each layer of weights."""
+        value = getattr(self, name)
+        if isinstance(value, Real):
+            return value
+        numbers = tuple(float(number) for number in value)
+        if len(numbers) != n_layers or not all(0 <= number < np.inf for number in numbers):
+            raise ValueError(
+                f"{name} must be one number >= 0, or one for each of the {n_layers} layers of "
+                f"weights; got {value!r}."
+            )
+        return numbers
+
     def _training_settings(self, n_hidden: int, incremental: bool) -> Settings:
         """The parameters that training reads, or ValueError.
 
@@ -207,6 +235,15 @@ class Parameters(BaseEstimator):
                 f"partial_fit does not support learning_rate={self.learning_rate!r}, which is "
                 "planned for the whole of a fit. Use fit, or another learning_rate."
             )
+        if incremental and isinstance(self.weight_average, Integral):
+            raise ValueError(
+                f"partial_fit does not support weight_average={self.weight_average}, which is the "
+                "number of the last epochs of a fit. Use fit, or a decay below 1."
+            )
+        self._each("weight_decay", n_hidden + 1)
+        check_warmup(
+            self.warmup_epochs, self.learning_rate, self.max_iter, "learning_rate", "max_iter"
+        )
         return Settings(
             incremental=incremental,
             epochs=1 if incremental else self.max_iter,
@@ -215,13 +252,16 @@ class Parameters(BaseEstimator):
             batch_size=self.batch_size,
             shuffle=self.shuffle,
             l1=self.l1,
-            l2=self.alpha,
+            l2=self._each("alpha", n_hidden + 1),
             dropout=self._dropout(n_hidden),
             clip_norm=self.clip_norm or 0.0,
             max_norm=self.max_norm or 0.0,
+            label_smoothing=self.label_smoothing,
             tol=self.tol,
             n_iter_no_change=self.n_iter_no_change,
             max_fun=self.max_fun,
+            warmup_epochs=self.warmup_epochs,
+            weight_average=check_weight_average(self.weight_average),
             augment=self.augment,
             image_shape=self.image_shape,
             early_stopping=bool(self.early_stopping),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from numbers import Number
+from numbers import Integral, Number
 from typing import Any, Self
 
 import numpy as np
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from mlpcore._validation import check_int
 from mlpcore.distortion import Distortion, check_image_shape
 from mlpcore.sklearn._data import TrainingData
-from mlpcore.training.checkpoint import Checkpoint, check_same, checked_array
-from mlpcore.training.run import Run, check_kind
+from mlpcore.training.checkpoint import Checkpoint, check_kind, check_same, checked_array
+from mlpcore.training.run import Run
 from mlpcore.training.schedules import PLANNED
 from mlpcore.training.snapshot import fingerprint, fingerprint_classes, pack_random, unpack_random
 
@@ -29,6 +29,8 @@ _ONLY_FOR = {
     "epsilon": ("adam", "adamw"),
     "weight_decay": ("adamw",),
 }
+# Parameters that earlier versions did not have and did not write, with what these did.
+_LATER = {"label_smoothing": 0.0, "warmup_epochs": 0.0}
 
 
 class Resume:
@@ -98,7 +100,8 @@ class Resume:
         self, run: Run, model: Any, data: TrainingData, held_out: TrainingData | None
     ) -> None:
         """Resume a run of a stochastic solver from the checkpoint, or begin it."""
-        run.resume_or_begin(self.file, self._content, resume_identity(model, data, held_out), {})
+        identity = resume_identity(model, data, held_out)
+        run.resume_or_begin(self.file, self._content, identity, _earlier(model))
 
     def last_iterate(
         self, model: Any, data: TrainingData, size: int
@@ -114,7 +117,7 @@ class Resume:
         if self._content is None:
             return None
         about, arrays = self._content
-        check_same(self.file.path, about.get("run"), self._identity, {})
+        check_same(self.file.path, about.get("run"), self._identity, _earlier(model))
         try:
             iteration = check_int(about["epoch"], "iteration", low=0)
             theta = checked_array(arrays, "parameters", np.float64, (size,))
@@ -148,8 +151,9 @@ def resume_identity(
         about["image_shape"] = check_image_shape(model.image_shape, data.X.shape[1])
     if model.early_stopping:
         about["scoring"] = _name(model.scoring)
-    if model.learning_rate in PLANNED and model.solver != "lbfgs":
-        about["max_iter"] = model.max_iter  # over which the schedule is planned
+    planned = model.learning_rate in PLANNED or isinstance(model.weight_average, Integral)
+    if planned and model.solver != "lbfgs":
+        about["max_iter"] = model.max_iter  # over which the schedule or the average is planned
     about["X"], about["y"] = fingerprint(data.X), fingerprint(data.target)
     about["sample_weight"] = fingerprint(data.weight)
     if hasattr(model, "classes_"):
@@ -158,6 +162,11 @@ def resume_identity(
         about["X_val"], about["y_val"] = fingerprint(held_out.X), fingerprint(held_out.target)
         about["sample_weight_val"] = fingerprint(held_out.weight)
     return about
+
+
+def _earlier(model: Any) -> dict[str, Any]:
+    """What earlier versions wrote in place of some parameters."""
+    return {name: None for name, value in _LATER.items() if getattr(model, name) == value}
 
 
 def _plain(value: Any) -> Any:

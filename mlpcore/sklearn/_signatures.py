@@ -5,6 +5,7 @@ A new hyperparameter needs a line in each signature, and its text here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -19,8 +20,9 @@ PARAMETERS = """hidden_layer_sizes : array-like of int, default=(100,)
         each hidden layer.
     solver : {"adam", "sgd", "lbfgs", "adamw"}, default="adam"
         "adamw" is Adam with decoupled `weight_decay`.
-    alpha : float, default=0.0001
-        Strength of the L2 penalty, which is divided by the number of rows.
+    alpha : float or sequence of float, default=0.0001
+        Strength of the L2 penalty, which is divided by the number of rows; a sequence has one for
+        the weights of each layer.
     batch_size : int or "auto", default="auto"
         Rows of a minibatch; "auto" is ``min(200, n_samples)``.
     learning_rate : str, default="constant"
@@ -72,13 +74,23 @@ EXTENSIONS = """coefs_init, intercepts_init : list of ndarray or None, default=N
         for each of them, or before these one for the features.
     l1 : float, default=0.0
         Strength of an L1 penalty on the weights, divided by the number of rows as `alpha` is.
-    weight_decay : float, default=0.01
-        For "adamw": weights shrink by this times the learning rate in each step. Usually with
-        ``alpha=0``.
+    weight_decay : float or sequence of float, default=0.01
+        For "adamw": weights shrink by this times the learning rate in each step, those of each
+        layer by its own where it is a sequence. Usually with ``alpha=0``.
     clip_norm : float or None, default=None
         Largest norm of the whole gradient; a larger one is scaled down to it.
     max_norm : float or None, default=None
-        Largest norm of the weights that lead into a unit."""
+        Largest norm of the weights that lead into a unit.
+    warmup_epochs : float, default=0.0
+        Epochs, or a part of one, in which the learning rate rises from near 0, step by step, to
+        what `learning_rate` says (Goyal et al. 2017); "cosine" begins after them. Not for
+        "one_cycle".
+    weight_average : float, int or None, default=None
+        Averages the weights: over minibatches, exponentially and with a decay below 1, such as
+        0.999 (Polyak & Juditsky 1992); or evenly over the ends of the last epochs of `max_iter`,
+        for a whole number of them from 2 on (Izmailov et al. 2018). Training goes on with the
+        weights themselves, and so does `partial_fit`; scores, validation losses and the model have
+        the average, from its first epoch on. `loss_curve_` is that of the weights themselves."""
 
 N_THREADS = """n_threads : int or None, default=None
         Threads at most; how many of them work is measured while they work. None is all cores, or
@@ -120,7 +132,7 @@ class ClassifierSignature:
         activation: Any = "relu",
         *,
         solver: str = "adam",
-        alpha: float = 0.0001,
+        alpha: float | Sequence[float] = 0.0001,
         batch_size: int | str = "auto",
         learning_rate: str = "constant",
         learning_rate_init: float = 0.001,
@@ -145,11 +157,14 @@ class ClassifierSignature:
         intercepts_init: Any = None,
         dropout: Any = 0.0,
         l1: float = 0.0,
-        weight_decay: float = 0.01,
+        weight_decay: float | Sequence[float] = 0.01,
         clip_norm: float | None = None,
         max_norm: float | None = None,
+        warmup_epochs: float = 0.0,
+        weight_average: float | int | None = None,
         scoring: Any = None,
         class_weight: Any = None,
+        label_smoothing: float = 0.0,
         augment: Distortion | None = None,
         image_shape: Any = None,
         n_threads: int | None = None,
@@ -169,7 +184,7 @@ class RegressorSignature:
         activation: Any = "relu",
         *,
         solver: str = "adam",
-        alpha: float = 0.0001,
+        alpha: float | Sequence[float] = 0.0001,
         batch_size: int | str = "auto",
         learning_rate: str = "constant",
         learning_rate_init: float = 0.001,
@@ -194,9 +209,11 @@ class RegressorSignature:
         intercepts_init: Any = None,
         dropout: Any = 0.0,
         l1: float = 0.0,
-        weight_decay: float = 0.01,
+        weight_decay: float | Sequence[float] = 0.01,
         clip_norm: float | None = None,
         max_norm: float | None = None,
+        warmup_epochs: float = 0.0,
+        weight_average: float | int | None = None,
         scoring: Any = None,
         delta: float = 1.0,
         quantile: float = 0.5,

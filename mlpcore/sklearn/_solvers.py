@@ -21,6 +21,7 @@ from mlpcore.sklearn._network import check_weights_are_finite
 from mlpcore.sklearn._optimizer import OptimizerState
 from mlpcore.sklearn._parameters import Settings
 from mlpcore.sklearn._resume import Resume
+from mlpcore.training.averaging import WeightAverage, average_decay
 from mlpcore.training.progress import Progress
 from mlpcore.training.run import History, Plan, Run
 from mlpcore.training.schedules import PLANNED
@@ -72,9 +73,14 @@ def fit_stochastic(
     validation = None if held_out is None else Validation(model, settings, network, held_out)
     batch = _batch_size(settings, len(train))
     trainer = _new_trainer(model, settings, network, rows, data, batch, validation)
+    average = None
+    if settings.weight_average is not None:
+        raw = model._optimizer.raw_weights(network)
+        average = WeightAverage(trainer, settings.weight_average, raw)
     run = _new_run(
-        model, settings, trainer, train, -(-len(train) // batch), validation, bridge, resume
-    )
+        model, settings, trainer, train, -(-len(train) // batch), validation, bridge, resume,
+        average,
+    )  # fmt: skip
     if resume is not None:
         resume.resume_or_begin(run, model, data, own_validation)
     try:
@@ -90,6 +96,9 @@ def fit_stochastic(
         raise
     finally:
         model._record(run, trainer)
+        if average is not None:
+            model._optimizer.raw = average.raw
+            model._optimizer.averaged = network.parameters.copy()
         model._skip_in_prediction(network, rows)
         run.restore_best()
     if settings.early_stopping:
@@ -127,6 +136,7 @@ def _new_trainer(
         rows,
         as_target(data.target, network),
         sample_weight=data.weight,
+        label_smoothing=settings.label_smoothing,
         valid=None if validation is None else validation.rows,
         valid_targets=None if validation is None else validation.target,
         valid_weight=None if validation is None else validation.data.weight,
@@ -142,6 +152,7 @@ def _new_trainer(
         seed=int(rng.randint(2**31 - 1)) if any(settings.dropout) or images else 0,
         clip_norm=settings.clip_norm,
         max_norm=settings.max_norm,
+        average_decay=average_decay(settings.weight_average),
         augment=images,
         track_loss=True,
         n_threads=model._threads(),
@@ -162,6 +173,7 @@ def _new_run(
     validation: Validation | None,
     bridge: CallbackBridge | None,
     resume: Resume | None,
+    average: WeightAverage | None,
 ) -> Run:
     """The run of a fit: scikit-learn's orders, curves, tolerance and patience."""
     network, early_stopping = trainer.network, settings.early_stopping
@@ -199,6 +211,7 @@ def _new_run(
         report=lambda rate: _print_no_progress(model, settings, rate),
         start=None if resume is None else resume.start,
         keep_state=True,
+        average=average,
     )
     best = _best_so_far(model, settings, network)
     rng, optimizer = model._random_state, model._optimizer

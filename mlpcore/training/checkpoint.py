@@ -310,6 +310,15 @@ def _pieces(file: IO[bytes], length: int) -> Iterator[bytes]:
         yield file.read(min(PIECE, length - start))
 
 
+def check_kind(file: Checkpoint, about: About, kind: str) -> None:
+    """Raise ValueError for a checkpoint of another facade."""
+    if about.get("kind") != kind:
+        raise ValueError(
+            f"{file.path}: expected a checkpoint of {kind}.fit; got one of "
+            f"{about.get('kind')!r}. Give another name."
+        )
+
+
 def check_same(path: str, saved: Any, mine: Mapping[str, Any], earlier: Mapping[str, Any]) -> None:
     """Raise ValueError, naming all that differs, unless a checkpoint is of the same run.
 

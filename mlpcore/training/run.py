@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from mlpcore._validation import check_float, check_int
 from mlpcore.engine.trainer import Trainer
-from mlpcore.training.checkpoint import Checkpoint, check_same, checked_array
+from mlpcore.training.averaging import WeightAverage
+from mlpcore.training.checkpoint import Checkpoint, check_kind, check_same, checked_array
 from mlpcore.training.schedules import Schedule
-from mlpcore.training.snapshot import pack, pack_random, unpack, unpack_random
+from mlpcore.training.snapshot import Snapshot, pack, pack_random, unpack, unpack_random
 from mlpcore.training.stopping import Best, Stopping
 
 History = dict[str, list[float]]
@@ -56,6 +57,8 @@ class Plan(NamedTuple):
         resumed run must draw again what came before its first epoch.
     keep_state : bool
         Whether the optimiser's state is rolled back, too, because a later fit may go on with it.
+    average : WeightAverage or None
+        Takes the place of the weights between epochs.
     """
 
     kind: str
@@ -73,21 +76,7 @@ class Plan(NamedTuple):
     report: Callable[[float | None], None] | None = None
     start: tuple[dict[str, Any], NDArray[np.uint32]] | None = None
     keep_state: bool = False
-
-
-class Snapshot(NamedTuple):
-    """A run after a finished epoch: all that the next epoch depends on."""
-
-    epoch: int
-    rows_seen: int
-    parameters: NDArray[Any]
-    state: NDArray[Any]  # the optimiser's; empty where no later epoch can need it
-    steps: int
-    schedule: tuple[float, int]  # rate and epochs
-    random: tuple[dict[str, Any], NDArray[np.uint32]] | None  # None where there is no checkpoint
-    order: NDArray[np.intp]  # of the last epoch, which a cumulative shuffle starts from
-    lengths: list[int]  # of the history's lists
-    best: Best
+    average: WeightAverage | None = None
 
 
 class Run:
@@ -156,17 +145,19 @@ class Run:
     def _snapshot(self, epoch: int) -> None:
         plan, resumable = self._plan, self._file is not None
         parameters, state = self._network.parameters, self._trainer.state
+        raw = parameters[:0] if plan.average is None else plan.average.raw
         if not resumable and not plan.keep_state:
             state = state[:0]
         keep_best = plan.stopping is not None and plan.stopping.keep_best
         if epoch < plan.epochs or keep_best:
             # After the last epoch nothing changes them but `restore_best`, and no copy is needed.
-            parameters, state = parameters.copy(), state.copy()
+            parameters, state, raw = parameters.copy(), state.copy(), raw.copy()
         # One assignment, so that an interrupt comes before it or after it.
         self._kept = Snapshot(
             epoch,
             self._rows_seen,
             parameters,
+            raw,
             state,
             self._trainer.step_count,
             (self._schedule.step_size, self._schedule.epochs),
@@ -197,7 +188,11 @@ class Run:
                 plan.begin()
             order = self._next_order()
             self._trainer.learning_rate = self._schedule.step_size
+            if plan.average is not None:
+                plan.average.begin_epoch()
             loss = self._trainer.epoch(order, self._schedule.rates(plan.steps, last))
+            if plan.average is not None:
+                plan.average.end_epoch(epoch, last)
             self._order = order if plan.cumulative else plan.rows
             self._rows_seen += len(order)
             self._schedule.epoch_ends(self._rows_seen)
@@ -265,6 +260,8 @@ class Run:
         kept = self._kept
         self._network.parameters[:] = kept.parameters
         self._network.parameters_changed()
+        if self._plan.average is not None:
+            self._plan.average.raw = kept.raw
         if kept.state.size:
             self._trainer.state[:] = kept.state
         self._trainer.step_count = kept.steps
@@ -344,6 +341,12 @@ class Run:
             packed = checked_array(arrays, name, flat.dtype, pack(network, flat).shape)
             unpack(network, packed, flat)
         network.parameters_changed()
+        if plan.average is not None:
+            size = network.size * plan.average.replaces(epoch, plan.epochs)
+            raw = np.zeros(size, network.dtype)
+            packed = checked_array(arrays, "raw", raw.dtype, pack(network, raw).shape)
+            unpack(network, packed, raw)
+            plan.average.raw = raw
         self._trainer.step_count = check_int(about["steps"], "steps", low=0, high=2**62)
         self._trainer.seed = check_int(about["seed"], "seed", low=0, high=2**64 - 1)
         # Version 0.1 had neither schedules nor warm starts, and wrote none of these.
@@ -353,7 +356,8 @@ class Run:
         self._trainer.epoch_count = self._schedule.epochs
         self._rows_seen = check_int(rows, "the rows seen", low=0, high=2**62)
         self._best = self._restore_stopping(about["best"], arrays)
-        for weights in (network.parameters, self._best.parameters):
+        raw = network.parameters if plan.average is None else plan.average.raw
+        for weights in (network.parameters, raw, self._best.parameters):
             if not np.isfinite(weights).all():
                 raise ValueError("weights or biases that are not finite")
         key = checked_array(arrays, "random", np.uint32, (624,))
@@ -424,6 +428,8 @@ class Run:
             "best": pack(self._network, best),
             "random": key,
         }
+        if self._plan.average is not None:
+            arrays["raw"] = pack(self._network, kept.raw)
         if self._plan.cumulative:
             arrays["order"] = kept.order.astype(np.int64)
         if self._plan.start is not None:
@@ -436,12 +442,3 @@ class Run:
             self._file = None
             raise
         self._saved = kept.epoch
-
-
-def check_kind(file: Checkpoint, about: dict[str, Any], kind: str) -> None:
-    """Raise ValueError for a checkpoint of another facade."""
-    if about.get("kind") != kind:
-        raise ValueError(
-            f"{file.path}: expected a checkpoint of {kind}.fit; got one of "
-            f"{about.get('kind')!r}. Give another name."
-        )

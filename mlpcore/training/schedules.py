@@ -33,6 +33,9 @@ class Schedule:
         The rate at the start, or the highest rate of "one_cycle".
     power_t : float, default=0.5
         The exponent of "invscaling".
+    warmup_epochs : float, default=0.0
+        Epochs, or a part of one, in which the rate rises from near 0 to what the schedule says; a
+        planned schedule begins after them. See `check_warmup`.
 
     Attributes
     ----------
@@ -42,10 +45,19 @@ class Schedule:
         Epochs so far, from which the planned schedules compute their position.
     """
 
-    def __init__(self, lr_schedule: str, learning_rate_init: float, power_t: float = 0.5) -> None:
+    warmup_epochs = 0.0  # in pickles of version 0.1
+
+    def __init__(
+        self,
+        lr_schedule: str,
+        learning_rate_init: float,
+        power_t: float = 0.5,
+        warmup_epochs: float = 0.0,
+    ) -> None:
         self.lr_schedule = lr_schedule
         self.learning_rate_init = learning_rate_init
         self.power_t = power_t
+        self.warmup_epochs = warmup_epochs
         self.step_size = learning_rate_init
         self.epochs = 0
 
@@ -64,11 +76,17 @@ class Schedule:
         rates : ndarray, shape (steps,), or None
             None where all are `step_size`.
         """
-        if self.lr_schedule not in PLANNED:
-            return None
         step = self.epochs * steps + np.arange(steps, dtype=np.float64)
-        plan = one_cycle if self.lr_schedule == "one_cycle" else cosine
-        return self.learning_rate_init * plan(step, steps * epochs)
+        warmup = round(self.warmup_epochs * steps)
+        if self.lr_schedule in PLANNED:
+            plan = one_cycle if self.lr_schedule == "one_cycle" else cosine
+            after = np.maximum(step - warmup, 0)
+            rates = self.learning_rate_init * plan(after, steps * epochs - warmup)
+        elif self.epochs * steps < warmup:
+            rates = np.full(steps, self.step_size)
+        else:
+            return None
+        return rates * rising(step, warmup) if warmup else rates
 
     def epoch_ends(self, rows: int) -> None:
         """Count an epoch, after which `rows` have been seen in all."""
@@ -82,6 +100,44 @@ class Schedule:
             return False
         self.step_size /= REDUCTION
         return True
+
+
+def check_warmup(
+    warmup_epochs: float, schedule: str, epochs: int, schedule_name: str, epochs_name: str
+) -> None:
+    """Raise ValueError for a warm-up that does not go with the schedule.
+
+    Parameters
+    ----------
+    warmup_epochs : float
+    schedule : str
+    epochs : int
+        All epochs.
+    schedule_name, epochs_name : str
+        The caller's names of these parameters.
+    """
+    if not warmup_epochs:
+        return
+    if schedule == "one_cycle":
+        raise ValueError(
+            f'warmup_epochs must be 0 with {schedule_name}="one_cycle", which rises by itself; got '
+            f"{warmup_epochs:g}."
+        )
+    if schedule in PLANNED and warmup_epochs >= epochs:
+        raise ValueError(
+            f"warmup_epochs must be below {epochs_name} ({epochs}) with {schedule_name}="
+            f'"{schedule}", which begins after them; got {warmup_epochs:g}.'
+        )
+
+
+def rising(step: NDArray[np.float64], warmup: int) -> NDArray[np.float64]:
+    """A line from 1 / (warmup + 1) up, which reaches 1 in the first step after the warm-up [1]_.
+
+    References
+    ----------
+    .. [1] Goyal et al., "Accurate, large minibatch SGD: training ImageNet in 1 hour", 2017.
+    """
+    return np.minimum((step + 1) / (warmup + 1), 1)
 
 
 def cosine(step: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
@@ -106,6 +162,6 @@ def one_cycle(step: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
     low, end = 1 / START_DIVISOR, 1 / START_DIVISOR / END_DIVISOR
     up = step / max(peak, 1.0)
     down = (step - peak) / max(steps - 1 - peak, 1.0)
-    rising = low + (1 - low) * 0.5 * (1 - np.cos(np.pi * up))
-    falling = end + (1 - end) * 0.5 * (1 + np.cos(np.pi * down))
-    return np.where(step < peak, rising, falling)
+    upwards = low + (1 - low) * 0.5 * (1 - np.cos(np.pi * up))
+    downwards = end + (1 - end) * 0.5 * (1 + np.cos(np.pi * down))
+    return np.where(step < peak, upwards, downwards)

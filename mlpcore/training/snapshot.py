@@ -1,9 +1,9 @@
-"""Parameters, random states and fingerprints of data, in the forms that a checkpoint stores."""
+"""A run between two epochs; and the forms in which a checkpoint stores arrays and random states."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,25 @@ from numpy.typing import NDArray
 from mlpcore._files import PIECE
 from mlpcore._validation import check_float, check_int
 from mlpcore.engine.network import Network
+from mlpcore.training.stopping import Best
 
 _PLAIN_LABELS = (str, bytes, int, float, np.generic, type(None))
+
+
+class Snapshot(NamedTuple):
+    """A run after a finished epoch: all that the next epoch depends on."""
+
+    epoch: int
+    rows_seen: int
+    parameters: NDArray[Any]
+    raw: NDArray[Any]  # the weights that training goes on from, where `parameters` are an average
+    state: NDArray[Any]  # the optimiser's; empty where no later epoch can need it
+    steps: int
+    schedule: tuple[float, int]  # rate and epochs
+    random: tuple[dict[str, Any], NDArray[np.uint32]] | None  # None where there is no checkpoint
+    order: NDArray[np.intp]  # of the last epoch, which a cumulative shuffle starts from
+    lengths: list[int]  # of the history's lists
+    best: Best
 
 
 def pack(network: Network, flat: NDArray[Any]) -> NDArray[Any]:

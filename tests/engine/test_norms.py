@@ -1,7 +1,8 @@
-"""Clipping by the global norm, and max-norm."""
+"""Clipping by the global norm, max-norm, and penalties of each layer."""
 
 import numpy as np
 import pytest
+from oracle import OPTIMIZERS
 
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
@@ -109,3 +110,71 @@ def test_loss_curve_knows_the_weights_after_clipping():
         second = gradient(network, X, labels, **options)[0]
         network.parameters[:] = middle[0]
         np.testing.assert_allclose(trainer.epoch(order), (middle[1] + second) / 2, rtol=1e-13)
+
+
+L2, DECAY = (0.3, 0.0, 0.7), (0.2, 0.9, 0.0)
+
+
+@pytest.mark.parametrize("limits", [{}, {"clip_norm": 1e6}])
+@pytest.mark.parametrize("path", ["dense", "sparse"])
+@pytest.mark.parametrize("name", TRAINING)
+def test_each_layer_may_have_a_penalty_and_a_decay(name, path, limits):
+    """Steps and the loss that is tracked, by the rules in NumPy from the gradient without a
+    penalty."""
+    network, X, labels = problem(path=path)
+    rule, hyperparameters = OPTIMIZERS[name]
+    settings = {**hyperparameters, "weight_decay": DECAY}
+    trainer = Trainer(
+        network, X, labels, optimizer=name, learning_rate=0.02, l2=L2, average=True,
+        minibatch_size=11, track_loss=True, n_threads=2, **limits, **settings,
+    )  # fmt: skip
+    states = [[0.0, 0.0] for _ in range(6)]
+    with trainer:
+        for t in range(1, 4):
+            loss, flat = gradient(network, X, labels, average=True)
+            before = arrays(network)
+            slopes = [slope for part in network.views(flat) for slope in part]
+            loss += sum(a / 22 * (w**2).sum() for a, w in zip(L2, network.coefs, strict=True))
+            assert trainer.epoch(np.arange(11)) == pytest.approx(loss, rel=1e-13)
+            for i, (w, g, now) in enumerate(zip(before, slopes, arrays(network), strict=True)):
+                own = dict(hyperparameters)
+                if "weight_decay" in own:
+                    own["weight_decay"] = DECAY[i % 3]
+                if i < 3:
+                    g = g + L2[i] / 11 * w
+                expected = rule(w, g, states[i], t, 0.02, **own)
+                np.testing.assert_allclose(now, np.float64(expected), rtol=1e-10, atol=1e-13)
+
+
+def test_equal_numbers_of_all_layers_are_that_number():
+    results = []
+    for l2, decay in ((0.3, 0.1), ([0.3] * 3, np.full(3, 0.1))):
+        network, X, labels = problem("float32", "sparse")
+        trainer = Trainer(network, X, labels, optimizer="adamw", l2=l2, weight_decay=decay,
+                          learning_rate=0.01, minibatch_size=3)  # fmt: skip
+        with trainer:
+            trainer.epoch(np.arange(11))
+        results.append(network.parameters)
+    assert np.array_equal(*results)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_online_learning_with_a_penalty_of_each_layer(batch):
+    """Which the scaled representation does not have."""
+    results = []
+    for path in ("dense", "sparse"):
+        network, X, labels = problem(path=path)
+        trainer = Trainer(network, X, labels, l2=L2, learning_rate=0.01, minibatch_size=batch)
+        with trainer:
+            for _ in range(2):
+                trainer.epoch(np.arange(11))
+        results.append(network.parameters)
+    np.testing.assert_allclose(*results, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("numbers", [[0.1], [0.1] * 4, [0.1, 0.1, -1], [[0.1] * 3]])
+@pytest.mark.parametrize("name", ["l2", "weight_decay"])
+def test_numbers_of_layers_that_do_not_fit(name, numbers):
+    network, X, labels = problem()
+    with pytest.raises(ValueError, match=f"{name} must be a number, or one >= 0 for each of 3"):
+        Trainer(network, X, labels, **{name: numbers})

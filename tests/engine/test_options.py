@@ -59,6 +59,19 @@ WAYS = {
         {"max_norm": 0.9, "clip_norm": 1.0, "dropout": DROPOUT, "optimizer": "adamw"},
     ),
     "max-norm": ({"loss": "squared_error"}, {"max_norm": 0.8, "l2": 0.1}),
+    "average of the parameters": (
+        {"activation": "relu"},
+        {"average_decay": 0.7, "optimizer": "adam", "average": True},
+    ),
+    "average, clipped gradient, max-norm": (
+        {"activation": "tanh"},
+        {"average_decay": 0.7, "clip_norm": 1.0, "max_norm": 0.9},
+    ),
+    "penalties of layers": (
+        {"activation": "relu"},
+        {"l2": "each", "weight_decay": "each", "optimizer": "adamw", "clip_norm": 1.0},
+    ),
+    "smoothed labels": ({"loss": "cross_entropy"}, {"label_smoothing": 0.2, "optimizer": "adam"}),
     "huber, softplus outputs": (
         {"loss": "huber", "output": "softplus", "activation": "softplus"},
         {"optimizer": "adam"},
@@ -85,12 +98,16 @@ def problem(name, dtype, options, *, labels=False):
 
 
 def train(name, dtype, options, settings, n_threads, *, labels=False, weighted=False, epochs=2):
-    """Losses, parameters and state after some epochs, and the threads that were at work."""
+    """Losses, parameters, state, average after some epochs, and the threads at work."""
     network, X, targets, batch = problem(name, dtype, options, labels=labels)
     if "dropout" in settings:
         inputs = len(settings["dropout"]) - len(DROPOUT)
         rates = settings["dropout"][: inputs + network.n_layers - 1]
         settings = {**settings, "dropout": rates}
+    settings = {
+        key: np.linspace(0, 0.2, network.n_layers) if value == "each" else value
+        for key, value in settings.items()
+    }
     weight = np.random.default_rng(8).uniform(0, 2, ROWS) if weighted else None
     trainer = Trainer(
         network, X, targets, sample_weight=weight, valid=X, valid_targets=targets,
@@ -103,14 +120,17 @@ def train(name, dtype, options, settings, n_threads, *, labels=False, weighted=F
             losses.append(trainer.epoch(np.arange(ROWS)[::-1].copy()))
         losses += [*trainer.evaluate(), trainer.valid_loss()]
         at_work = trainer.n_threads
-    return np.array(losses), network.parameters.copy(), trainer.state.copy(), at_work
+    return (
+        np.array(losses), network.parameters.copy(), trainer.state.copy(), trainer.averaged.copy(),
+        at_work,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_number_of_threads_changes_no_bit(name, way, dtype):
-    weighted, labels = dtype == "float32", way == "softmax, momentum"
+    weighted, labels = dtype == "float32", way in ("softmax, momentum", "smoothed labels")
     options = {"labels": labels, "weighted": weighted}
     *one, _ = train(name, dtype, *WAYS[way], 1, **options)
     assert np.isfinite(one[1]).all()
@@ -142,9 +162,10 @@ def test_gradient_and_outputs_have_the_same_bits_for_any_number_of_threads(name,
 def test_padding_stays_zero(name):
     """Rows of weights are padded to whole cache lines, which nothing may write to."""
     options = {"loss": "huber", "activation": "softplus"}
-    _, parameters, state, _ = train(name, "float64", options, {"optimizer": "adam", "l1": 0.1}, 2)
+    settings = {"optimizer": "adam", "l1": 0.1, "average_decay": 0.9}
+    _, parameters, state, averaged, _ = train(name, "float64", options, settings, 2)
     network = Network(NETWORKS[name][0])
-    for flat in [parameters, *state.reshape(2, -1)]:
+    for flat in [parameters, averaged, *state.reshape(2, -1)]:
         coefs, intercepts = network.views(flat)
         for array in coefs + intercepts:
             array[:] = 0

@@ -24,13 +24,15 @@ def rule_of(name):
 SGD = rule_of("sgd")[0]
 
 
-def train(units, hidden, rule, dropout=None):
-    """Layers and costs after some epochs; dropout: of the inputs and of each hidden layer."""
+def train(units, hidden, rule, dropout=None, l2=None):
+    """Layers and costs after some epochs; dropout: of the inputs and of each hidden layer; l2: of
+    each layer of weights."""
     rng = np.random.RandomState(3)
     layers = initial((X.shape[1], *hidden, 10), rng)
     targets = np.eye(10)[Y]
     states = [[np.zeros(2).tolist() for _ in pair] for pair in layers]
     costs, t = [], 0
+    l2 = [L2] * len(layers) if l2 is None else l2
 
     def factors(epoch, rows, layer):
         """What the inputs, or a hidden layer's activations, are multiplied by."""
@@ -60,7 +62,7 @@ def train(units, hidden, rule, dropout=None):
             error = logistic(z[-1]) - targets[rows]
             for i in reversed(range(len(layers))):
                 w, b = layers[i]
-                gradients = a[i].T @ error + L2 * w, error.sum(axis=0)
+                gradients = a[i].T @ error + l2[i] * w, error.sum(axis=0)
                 if i > 0:
                     error = (error @ w.T) * ACTIVATIONS[units[i - 1]].derivative(z[i - 1]) * drop[i]
                 layers[i] = tuple(
@@ -68,20 +70,21 @@ def train(units, hidden, rule, dropout=None):
                     for old, g, state in zip((w, b), gradients, states[i], strict=True)
                 )
         outputs = forward(X, no_drop)[0][-1]
-        penalty = L2 * sum((w**2).sum() for w, _ in layers)
+        penalty = sum(own * (w**2).sum() for own, (w, _) in zip(l2, layers, strict=True))
         costs.append(cross_entropy(outputs, targets).sum() + penalty)
     return layers, costs
 
 
-def assert_close(nn, units, hidden, rule, dropout=None):
-    layers, costs = train(units, hidden, rule, dropout)
+def assert_close(nn, units, hidden, rule, dropout=None, l2=None):
+    layers, costs = train(units, hidden, rule, dropout, l2)
     assert np.allclose(nn.eval_["cost"], costs, rtol=1e-9)
     for mine, (w, _) in zip(nn.coefs_, layers, strict=True):
         assert np.allclose(mine, w, rtol=1e-7, atol=1e-9)
 
 
 def fit(**keywords):
-    nn = NeuralNetMLP(eta=ETA, l2=L2, minibatch_size=BATCH, epochs=EPOCHS, seed=3, **keywords)
+    settings = {"eta": ETA, "l2": L2, "minibatch_size": BATCH, "epochs": EPOCHS, "seed": 3}
+    nn = NeuralNetMLP(**{**settings, **keywords})
     return nn.fit(X, Y)
 
 
@@ -121,6 +124,12 @@ def test_activations_for_another_number_of_layers(activation):
 def test_dropout(dropout, rates):
     nn = fit(n_hidden=(13, 7), activation=("relu", "tanh"), dropout=dropout)
     assert_close(nn, ["relu", "tanh"], [13, 7], SGD, rates)
+
+
+@pytest.mark.parametrize("l2", [(0.3, 0.0, 0.7), [0.0, 0.0, 0.2], np.array([0.1, 0.2, 0.3])])
+def test_a_penalty_of_each_layer(l2):
+    nn = fit(n_hidden=(13, 7), activation="tanh", l2=l2)
+    assert_close(nn, ["tanh", "tanh"], [13, 7], SGD, l2=l2)
 
 
 def test_no_dropout_is_none():

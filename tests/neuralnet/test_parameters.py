@@ -17,7 +17,8 @@ HUGE = 10**400  # more than a double holds
 BAD_PARAMETERS = {
     "n_hidden": [0, -1, 2.5, "30", None, True, [], (), [5, 0], [5, 2.5], [5, "x"], [[5]], 2**31,
                  HUGE, b"7", 1j, np.array([[5]]), float("nan")],
-    "l2": [-1, -1e-300, float("nan"), float("inf"), "0.1", None, True, 1j, HUGE, [0.1], b"1"],
+    "l2": [-1, -1e-300, float("nan"), float("inf"), "0.1", None, True, 1j, HUGE, [0.1], [0.1] * 3,
+           [0.1, -1], [0.1, "x"], [0.1, None], b"1"],
     "epochs": [-1, 1.5, None, "3", True, [3], 2**31, float("nan")],
     "eta": [0, -0.1, float("nan"), float("inf"), "0.1", None, True, 1j, HUGE, (0.1, 0.2), {}],
     "shuffle": [1, 0, None, "yes", "False", 1.0],
@@ -41,6 +42,9 @@ BAD_PARAMETERS = {
     "power_t": [-0.1, None, "0.5", True, HUGE, float("nan"), [0.5]],
     "clip_norm": [0, -1, "1", True, HUGE, float("nan"), float("inf"), [1]],
     "max_norm": [0, -1, "1", True, HUGE, float("nan"), float("inf"), [1]],
+    "warmup_epochs": [-0.1, None, "1", True, HUGE, float("nan"), [1]],
+    "weight_average": [0, 1, -1, 0.0, 1.0, 1.5, -0.5, "0.9", True, HUGE, float("nan"), [0.9]],
+    "label_smoothing": [-0.1, 1, 1.5, None, "0.1", True, HUGE, float("nan"), [0.1]],
     "class_weight": ["even", 1, True, [1, 2], {99: 1}, dict.fromkeys(range(10), 0),
                      {0: float("nan")}, {0: -1000}],
     "coefs_init": [3, True, [], [np.zeros((64, 7))], [np.zeros((64, 7)), np.zeros((7, 9))],
@@ -50,7 +54,7 @@ BAD_PARAMETERS = {
     "image_shape": [3, "ab", (64,), (4, 4, 4), (0, 64), (-8, -8), (8.0, 8), (True, 64), [None] * 2],
 }  # fmt: skip
 BAD_PARAMETERS |= {
-    name: [low - 0.1, below, float("nan"), None, "0.9", True, 1j, HUGE, [0.9]]
+    name: [low - 0.1, below, float("nan"), None, "0.9", True, 1j, HUGE, [0.9], [0.9, -1], [0.9] * 3]
     for name, (_, low, below) in HYPERPARAMETERS.items()
     if name in NeuralNetMLP().get_params()
 }
@@ -84,6 +88,8 @@ def test_every_parameter_is_among_the_bad_ones():
         ("l2", fractions.Fraction(1, 4), 0.25),
         ("l2", np.float32(0.25), 0.25),
         ("l2", np.array(0.25), 0.25),
+        ("l2", [0.25, np.float32(0.25)], 0.25),
+        ("l2", np.array([0.25, 0]), (0.25, 0.0)),
         ("eta", np.float64(0.01), 0.01),
         ("eta", 1, 1.0),
         ("epochs", np.uint8(2), 2),

@@ -89,6 +89,9 @@ def test_labels_survive(kind, path):
         {"n_hidden": 9, "activation": ["identity"], "optimizer": "nesterov", "eta": 0.001},
         {"augment": Distortion(rotation=1 / 3, elastic=1, background=-1), "image_shape": (16, 4)},
         {"augment": Distortion()},
+        {"label_smoothing": 1 / 3, "warmup_epochs": 1 / 3, "weight_average": 0.999},
+        {"weight_average": np.int8(2), "l2": np.array([0.1, 0.2, 0])},
+        {"optimizer": "adamw", "eta": 0.001, "weight_decay": [0.1, 0.2, 0]},
     ],
 )
 def test_parameters_and_weights_survive(keywords, path):

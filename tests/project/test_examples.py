@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import runpy
@@ -15,7 +16,8 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from mlpcore import NeuralNetMLP, load_digits, load_npz
+from mlpcore import NeuralNetMLP, load_digits, load_npz, write_idx
+from mlpcore.training.checkpoint import read_checkpoint
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 MNIST = os.environ.get("MLPCORE_DATA")
@@ -206,6 +208,18 @@ def test_a_folder_without_mnist_is_said_and_left_alone(offline, tmp_path):
         ("textbook_walkthrough.py", ["--epochs", "0"], "--epochs must be at least 1; got 0"),
         ("one_second.py", ["--seeds", "0"], "--seeds must be at least 1; got 0"),
         ("one_second.py", [], "MNIST is not available: train-images-idx3-ubyte.gz: no mirror"),
+        ("record.py", ["--epochs", "1"], "--epochs must be at least 2; got 1"),
+        ("record.py", ["--minutes", "5"], "invalid choice: 5"),
+        ("record.py", [], "record.py: train-images-idx3-ubyte.gz: no mirror"),
+        ("record.py", ["--quick"], "record.py: train-images-idx3-ubyte.gz: no mirror"),
+        ("record.py", ["--data", "nowhere"], "nowhere"),
+        ("record.py", ["--output", "file"], "--output must be a folder that can be written"),
+        ("record.py", ["--output", "{forbidden}"], "got {forbidden} ("),
+        (
+            "small_digits.py",
+            ["--splits", "0"],
+            "--splits must be at least 1, --epochs 3; got 0, 300",
+        ),
         ("switch_from_sklearn.py", ["--epochs", "0"], "--epochs must be at least 1; got 0"),
         ("switch_from_sklearn.py", ["--mnist"], "MNIST is not available: train-images-idx3"),
     ],
@@ -323,6 +337,113 @@ def test_switch_from_scikit_learn(offline, tmp_path):
     assert float(gap) < 1e-4  # in float32
     assert "to_sklearn() gives a sklearn MLPClassifier" in done.stdout
     assert "the same for 100% of the test rows" in done.stdout
+
+
+def test_distortions_help_with_the_small_digits(offline, tmp_path):
+    done = run("small_digits.py", "--splits", 4, "--epochs", 80, env=offline, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    plain, distorted = map(float, re.findall(r"error (\d+\.\d+)%", done.stdout))
+    assert distorted < plain < 3
+
+
+# The record: images of another size than MNIST's, so that a run takes seconds.
+
+
+@pytest.fixture(scope="module")
+def idx_files(tmp_path_factory):
+    """A folder with the small digits, without their last column, in MNIST's files."""
+    folder = tmp_path_factory.mktemp("idx")
+    X, y = load_digits(scale=False)
+    images = X.reshape(-1, 8, 8)[:, :, :7]
+    for kind, part in (("train", slice(1500)), ("t10k", slice(1500, None))):
+        write_idx(folder / f"{kind}-images-idx3-ubyte", np.ascontiguousarray(images[part]))
+        write_idx(folder / f"{kind}-labels-idx1-ubyte", y[part].astype(np.uint8))
+    return folder
+
+
+def record(run_here, data, *options, status=0):
+    """Run record.py for a few epochs, and return what it printed."""
+    ended, out, errors = run_here(
+        *("record.py", "--data", str(data), "--output", "out", "--epochs", "4", *options)
+    )
+    assert ended == status, errors
+    return out
+
+
+def results(name):
+    return json.loads(Path("out", name).read_text())
+
+
+def test_a_record_is_trained_tested_and_drawn(idx_files, run_here, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    out = record(run_here, idx_files, "--seeds", "3", "4", "5")
+    found = results("record-3.json")
+    errors = [run["error"] for run in found["runs"]]
+    assert [run["seed"] for run in found["runs"]] == [3, 4, 5]
+    assert all(len(run["wrong"]) == round(297 * run["error"]) for run in found["runs"])
+    assert max(errors) < 0.25  # of ten digits, after four epochs
+    assert found["median error"] == np.median(errors)
+    assert f"median of 3: {np.median(errors):.2%}" in out
+    assert f"committee: {found['error of a committee']:.2%}" in out
+    assert found["recipe"]["hidden"] == [1000, 500]
+    assert found["machine"]["threads"] >= 1
+    assert [point["epoch"] for point in found["runs"][0]["curve"]] == [1, 2, 3, 4]
+    assert "seed 4: epoch 4 of 4, " in out
+    assert_pictures(tmp_path / "out", ["record-3-curves.png", "record-3-wrong.png"])
+
+
+def test_a_record_goes_on_where_it_was(idx_files, run_here, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    record(run_here, idx_files, "--seeds", "3")
+    whole, content = results("record-3.json"), read_checkpoint("out/record-3-3.ckpt")
+    # What a kill in the fourth epoch leaves: the checkpoint of the third, and its times.
+    os.replace("out/record-3-3.ckpt.previous", "out/record-3-3.ckpt")
+    out = record(run_here, idx_files, "--seeds", "3")
+    assert "epoch 4 of 4" in out
+    assert "epoch 3 of 4" not in out
+    again = results("record-3.json")
+    assert again["runs"][0]["wrong"] == whole["runs"][0]["wrong"]
+    assert len(again["runs"][0]["curve"]) == 4
+    assert again["runs"][0]["seconds"] > whole["runs"][0]["curve"][2]["seconds"]
+    _, arrays = read_checkpoint("out/record-3-3.ckpt")
+    assert all(np.array_equal(array, content[1][name]) for name, array in arrays.items())
+
+
+def test_validation_and_choice_do_not_read_the_test_images(
+    idx_files, run_here, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    data = tmp_path / "only training"
+    data.mkdir()
+    for file in idx_files.glob("train-*"):
+        (data / file.name).symlink_to(file)
+    out = record(run_here, data, "--seeds", "3", "--validate")
+    found = results("record-3-validate.json")
+    assert found["held out"]
+    assert "of 150)" in out
+    assert found["runs"][0]["error"] == found["runs"][0]["curve"][-1]["valid"]
+    assert "expected t10k-images" in run_here(
+        *("record.py", "--data", str(data), "--output", "out", "--epochs", "2", "--seeds", "3")
+    )[2]  # fmt: skip
+
+
+def test_a_choice_is_repeated_from_its_file(idx_files, run_here, tmp_path, monkeypatch):
+    """Every change is tried once, and a change that makes fewer errors is kept."""
+    monkeypatch.chdir(tmp_path)
+    options = ("--choose", "--seeds", "3", "--epochs", "2")
+    out = record(run_here, idx_files, *options)
+    counts = [int(count) for count in re.findall(r"^(\d+) errors", out, re.MULTILINE)]
+    kept = re.findall(r"^(\d+) errors with .*, kept$", out, re.MULTILINE)
+    fewest = counts[0]
+    for count in counts[1:-1]:
+        assert (str(count) in kept) or count >= fewest
+        fewest = min(fewest, count)
+    assert counts[-1] == fewest == min(counts)
+    before = results("choice-3.json")
+    assert len(before) == len(counts) - 1
+    assert record(run_here, idx_files, *options).endswith(out[out.rindex(f"{fewest} errors in") :])
+    assert results("choice-3.json") == before
+    assert sorted(os.listdir("out")) == ["choice-3.json"]
 
 
 @needs_mnist

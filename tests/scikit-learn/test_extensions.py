@@ -304,6 +304,47 @@ def test_dropout_rates_that_do_not_fit(rates):
         MLPClassifier(**FAST, dropout=rates).fit(X, Y)
 
 
+# Penalties of each layer.
+
+
+@pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])
+def test_a_penalty_of_each_layer(estimator):
+    """Steps, the loss, and loss and gradient of L-BFGS."""
+    y = Y if estimator is MLPClassifier else NUMBERS
+    before = start(estimator, y, hidden_layer_sizes=(5, 4))
+    plain = estimator(**STEP).fit(X, y)
+    alpha = np.array([0.3, 0.0, 0.7])
+    fitted = estimator(**{**STEP, "alpha": alpha}).fit(X, y)
+    for a, w, mine, without in zip(alpha, before.coefs_, fitted.coefs_, plain.coefs_, strict=True):
+        np.testing.assert_allclose(mine, without - 0.01 * a / N * w, rtol=1e-9, atol=1e-12)
+    penalty = sum(a / 2 / N * (w**2).sum() for a, w in zip(alpha, before.coefs_, strict=True))
+    assert fitted.loss_ == pytest.approx(plain.loss_ + penalty, rel=1e-9)
+    if estimator is MLPRegressor:
+        before.set_params(alpha=alpha)
+        p = before.predict(X)
+        check_gradient(before, NUMBERS.reshape(-1, 1), ((NUMBERS - p) ** 2).mean() / 2 + penalty)
+    assert fitted.to_sklearn().alpha == 0.0001  # it has one for all layers
+
+
+def test_a_decay_of_each_layer():
+    settings = {**STEP, "solver": "adamw"}
+    before = start(solver="adamw")
+    plain, all_of_it = (
+        MLPClassifier(**settings, weight_decay=decay).fit(X, Y) for decay in (0, (0.5, 0.0, 2.0))
+    )
+    for decay, w, mine, without in zip(
+        (0.5, 0.0, 2.0), before.coefs_, all_of_it.coefs_, plain.coefs_, strict=True
+    ):
+        np.testing.assert_allclose(mine, without - 0.01 * decay * w, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["alpha", "weight_decay"])
+@pytest.mark.parametrize("numbers", [[0.1], [0.1] * 4, [0.1, 0.1, -1], [0.1, 0.1, np.nan]])
+def test_numbers_of_layers_that_do_not_fit(name, numbers):
+    with pytest.raises(ValueError, match=f"{name} must be one number >= 0, or one for each of the"):
+        MLPClassifier(**FAST, **{name: numbers}).fit(X, Y)
+
+
 # Schedules.
 
 

@@ -29,7 +29,8 @@ FAST = {"n_hidden": 9, "eta": 0.01, "l2": 0.01, "minibatch_size": 20, "seed": 1,
 # One with all that a run may have to keep beside the weights.
 RICH = {**FAST, "n_hidden": (9, 7), "activation": ("relu", "tanh"), "optimizer": "adam",
         "dropout": 0.2, "early_stopping": "cost", "patience": NEVER, "eval_every": 2,
-        "augment": Distortion(rotation=9, elastic=0.4, smoothness=2)}  # fmt: skip
+        "augment": Distortion(rotation=9, elastic=0.4, smoothness=2),
+        "weight_average": 0.99, "label_smoothing": 0.1, "warmup_epochs": 7.5}  # fmt: skip
 # The estimators of mlpcore.sklearn, with all that they may have to keep.
 ESTIMATOR = {"hidden_layer_sizes": (9, 7), "batch_size": 20, "dropout": 0.2, "random_state": 1,
              "early_stopping": True, "n_iter_no_change": NEVER, "n_threads": 1}  # fmt: skip
@@ -37,7 +38,8 @@ KINDS = [
     (NeuralNetMLP, FAST),
     (NeuralNetMLP, RICH),
     (MLPClassifier, {**ESTIMATOR, "learning_rate_init": 0.003,
-                     "augment": Distortion(rotation=9, elastic=0.4, smoothness=2)}),
+                     "augment": Distortion(rotation=9, elastic=0.4, smoothness=2),
+                     "weight_average": 0.99, "label_smoothing": 0.1}),
     (MLPRegressor, {**ESTIMATOR, "solver": "sgd", "learning_rate": "invscaling"}),
 ]  # fmt: skip
 kind = 0

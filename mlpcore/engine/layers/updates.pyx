@@ -22,6 +22,8 @@ cdef void apply_gradient(Plan* plan, const Layer* layer, real_t* theta, const re
 cdef void apply_rule(Plan* plan, const UpdateRule* rule, const Layer* layer, real_t* theta,
                      const real_t* gradient, Py_ssize_t start, Py_ssize_t rows) noexcept nogil:
     """Do the optimiser's step on the first `width` elements of some rows of W."""
+    cdef UpdateRule own
+    rule = _rule_of(plan, rule, layer, &own)
     cdef const Workspace* workspace = &plan.workspace
     cdef real_t* w = theta + layer.w + start * layer.ld
     cdef real_t* state = <real_t*> workspace.state + layer.w + start * layer.ld
@@ -36,14 +38,30 @@ cdef void apply_rule(Plan* plan, const UpdateRule* rule, const Layer* layer, rea
                            layer.width)
 
 
+cdef const UpdateRule* _rule_of(const Plan* plan, const UpdateRule* rule, const Layer* layer,
+                                UpdateRule* own) noexcept nogil:
+    """The rule for a layer: the one that is given, or a copy with the layer's penalty and decay."""
+    cdef Py_ssize_t number = layer - plan.layout.layers
+    if plan.rule.l2 is NULL and plan.rule.weight_decay is NULL:
+        return rule
+    own[0] = rule[0]
+    if plan.rule.l2 is not NULL:
+        own.l2 *= plan.rule.l2[number]  # mutant: penalise all layers alike
+    if plan.rule.weight_decay is not NULL:
+        own.weight_decay *= plan.rule.weight_decay[number]
+    return own
+
+
 cdef void _accumulate(Plan* plan, const Layer* layer, const real_t* theta, const real_t* gradient,
                       Py_ssize_t start, Py_ssize_t rows) noexcept nogil:
     """Store a gradient with its penalty, and its squared norms per ROW_TILE, for clipping."""
+    cdef UpdateRule own
+    cdef const UpdateRule* rule = _rule_of(plan, &plan.progress.update, layer, &own)
     cdef real_t* full = <real_t*> plan.workspace.full_gradient + layer.w + start * layer.ld
     cdef Py_ssize_t i
     memset(full, 0, rows * layer.ld * sizeof(real_t))
     for i in range(rows):
-        update[real_t](ACCUMULATE, &plan.progress.update, True,
+        update[real_t](ACCUMULATE, rule, True,
                        <real_t*> theta + layer.w + (start + i) * layer.ld, gradient + i * layer.ld,
                        full + i * layer.ld, 0, layer.width)
     i = 0
@@ -86,7 +104,8 @@ cdef void sum_chunks(const Plan* plan, Py_ssize_t rows, Py_ssize_t offset, Py_ss
 
 cdef void penalise(Plan* plan, const Layer* layer, const real_t* theta, Py_ssize_t start,
                    Py_ssize_t stop) noexcept nogil:
-    cdef const UpdateRule* rule = &plan.progress.update
+    cdef UpdateRule own
+    cdef const UpdateRule* rule = _rule_of(plan, &plan.progress.update, layer, &own)
     if not plan.rule.track_loss or rule.l2 == 0 and rule.l1 == 0:
         return
     while start < stop:

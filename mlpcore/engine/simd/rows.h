@@ -67,6 +67,13 @@ MLP_KERNEL void MLP_NAME(multiply)(REAL *restrict a, const REAL *restrict b, ptr
     for (ptrdiff_t i = 0; i < n; i++) a[i] *= b[i];
 }
 
+/* average := average + rate * (w - average), n of each. */
+MLP_KERNEL void MLP_NAME(move_average)(REAL *restrict average, const REAL *restrict w, double rate,
+                                       ptrdiff_t n) {
+    const REAL step = (REAL)rate;
+    for (ptrdiff_t i = 0; i < n; i++) average[i] += step * (w[i] - average[i]);
+}
+
 /* l2 / 2 times the sum of n squares and l1 times that of the absolute values; n is whole
  * vectors. Runs are added in REAL, the sums of the runs in double. */
 MLP_KERNEL double MLP_NAME(penalty)(const REAL *a, ptrdiff_t n, double l2, double l1) {
