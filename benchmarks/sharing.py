@@ -13,6 +13,7 @@ import numpy as np
 
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
+from mlpcore.engine.partition import order_of_sums, partition
 from mlpcore.engine.trainer import Trainer
 
 THREADS = 2, 4, 8, 16, 32, 64
@@ -45,11 +46,11 @@ def count(name: str, threads: int) -> tuple[float, float, float]:
     """The largest part in both phases, and the kilobytes that others have written."""
     units, batch, filled = CASES[name]
     training = trainer(units, batch, filled)
-    rows, updated = training.partition(threads)
+    rows, updated = partition(training, threads)
     weights = [a * b for a, b in pairwise(units)]
     # In phase 2 a row of W costs the products of its gradient, or, where the gradients of chunks of
     # rows are added up, these sums over whole cache lines.
-    chunks = "over chunks" in str(training.order_of_sums)
+    chunks = "over chunks" in str(order_of_sums(training))
     costs = [-(-n // LINE) * LINE if chunks else batch * n for n in units[1:]]
     costs[0] *= filled
     parts = sum(np.diff(bounds) * cost for bounds, cost in zip(updated, costs, strict=True))

@@ -3,6 +3,7 @@
 From the outside in; each module uses only those that come after it:
 
 - `objective`: loss and gradient of all rows
+- `partition`: how a trainer's steps are partitioned among threads and into sums
 - `trainer`: epochs of minibatches
 - `evaluation`: loss and correct predictions of many rows
 - `online`, `clipping`: minibatches of one row; clipping by the global norm, and max-norm

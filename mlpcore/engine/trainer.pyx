@@ -13,7 +13,6 @@ from mlpcore.engine.clipping cimport apply_clipping_and_max_norm
 from mlpcore.engine.distortion cimport DistortedRows
 from mlpcore.engine.evaluation cimport evaluator
 from mlpcore.engine.inputs cimport Input
-from mlpcore.engine.layout cimport uses_blas
 from mlpcore.engine.losses cimport TargetRows
 from mlpcore.engine.memory cimport Arena, address
 from mlpcore.engine.network cimport Network
@@ -28,14 +27,8 @@ from mlpcore.engine.plan cimport (
     plan_workspace,
     step_products,
 )
-from mlpcore.engine.step cimport first_updated_row, refresh_derived, set_slice, step
-from mlpcore.engine.team cimport (
-    SECONDS_BETWEEN_SIGNALS,
-    Team,
-    clock,
-    team_stopped,
-    thread_slice,
-)
+from mlpcore.engine.step cimport refresh_derived, set_slice, step
+from mlpcore.engine.team cimport SECONDS_BETWEEN_SIGNALS, Team, clock, team_stopped
 from mlpcore.engine.typedefs cimport real_t
 
 from mlpcore.engine.blas_threads import single_threaded_blas
@@ -228,24 +221,6 @@ cdef class Trainer:
         return 1 if self._size is None else self._size.usual
 
     @property
-    def order_of_sums(self):
-        """How sums are ordered where an earlier build ordered them otherwise.
-
-        Returns
-        -------
-        orders : dict
-            Empty if this trainer's results have the bits of every earlier build.
-        """
-        orders = []
-        if any(self.plan.layout.layers[i].narrow for i in range(self.plan.layout.n_layers)):
-            orders.append("along the inputs of narrow layers")
-        if uses_blas(&self.plan.layout):
-            orders.append("by whole cache lines of wide layers")
-        if self.plan.rule.chunk_rows:
-            orders.append(f"over chunks of {self.plan.rule.chunk_rows} rows")
-        return {"the order of sums": " and ".join(orders)} if orders else {}
-
-    @property
     def learning_rate(self):
         return self.plan.progress.learning_rate
 
@@ -345,35 +320,6 @@ cdef class Trainer:
             _lead_round[float](&self._epoch, <float*> self._epoch.theta)
         else:
             _lead_round[double](&self._epoch, <double*> self._epoch.theta)
-
-    def partition(self, int n_threads):
-        """How a minibatch is partitioned among a number of threads.
-
-        Parameters
-        ----------
-        n_threads : int
-            Any number; it need not be that of the threads that there are.
-
-        Returns
-        -------
-        rows : list of int, length n_threads + 1
-            Rows ``rows[i]`` to ``rows[i + 1]`` of a minibatch go to thread i in the first phase.
-        updated : list of list of int
-            For each layer the same of the rows of W in the second phase, in which layers through
-            BLAS are updated by units instead.
-        """
-        cdef Plan* plan = &self.plan
-        cdef Py_ssize_t start, stop
-        cdef int size = plan.team.size, i, j
-        rows = [0]
-        plan.team.size = n_threads
-        for i in range(n_threads):
-            thread_slice(plan.rule.minibatch_size, plan.rule.row_unit, i, n_threads, &start, &stop)
-            rows.append(stop)
-        updated = [[first_updated_row(plan, j, i) for i in range(n_threads + 1)]
-                   for j in range(plan.layout.n_layers)]
-        plan.team.size = size
-        return rows, updated
 
     def evaluate(self):
         """Loss and correct predictions over all rows, with the present parameters.

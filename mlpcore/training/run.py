@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcore._validation import check_float, check_int
+from mlpcore.engine.partition import order_of_sums
 from mlpcore.engine.trainer import Trainer
 from mlpcore.training.averaging import WeightAverage
 from mlpcore.training.checkpoint import Checkpoint, check_kind, check_same, checked_array
@@ -311,7 +312,7 @@ class Run:
         """
         # A run that went on from the checkpoint of a build with other orders would end with bits
         # that no uninterrupted run has.
-        identity = {**identity, **self._trainer.order_of_sums}
+        identity = {**identity, **order_of_sums(self._trainer)}
         self._file, self._identity = file, identity
         if content is None:
             self._snapshot(0)

@@ -439,7 +439,7 @@ def test_partition_covers_all_rows_once():
     for units, batch, filled in sharing.CASES.values():
         training = sharing.trainer(units, batch, filled)
         for threads in sharing.THREADS:
-            rows, updated = training.partition(threads)
+            rows, updated = sharing.partition(training, threads)
             for bounds, end in zip((rows, *updated), (batch, *units[:-1]), strict=True):
                 assert bounds[0] == 0
                 assert bounds[-1] == end

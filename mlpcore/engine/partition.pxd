@@ -1,0 +1,1 @@
+"""How a step is partitioned: functions for Python; see the .pyi."""
