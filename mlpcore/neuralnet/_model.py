@@ -312,6 +312,7 @@ class NeuralNetMLP(Fitted, Estimator):
                 input_path_=data.train.input.path,
                 _scale=settings.input_scale,
                 _names=data.names,
+                _pixels=data.pixels,
                 eval_=run.history,
                 n_iter_=run.epoch,
             )

@@ -11,6 +11,7 @@ from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from mlpcore._html_page import pixel_range
 from mlpcore._validation import check_start
 from mlpcore._version import __version__, warn_if_newer
 from mlpcore.engine.inputs import Input
@@ -188,6 +189,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         if resume is not None:
             self._random_state = resume.random_state(self._random_state, type(self).__name__)
         if first:
+            self._pixels = pixel_range(X)
             self._initialize((X.shape[1], *hidden, self.n_outputs_), X.dtype)
         network = self._trainable()
         bridge = None
