@@ -40,9 +40,8 @@ for name, options in remedies.items():
     ).fit(X[train], y[train], X[valid], y[valid])
     left.plot(nn.eval_["train_acc"], label=name)
     right.plot(nn.eval_["valid_acc"], label=name)
-    print(
-        f"{name:16} {nn.eval_['train_acc'][-1]:.1%} of its images, {nn.eval_['valid_acc'][-1]:.1%} of others"
-    )
+    own, others = nn.eval_["train_acc"][-1], nn.eval_["valid_acc"][-1]
+    print(f"{name:16} {own:.1%} of its images, {others:.1%} of others")
 left.set(title="training images", xlabel="epoch", ylabel="accuracy", ylim=(0.8, 1.005))
 right.set(title="other images", xlabel="epoch")
 right.legend(loc="lower right")

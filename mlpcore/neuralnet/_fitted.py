@@ -188,11 +188,11 @@ class Fitted:
     ) -> None:
         """Write the fitted model as an ONNX file, which runs without Python or mlpcore.
 
-        Its input ``X`` has shape (n_samples, n_features_in_). Its outputs are ``label``, of shape
-        (n_samples,) and as `predict` returns it, and ``probabilities``, as `predict_proba` returns
-        them. `input_scale` is part of it. Its metadata are the versions of mlpcore (``mlpcore``),
-        the class (``estimator``), and as JSON ``classes`` and, where the columns have names,
-        ``feature_names``.
+        Its input ``X`` has shape ``(n_samples, n_features_in_)``. Its outputs are ``label``, of
+        shape (n_samples,) and as `predict` returns it, and ``probabilities``, as `predict_proba`
+        returns them. `input_scale` is part of it. Its metadata are the versions of mlpcore
+        (``mlpcore``), the class (``estimator``), and as JSON ``classes`` and, where the columns
+        have names, ``feature_names``.
 
         Parameters
         ----------

@@ -140,7 +140,7 @@ class NeuralNetMLP(Fitted, Estimator):
         Those of the first layer and of the last, under the textbook's names.
     n_features_in_ : int
         Columns of the data in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where the data in `fit` were a frame with names of text. Prediction
         compares them.
     n_iter_ : int

@@ -392,7 +392,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
     ) -> None:
         """Write the fitted model as an ONNX file, which runs without Python or mlpcore.
 
-        Its input ``X`` has shape (n_samples, n_features_in_). The outputs of a classifier are
+        Its input ``X`` has shape ``(n_samples, n_features_in_)``. The outputs of a classifier are
         ``label``, as `predict` returns it, and ``probabilities``, as `predict_proba` returns them,
         and that of a regressor is ``prediction``, as `predict` returns it. Its metadata are the
         version of mlpcore (``mlpcore``), the class (``estimator``), and as JSON ``classes`` of a
