@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 LARGEST = 3 << 20
 # Everything in the wheel has one of these endings: no .pyx and no generated C.
-IN_WHEEL = {".py", ".pyi", ".pxd", ".h", ".so", ".gz", ".md", ".typed"}
+IN_WHEEL = {".py", ".pyi", ".pxd", ".h", ".so", ".gz", ".html", ".md", ".typed"}
 NOT_IN_SDIST = {".so", ".c", ".pxi", ".pyc"}
 IN_SDIST = {
     *("setup.py", "pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"),

@@ -1,4 +1,4 @@
-"""Train the textbook's network on MNIST and save the model, its history and pictures of both.
+"""Train the textbook's network on MNIST; save the model, its history, pictures, a page to draw on.
 
     python examples/train_mnist.py                  # the textbook's 200 epochs
     python examples/train_mnist.py --epochs 30      # a first impression
@@ -7,6 +7,7 @@
 
 Both precisions end at the textbook's accuracies on MNIST, 97.98 % of the validation images and
 97.54 % of the test images. float32 is faster; float64 has the textbook's costs to all digits, too.
+The page, draw_a_digit.html, answers while one draws on it in a browser.
 
 MNIST comes from ``--data DIR``. Without that option it is looked for in the folder that
 MLPCORE_DATA names, or else in a cache, and downloaded if it is not there. Without a network the
@@ -43,7 +44,7 @@ def path(text):
 def read_arguments():
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description="Train a network on MNIST; save the model, its history and pictures."
+        description="Train a network on MNIST; save the model, its history, pictures and a page."
     )
     option = parser.add_argument
     option("--data", type=path, metavar="DIR", help="folder with the MNIST files")
@@ -166,8 +167,10 @@ def main():
 
     nn.save(args.output / "model.npz")
     save_npz(args.output / "history.npz", **nn.eval_)
+    nn.to_html(args.output / "draw_a_digit.html")
     pictures = save_pictures(args.output, nn, *train, *test)
-    print(f"Saved in {args.output}: model.npz, history.npz, {', '.join(pictures)}")
+    saved = ["model.npz", "history.npz", "draw_a_digit.html", *pictures]
+    print(f"Saved in {args.output}: {', '.join(saved)}")
     return 130 if stopped else 0  # 130: what a shell reports after Ctrl-C
 
 

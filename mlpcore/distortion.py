@@ -32,11 +32,12 @@ _LOWEST_SMOOTHNESS = 0.5
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Distortion:
-    """Random distortions of images: affine maps, elastic displacements [1]_, thickness of lines.
+    """Random distortions of images: affine maps, elastic displacements, thickness of lines.
 
-    Each row gets another distortion in each epoch, which follows from the seed, the epoch and the
-    row's number alone. Give it to `NeuralNetMLP` or to `mlpcore.sklearn.MLPClassifier` as
-    `augment`, or call `transform`. Everything is off by default.
+    The elastic displacements are those of Simard et al. [1]_. Each row gets another distortion in
+    each epoch, which follows from the seed, the epoch and the row's number alone. Give it to
+    `NeuralNetMLP` or to `mlpcore.sklearn.MLPClassifier` as `augment`, or call `transform`.
+    Everything is off by default.
 
     Parameters
     ----------

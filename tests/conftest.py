@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import tracemalloc
@@ -59,3 +60,19 @@ def peak():
             tracemalloc.stop()
 
     return measure
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Return a headless Chromium, for the tests of one module: its loop of events would otherwise
+    be in the way of other tests that run one."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("Chromium is not installed")
+    # Its sandbox refuses to run as root.
+    options = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program, args=options)
+        yield browser
+        browser.close()

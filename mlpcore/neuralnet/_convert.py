@@ -1,4 +1,4 @@
-"""A NeuralNetMLP as scikit-learn's own estimator, and as an ONNX file."""
+"""A NeuralNetMLP as scikit-learn's own estimator, as an ONNX file, and as a page of HTML."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from mlpcore import _onnx
+from mlpcore import _html_page, _onnx
 from mlpcore._onnx_nodes import Nodes
 from mlpcore.neuralnet._data import AS_IT_IS
 
 if TYPE_CHECKING:
     from mlpcore.engine.network import Network
 
+# The engine clips pre-activations of logistic output units there, as the textbook does.
+_CLIP = 250.0
 # scikit-learn has these activations of hidden units.
 _ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
 
@@ -118,8 +120,7 @@ def to_onnx(
             x = nodes("Add", nodes("Mul", x, scale), offset)
         z = _onnx.logits(nodes, x, network.coefs, network.intercepts, model._activation)
         index = nodes("ArgMax", z, axis=1, keepdims=0)
-        # The engine clips pre-activations of logistic units, as the textbook does.
-        clipped = nodes("Max", nodes("Min", z, 250), -250)
+        clipped = nodes("Max", nodes("Min", z, _CLIP), -_CLIP)
         return _onnx.class_outputs(nodes, labels, index, _onnx.normalised_logistic(nodes, clipped))
 
     _onnx.write(
@@ -134,4 +135,38 @@ def to_onnx(
             "classes": labels.tolist(),
             "feature_names": None if model._names is None else model._names.tolist(),
         },
+    )
+
+
+def to_html(
+    model: Any,
+    network: Network,
+    path: str | os.PathLike[str],
+    image_shape: Any,
+    pixel_range: Any,
+) -> None:
+    """Write the page that `NeuralNetMLP.to_html` describes.
+
+    Parameters
+    ----------
+    model : NeuralNetMLP
+        Fitted.
+    network : Network
+        The model's network.
+    path, image_shape, pixel_range
+        As in `NeuralNetMLP.to_html`.
+    """
+    if pixel_range is None:  # files of earlier versions do not have it
+        pixel_range = model._pixels or ((-1, 1) if model._scale == AS_IT_IS else (0, 255))
+    _html_page.write(
+        path,
+        coefs=network.coefs,
+        intercepts=network.intercepts,
+        activations=model._activation,
+        output="shares",
+        classes=model.classes_,
+        image_shape=model.image_shape if image_shape is None else image_shape,
+        pixel_range=pixel_range,
+        scale=model._scale,
+        clip=_CLIP,
     )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcore._feature_names import check_names_match, feature_names
+from mlpcore._html_page import pixel_range
 from mlpcore._labels import check_labels, encode_labels, lookup_labels
 from mlpcore._validation import (
     check_finite,
@@ -55,6 +56,8 @@ class Data(NamedTuple):
     valid : Rows or None
     images : DistortedRows or None
         The training rows, to be distorted as they are read.
+    pixels : (float, float)
+        The number of an empty pixel and that of the darkest ink, in case that the rows are images.
     """
 
     dtype: np.dtype[Any]
@@ -64,6 +67,7 @@ class Data(NamedTuple):
     weights: NDArray[np.float64] | None
     valid: Rows | None
     images: DistortedRows | None
+    pixels: tuple[float, float]
 
     def resume_identity(self) -> dict[str, Any]:
         """Fingerprints that a run must have to be resumed."""
@@ -161,7 +165,7 @@ def prepare(
         )
         valid = Rows(valid_rows, scaled, valid_input, valid_labels)
         _check_rows_are_finite(valid, "X_valid", dtype)
-    return Data(dtype, classes, names, train, weights, valid, images)
+    return Data(dtype, classes, names, train, weights, valid, images, pixel_range(rows))
 
 
 def _first_layer_rows(

@@ -18,7 +18,7 @@ from mlpcore.engine.activations import activation
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.exceptions import NotFittedError
-from mlpcore.neuralnet._convert import to_onnx
+from mlpcore.neuralnet._convert import to_html, to_onnx
 from mlpcore.neuralnet._data import AS_IT_IS, make_input, scale_rows
 from mlpcore.neuralnet._parameters import check_threads
 
@@ -33,6 +33,7 @@ class Fitted:
     _activation: tuple[str, ...]  # of each hidden layer
     _scale: tuple[float, float]
     _names: NDArray[np.object_] | None = None
+    _pixels: tuple[float, float] | None = None  # an empty one and full ink, in fit
 
     @property
     def feature_names_in_(self) -> NDArray[np.object_]:
@@ -187,11 +188,11 @@ class Fitted:
     ) -> None:
         """Write the fitted model as an ONNX file, which runs without Python or mlpcore.
 
-        Its input ``X`` has shape (n_samples, n_features_in_). Its outputs are ``label``, of shape
-        (n_samples,) and as `predict` returns it, and ``probabilities``, as `predict_proba` returns
-        them. `input_scale` is part of it. Its metadata are the versions of mlpcore (``mlpcore``),
-        the class (``estimator``), and as JSON ``classes`` and, where the columns have names,
-        ``feature_names``.
+        Its input ``X`` has shape ``(n_samples, n_features_in_)``. Its outputs are ``label``, of
+        shape (n_samples,) and as `predict` returns it, and ``probabilities``, as `predict_proba`
+        returns them. `input_scale` is part of it. Its metadata are the versions of mlpcore
+        (``mlpcore``), the class (``estimator``), and as JSON ``classes`` and, where the columns
+        have names, ``feature_names``.
 
         Parameters
         ----------
@@ -218,8 +219,48 @@ class Fitted:
         See Also
         --------
         save : Save the model for mlpcore.
+        to_html : Write a page to draw on.
         """
         to_onnx(self, self._fitted(), path, dtype, input_dtype)
+
+    def to_html(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        image_shape: tuple[int, int] | None = None,
+        pixel_range: tuple[float, float] | None = None,
+    ) -> None:
+        """Write a page to draw on, on which the fitted model answers while one draws.
+
+        It is one file of HTML with the weights in it, which works in any browser, without a
+        network. What is drawn becomes an image as MNIST's are: its longer side is 20 of 28 pixels,
+        and its centre of mass in the middle. Images of less than 16 pixels are filled as those of
+        `load_digits` are.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            The file appears under exactly this name, when it is complete.
+        image_shape : (int, int) or None, default=None
+            Height and width of the images. None is the parameter `image_shape`, or a square.
+        pixel_range : (float, float) or None, default=None
+            The numbers of an empty pixel and of full ink, as in `X_train`. None is what they were
+            in `fit`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If the features are no image of this shape, or `pixel_range` is no range.
+        OSError
+            If the file cannot be written.
+
+        See Also
+        --------
+        to_onnx : Write a file for other programs.
+        """
+        to_html(self, self._fitted(), path, image_shape, pixel_range)
 
     def _probabilities(self, X: ArrayLike) -> NDArray[np.float64]:
         z = self._forward(X, Network.logits)

@@ -39,8 +39,7 @@ class NeuralNetMLP(Fitted, Estimator):
     n_hidden : int or sequence of int, default=30
         Units of the hidden layer, or of each hidden layer.
     l2 : float or sequence of float, default=0.0
-        Strength of the L2 penalty on the weights, or on those of each layer, 0 or more; biases have
-        none.
+        Strength of the L2 penalty on the weights, or on each layer's, 0 or more; not on biases.
     epochs : int, default=100
         Passes over the training rows.
     eta : float, default=0.001
@@ -153,7 +152,7 @@ class NeuralNetMLP(Fitted, Estimator):
         Those of the first layer and of the last, under the textbook's names.
     n_features_in_ : int
         Columns of the data in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where the data in `fit` were a frame with names of text. Prediction
         compares them.
     n_iter_ : int
@@ -336,6 +335,7 @@ class NeuralNetMLP(Fitted, Estimator):
                 input_path_=data.train.input.path,
                 _scale=settings.input_scale,
                 _names=data.names,
+                _pixels=data.pixels,
                 eval_=run.history,
                 n_iter_=run.epoch,
             )

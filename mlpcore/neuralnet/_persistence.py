@@ -75,6 +75,7 @@ def save_model(model: Any, path: str | os.PathLike[str]) -> None:
         "scale": model._scale,
         "activation": model._activation,
         "feature_names": None if model._names is None else model._names.tolist(),
+        "pixels": model._pixels,
     }
     if model.classes_.dtype == object:
         about["classes"] = model.classes_.tolist()
@@ -183,12 +184,17 @@ def _learned(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> dict[str
         if len(names) != units[0] or not all(isinstance(each, str) for each in names):
             raise ValueError(f"{len(names)} names for {units[0]} columns")
         names = np.array(names, object)
+    pixels = about.get("pixels")
+    if pixels is not None:
+        empty, ink = (check_float(each, "pixels", low=-math.inf) for each in pixels)
+        pixels = empty, ink
     activation = ("logistic",) * (n_layers - 1)
     if about["version"] > 1:
         activation = check_activation(list(about["activation"]), n_layers - 1)
     return {
         "_activation": activation,
         "_names": names,
+        "_pixels": pixels,
         "classes_": classes,
         "n_features_in_": units[0],
         "eval_": {

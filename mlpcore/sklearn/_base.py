@@ -11,6 +11,7 @@ from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from mlpcore._html_page import pixel_range
 from mlpcore._validation import check_start
 from mlpcore._version import __version__, warn_if_newer
 from mlpcore.engine.inputs import Input
@@ -188,6 +189,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         if resume is not None:
             self._random_state = resume.random_state(self._random_state, type(self).__name__)
         if first:
+            self._pixels = pixel_range(X)
             self._initialize((X.shape[1], *hidden, self.n_outputs_), X.dtype)
         network = self._trainable()
         bridge = None
@@ -390,7 +392,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
     ) -> None:
         """Write the fitted model as an ONNX file, which runs without Python or mlpcore.
 
-        Its input ``X`` has shape (n_samples, n_features_in_). The outputs of a classifier are
+        Its input ``X`` has shape ``(n_samples, n_features_in_)``. The outputs of a classifier are
         ``label``, as `predict` returns it, and ``probabilities``, as `predict_proba` returns them,
         and that of a regressor is ``prediction``, as `predict` returns it. Its metadata are the
         version of mlpcore (``mlpcore``), the class (``estimator``), and as JSON ``classes`` of a

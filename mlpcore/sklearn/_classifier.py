@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from numbers import Real
 from typing import Any, ClassVar, Self
 
@@ -15,8 +16,9 @@ from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from mlpcore import _html_page
 from mlpcore.distortion import Distortion
 from mlpcore.sklearn._base import BaseMLP, fit_context
 from mlpcore.sklearn._network import FLOATS
@@ -310,6 +312,63 @@ class MLPClassifier(ClassifierMixin, ClassifierSignature, BaseMLP):
 
     def _onnx_model(self) -> Model:
         return classifier(self)
+
+    def to_html(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        image_shape: tuple[int, int] | None = None,
+        pixel_range: tuple[float, float] | None = None,
+    ) -> None:
+        """Write a page to draw on, on which the fitted model answers while one draws.
+
+        It is one file of HTML with the weights in it, which works in any browser, without a
+        network. What is drawn becomes an image as MNIST's are: its longer side is 20 of 28 pixels,
+        and its centre of mass in the middle. Images of less than 16 pixels are filled as those of
+        `mlpcore.load_digits` are.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            The file appears under exactly this name, when it is complete.
+        image_shape : (int, int) or None, default=None
+            Height and width of the images. None is the parameter `image_shape`, or a square.
+        pixel_range : (float, float) or None, default=None
+            The numbers of an empty pixel and of full ink, as in X. None is what they were in `fit`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If the features are no image of this shape, or `pixel_range` is no range.
+        OSError
+            If the file cannot be written.
+
+        See Also
+        --------
+        to_onnx : Write a file for other programs.
+        """
+        check_is_fitted(self)
+        network = self._current()
+        activations, output, _ = self._built
+        kind = self._label_binarizer.y_type_
+        several = kind == "multilabel-indicator"
+        shared = "shares" if output == "logistic" else "softmax"
+        if pixel_range is None:  # pickles of earlier versions do not have it
+            pixel_range = getattr(self, "_pixels", (-1, 1))
+        _html_page.write(
+            path,
+            coefs=network.coefs,
+            intercepts=network.intercepts,
+            activations=activations,
+            output="several" if several else shared if kind == "multiclass" else "two",
+            # Where y had one class, both outputs stand for it.
+            classes=np.resize(self.classes_, 2) if kind == "binary" else self.classes_,
+            image_shape=self.image_shape if image_shape is None else image_shape,
+            pixel_range=pixel_range,
+            least=float(np.log(np.finfo(network.dtype).tiny)),
+        )
 
     def _score_outputs(self, outputs: NDArray[Any], y: Any, sample_weight: Any) -> float:
         predicted = self._decide(outputs)

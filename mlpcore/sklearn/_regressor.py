@@ -176,6 +176,14 @@ class MLPRegressor(RegressorMixin, RegressorSignature, BaseMLP):
         parameter = _LOSSES[self.loss].parameter
         return {"loss": self.loss, "loss_parameter": parameter and getattr(self, parameter)}
 
+    @property
+    def to_html(self) -> Any:
+        """Classifiers have it; AttributeError here."""
+        raise AttributeError(
+            "to_html writes a page with the probabilities of classes, and an MLPRegressor predicts "
+            "numbers. Use MLPClassifier, or to_onnx."
+        )
+
     def _onnx_model(self) -> Model:
         return regressor(self)
 

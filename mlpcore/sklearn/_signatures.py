@@ -115,7 +115,7 @@ ATTRIBUTES = """coefs_, intercepts_ : list of ndarray
         The number of threads that has worked longest in `fit`. Not pickled.
     n_features_in_, n_outputs_, n_layers_ : int
         Columns of X, output units, and layers with the input layer.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where X in `fit` has them.
     out_activation_ : str
         Activation of the output units."""

@@ -10,7 +10,7 @@ import numpy as np
 import oracle
 import pytest
 
-from mlpcore import NeuralNetMLP
+from mlpcore import NeuralNetMLP, _html_page
 from mlpcore._onnx_nodes import FORMULAS
 from mlpcore.engine.registry import (
     ACTIVATIONS,
@@ -95,8 +95,8 @@ def test_an_unknown_name_is_told_with_the_known_ones():
         index_of("hinge", LOSSES, "loss")
 
 
-def test_onnx_files_can_have_all_activations_that_the_package_came_with():
-    """Later ones may have a formula; the tests of to_onnx loop over all that there are."""
+def test_other_formats_can_have_all_activations_that_the_package_came_with():
+    """Later ones may have a formula; the tests of to_onnx and to_html loop over all of them."""
     first = {
         "identity",
         "logistic",
@@ -109,6 +109,7 @@ def test_onnx_files_can_have_all_activations_that_the_package_came_with():
         "softplus",
     }
     assert first | {"exp", "softmax"} <= set(FORMULAS) <= set(OUTPUTS)
+    assert first <= set(_html_page.FORMULAS) <= set(ACTIVATIONS)
 
 
 # Constructors and docstrings

@@ -127,7 +127,7 @@ def test_training_on_the_digits_beats_a_linear_model(trained):
 def test_training_saves_what_it_says(trained):
     done, folder = trained
     (line,) = re.findall(r"^Saved in some/where: (.*)$", done.stdout, re.MULTILINE)
-    expected = ["model.npz", "history.npz", *PICTURES["train_mnist.py"]]
+    expected = ["model.npz", "history.npz", "draw_a_digit.html", *PICTURES["train_mnist.py"]]
     assert line.split(", ") == expected
     assert sorted(os.listdir(folder / "some/where")) == sorted(expected)
     assert_pictures(folder / "some/where", PICTURES["train_mnist.py"])
