@@ -60,6 +60,7 @@ def look(browser, address, files, pictures):
     ids, links = {}, {}
     for device, width in WIDTHS.items():
         context = browser.new_context(viewport={"width": width, "height": 900})
+        context.set_default_timeout(120_000)  # for a busy machine
         page = context.new_page()
         faults = []
         page.on("pageerror", lambda error, faults=faults: faults.append(f"error: {error}"))

@@ -36,6 +36,7 @@ def open_page(browser, tmp_path):
         model.to_html(path, **options)
         context = browser.new_context(**(browser_options or {}))
         contexts.append(context)
+        context.set_default_timeout(120_000)  # for a busy machine
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda message: faults.append(message.text))
