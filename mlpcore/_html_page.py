@@ -72,7 +72,9 @@ def pixel_range(rows: Any) -> tuple[float, float]:
         since most of an image is empty.
     """
     some = rows[:: max(1, rows.shape[0] * rows.shape[1] // _SAMPLE)]
-    low, high, mean = float(some.min()), float(some.max()), float(some.mean())
+    low, high = float(some.min()), float(some.max())
+    with np.errstate(over="ignore"):  # of the sum; an infinite mean is nearer to the largest number
+        mean = float(some.mean(dtype=np.float64))
     return (low, high) if mean - low <= high - mean else (high, low)
 
 

@@ -73,6 +73,10 @@ def test_pixel_range_is_that_of_fit():
     assert pixel_range(rows[:1, :1]) == (2, 2)
     assert pixel_range(rows.astype(np.uint8)) == (2, 9)
     assert pixel_range(scipy_sparse.csr_matrix(rows - 2)) == (0, 7)
+    # Numbers whose sum overflows in their dtype are no reason for a warning.
+    assert pixel_range(rows.astype(np.float32) * 3e37) == (np.float32(6e37), np.float32(2.7e38))
+    low, high = pixel_range(rows * 1.9e307)
+    assert {low, high} == {2 * 1.9e307, 9 * 1.9e307}
 
 
 def test_pixel_range_is_saved(tmp_path):
