@@ -12,7 +12,7 @@ def always_all() -> None:
     """
     choose_among_sizes = team_size.TeamSize.__init__
 
-    def one_size(self, largest: int, first: int | None = None) -> None:
+    def one_size(self, largest: int, first: int | None = None, idle: object = None) -> None:
         choose_among_sizes(self, largest)
         self.sizes, self._current = [largest], 0
 

@@ -9,6 +9,8 @@ to time, and immediately if its own steps have become slower.
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Callable
 
 # Seconds of a round, after which the number of threads may change.
 ROUND = 0.02
@@ -66,6 +68,30 @@ def worthwhile(products: float, n_threads: int, *, meet: bool = False) -> int:
     return max(1, min(n_threads, int(math.sqrt(one / more))))
 
 
+def idle_processors(mine: int) -> int | None:
+    """Count the processors that no other program uses at this moment.
+
+    Parameters
+    ----------
+    mine : int
+        Threads of the caller's that are running.
+
+    Returns
+    -------
+    idle : int or None
+        None where the system does not say.
+    """
+    try:
+        file = os.open("/proc/loadavg", os.O_RDONLY)
+        try:
+            running = int(os.read(file, 100).split()[3].split(b"/")[0])
+        finally:
+            os.close(file)
+    except (OSError, ValueError, IndexError):
+        return None
+    return (os.cpu_count() or 1) - max(0, running - mine)
+
+
 class TeamSize:
     """Chooses the number of threads for one round of work after the other.
 
@@ -75,6 +101,9 @@ class TeamSize:
         Threads that there are. Tried are the powers of two below, and all.
     first : int, optional
         Threads to begin with.
+    idle : callable, optional
+        `idle_processors`, which is asked before each trial: where other programs compute, trials
+        are longer.
 
     Attributes
     ----------
@@ -85,8 +114,13 @@ class TeamSize:
         Seconds that each number of threads has worked for.
     """
 
-    def __init__(self, largest: int, first: int | None = None) -> None:
-        self.largest = largest
+    def __init__(
+        self,
+        largest: int,
+        first: int | None = None,
+        idle: Callable[[int], int | None] = lambda mine: None,
+    ) -> None:
+        self.largest, self._idle = largest, idle
         powers = [2**i for i in range(largest.bit_length())]
         self.sizes = sorted({*(size for size in powers if size <= largest), largest})
         first = largest if first is None else max(1, min(first, largest))
@@ -96,6 +130,7 @@ class TeamSize:
         self._lowest: dict[int, float] = {}
         self._known = 0.0  # seconds that the cost of the current number was measured for
         self._busy = False
+        self._crowded = False  # fewer idle processors than threads, at the last trial
         self._trial: int | None = None
         self._trial_seconds = self._trial_work = 0.0
         self._elapsed = 0.0
@@ -111,7 +146,7 @@ class TeamSize:
         return self.sizes[self._current] if best is None else best
 
     def _trial_length(self) -> float:
-        shortest = TRIAL_IF_BUSY if self._busy else SHORTEST_TRIAL
+        shortest = TRIAL_IF_BUSY if self._busy or self._crowded else SHORTEST_TRIAL
         return min(LONGEST_TRIAL, max(shortest, self._elapsed * TRIAL_FRACTION))
 
     def choose(self) -> tuple[int, int]:
@@ -140,6 +175,8 @@ class TeamSize:
         if len(self.sizes) == 1:
             self._next_trial = math.inf
             return
+        free = self._idle(self.sizes[self._current])
+        self._crowded = free is not None and free < self.largest
         self._upwards = not self._upwards
         place = self._current + (1 if self._upwards else -1)
         if not 0 <= place < len(self.sizes):

@@ -35,7 +35,7 @@ from mlpcore.engine.blas_threads import single_threaded_blas
 from mlpcore.engine.memory import aligned_zeros
 from mlpcore.engine.per_layer import dropout_rates, one_or_each
 from mlpcore.engine.registry import OPTIMIZERS
-from mlpcore.engine.team_size import TeamSize, worthwhile
+from mlpcore.engine.team_size import TeamSize, idle_processors, worthwhile
 
 
 cdef class Trainer:
@@ -200,9 +200,13 @@ cdef class Trainer:
         self._evaluator = evaluator(network, team, rows, plan.workspace.work)
 
     def __enter__(self):
+        first = self._first_size
+        if first > 1:   # asked before the team's threads are running
+            idle = idle_processors(1)
+            first = first if idle is None else max(1, min(first, idle))
         self._exits = contextlib.ExitStack()
         self._exits.enter_context(self._team)
-        self._size = TeamSize(self._team.n_threads, self._first_size)
+        self._size = TeamSize(self._team.n_threads, first, idle_processors)
         if self._evaluator.team is not self._team:
             self._exits.enter_context(self._evaluator.team)
         if self.network.uses_blas():

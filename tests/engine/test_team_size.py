@@ -1,11 +1,15 @@
 """The number of threads that work goes on with, on simulated machines: each number of threads has a
 cost for a unit of work, which may change with time."""
 
+import contextlib
+import os
 import random
+import subprocess
+import sys
 
 import pytest
 
-from mlpcore.engine.team_size import LONGEST_TRIAL, TeamSize, worthwhile
+from mlpcore.engine.team_size import LONGEST_TRIAL, TeamSize, idle_processors, worthwhile
 
 
 @pytest.fixture(autouse=True)
@@ -100,6 +104,35 @@ def test_beside_another_program_one_thread_works(alone, seed):
         steps += work if machine.now > 1 else 0
     assert steps * alone > 9 / 1.1
     assert team.usual == 1
+
+
+def test_trials_are_longer_where_other_programs_compute():
+    def trials(idle):
+        team, lengths, now = TeamSize(2, idle=lambda mine: idle), [], 0.0
+        while now < 0.2:
+            size, work = team.choose()
+            team.record(size, work * 1e-5 * size, work)
+            now += work * 1e-5 * size
+            if size == 2 and now > 0.01:
+                lengths.append(work)
+        return lengths
+
+    assert max(trials(2)) < 0.5 * min(trials(1))
+    assert trials(None) == trials(2)
+
+
+def test_idle_processors_are_counted():
+    if not os.path.exists("/proc/loadavg"):
+        assert idle_processors(1) is None
+        pytest.skip("the system does not say what is running")
+    assert idle_processors(10**6) == os.cpu_count()
+    program = [sys.executable, "-c", "print(flush=True)\nwhile True: pass"]
+    with contextlib.ExitStack() as stack:
+        for _ in range(os.cpu_count() + 1):
+            process = stack.enter_context(subprocess.Popen(program, stdout=subprocess.PIPE))
+            stack.callback(process.kill)
+            process.stdout.readline()
+        assert idle_processors(1) < 0
 
 
 def test_a_trial_is_short():
