@@ -20,8 +20,9 @@ def available_threads() -> int:
 
     The least of the cores that this process may run on, the CPU quota of its container, and the
     environment's ``LOKY_MAX_CPU_COUNT`` and ``OMP_NUM_THREADS``, by which joblib's loky divides the
-    cores among its processes. One thread inside joblib's and multiprocessing's other workers, for
-    which no such number is set: daemonic processes and the threads of the threading backend.
+    cores among its processes. One thread inside the other workers of joblib, multiprocessing and
+    Dask, for which no such number is set: daemonic processes, the threads of the threading backend,
+    and Dask's tasks, each of which has one of its worker's threads.
 
     Returns
     -------
@@ -40,10 +41,22 @@ def _in_a_worker() -> bool:
     multiprocessing = sys.modules.get("multiprocessing.process")
     if multiprocessing is not None and multiprocessing.current_process().daemon:
         return True
+    if _in_a_dask_task():
+        return True
     active_backend = getattr(sys.modules.get("joblib.parallel"), "get_active_backend", None)
     if active_backend is None or threading.current_thread() is threading.main_thread():
         return False
     return bool(getattr(active_backend()[0], "nesting_level", 0))
+
+
+def _in_a_dask_task() -> bool:
+    get_worker = getattr(sys.modules.get("distributed.worker"), "get_worker", None)
+    if get_worker is None:
+        return False
+    try:
+        return get_worker() is not None
+    except ValueError:  # what Dask raises outside of tasks
+        return False
 
 
 def _cores() -> int:

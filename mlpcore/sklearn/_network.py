@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,6 +113,28 @@ class NetworkOwner(Parameters):
                 network = self._from_arrays()
             self._install(network)
         return network
+
+    def without_optimizer(self) -> Self:
+        """A copy to predict with, whose pickle holds the weights and not the optimiser's state.
+
+        That state, which `partial_fit` and warm starts go on with, is two times the weights for
+        Adam, and crosses the wire with a model that is sent to the workers of a cluster. A
+        `partial_fit` of the copy begins with a new optimiser.
+
+        Returns
+        -------
+        model : MLPClassifier or MLPRegressor
+            It shares no memory with this one.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        """
+        check_is_fitted(self)
+        other = copy.copy(self)  # by __getstate__, which leaves out the network
+        other.__dict__.pop("_optimizer", None)
+        return copy.deepcopy(other)
 
     # Prediction.
 

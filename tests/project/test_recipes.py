@@ -11,8 +11,16 @@ import pytest
 RECIPES = Path(__file__).resolve().parents[2] / "examples" / "recipes"
 # What each needs beside mlpcore, and its output; (%) stands for a good accuracy.
 EXPECTED = {
+    "dask_halving": (
+        ["distributed"],
+        r"9 candidates with 4 epochs, 3 .* 12 epochs, 1 .* 36 epochs\n(%) with {.*}",
+    ),
+    "dask_incremental": (["dask_ml"], r"(%); the weights of partial_fit without Dask: True"),
+    "dask_optuna": (["distributed", "optuna"], r"(%) with {'n_hidden': .*}, of 16 trials"),
+    "dask_predict": (["dask_ml"], r"(%) of 35940 rows\nThe model is 3\d KB, 1\d\d with .*"),
     "dask_search": (["distributed"], r"(%) with {'hidden_layer_sizes': 50, .*}"),
     "emlearn_c": (["emlearn"], r"\d+ lines of C, which agree on (%) of the rows"),
+    "joblib_search": ([], r"(%) with {'hidden_layer_sizes': 50, .*}"),
     "mlflow_tracking": (["mlflow"], r"20 epochs, from \d\d\.\d% to (%)"),
     "onnx_runtime": (["onnx", "onnxruntime"], r"(%), probabilities differ by \de-0[78] at most"),
     "optuna_search": (["optuna"], r"(%) with {'n_hidden': .*}; [1-9]\d* of 20 trials .*"),
