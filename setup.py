@@ -49,7 +49,10 @@ DIRECTIVES = {
 # code reads errno or the floating-point exception flags, which lets loops with exp be vectorised.
 COMPILE = ["-O2", "-fno-math-errno", "-fno-trapping-math"]
 LINK = []
-if os.name == "posix":
+WINDOWS_LIBRARIES = ["-lapi-ms-win-core-synch-l1-2-0"]  # WaitOnAddress
+if sys.platform == "win32":
+    LINK += WINDOWS_LIBRARIES
+else:
     COMPILE += ["-pthread"]
     LINK += ["-pthread"]
 # Some Pythons ask for debug symbols, which would be four fifths of a wheel.
@@ -183,20 +186,30 @@ def remove_others() -> None:
             path.unlink()
 
 
-# Cython's processes import this file where they don't start as forks.
-if __name__ == "__main__":
-    extensions = []
-    if sys.argv[1:2] != ["sdist"]:
-        write_blas_int()
-        remove_others()
-        extensions.append(shared_utilities())
-    extensions += cythonize(
+def generate() -> list[Extension]:
+    """Write the C files of all modules, and describe how each is compiled."""
+    write_blas_int()
+    return [shared_utilities(), *translate()]
+
+
+def translate() -> list[Extension]:
+    """Let Cython translate the modules."""
+    return cythonize(
         modules(),
         compiler_directives=DIRECTIVES,
         build_dir=str(BUILD),
         nthreads=cores(),
         shared_utility_qualified_name=UTILITIES,
     )
+
+
+# Cython's processes import this file where they don't start as forks.
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["sdist"]:
+        extensions = translate()
+    else:
+        remove_others()
+        extensions = generate()
     options = {"build_ext": {"parallel": cores()}}
     if sys.platform == "win32":
         # Microsoft's compiler has no vectors; $CC is GCC, or Clang: "python -m ziglang cc".
