@@ -32,8 +32,9 @@ def _after_fork_in_child():
     gate_reset()
 
 
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent,
-                    after_in_child=_after_fork_in_child)
+if hasattr(os, "register_at_fork"):   # not Windows
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent,
+                        after_in_child=_after_fork_in_child)
 
 
 cdef void gemm(bint trans_a, bint trans_b, int m, int n, int k, real_t alpha,

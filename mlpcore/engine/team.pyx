@@ -20,6 +20,7 @@ from libc.stdlib cimport calloc, free
 from mlpcore.engine.team_size import note_start
 
 cdef extern from "threads/team.h" nogil:
+    void team_delete "mlp_team_delete" (TeamState*)
     void team_open "mlp_team_open" (TeamState*, int size, Work, void* job)
     void team_gather "mlp_team_gather" (TeamState*)
     void team_close "mlp_team_close" (TeamState*)
@@ -91,7 +92,7 @@ cdef class Team:
 
     def __dealloc__(self):
         self._end()   # the block may never have been left
-        free(self.state)
+        team_delete(self.state)
         free(self.threads)
 
     @property

@@ -26,6 +26,7 @@ import errno
 import json
 import math
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from typing import IO, Any, Self
 
@@ -33,6 +34,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mlpcore._files import PIECE, atomic_write, fill, open_regular
+from mlpcore._locks import lock
 from mlpcore._paths import StrPath, companion, in_words, to_path
 from mlpcore._validation import check_int
 
@@ -100,6 +102,10 @@ class Checkpoint:
             raise
 
     def __exit__(self, *_: object) -> None:
+        # Removed while it is locked, or else it could be another run's. But Windows removes no open
+        # file, whosever it is.
+        if sys.platform == "win32":
+            self._close()
         with contextlib.suppress(OSError):
             os.unlink(self._lock_name)
         self._close()
@@ -114,13 +120,11 @@ class Checkpoint:
 
     def _take_lock(self) -> None:
         """Lock the file beside the checkpoint until it is closed, or the process ends."""
-        import fcntl
-
         while True:
             # Known to __del__ at once, so that no interrupt leaves the lock behind.
             self._lock = open(self._lock_name, "ab")
             try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock(self._lock)
                 # The previous owner may have removed the file between the two lines above.
                 if os.path.samestat(os.fstat(self._lock.fileno()), os.stat(self._lock_name)):
                     return

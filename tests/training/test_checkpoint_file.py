@@ -5,6 +5,8 @@ import hashlib
 import json
 import os
 import shutil
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -144,6 +146,30 @@ def test_where_there_are_no_locks(monkeypatch):
     monkeypatch.setattr(fcntl, "flock", flock)
     assert_same(model(2).fit(*DATA, checkpoint="run.ckpt"), model(2).fit(*DATA))
     assert sorted(os.listdir()) == ["run.ckpt", "run.ckpt.previous"]
+
+
+def test_the_lock_of_windows(monkeypatch):
+    """`msvcrt` has another kind of lock, for which flock stands in; it refuses by another error."""
+    import fcntl
+
+    def locking(descriptor, mode, n_bytes):
+        assert (mode, n_bytes, os.lseek(descriptor, 0, os.SEEK_CUR)) == (2, 1, 0)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PermissionError(errno.EACCES, "Permission denied") from None
+
+    msvcrt = SimpleNamespace(LK_NBLCK=2, locking=locking)
+    monkeypatch.setitem(sys.modules, "msvcrt", msvcrt)
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    monkeypatch.setattr(sys, "platform", "win32")
+    with Checkpoint("run.ckpt"):
+        with pytest.raises(BlockingIOError, match="in use by another run"), Checkpoint("run.ckpt"):
+            pass
+        assert os.listdir() == ["run.ckpt.lock"]
+    assert os.listdir() == []
+    with Checkpoint("run.ckpt"):
+        pass
 
 
 # Damage

@@ -72,6 +72,13 @@ __attribute__((constructor)) static void mlp_choose_isa(void) { mlp_isa = mlp_de
 #define MLP_PICK(name, type) name##_base_##type
 #endif
 
+/* For Clang, which may have been told that the processor lacks a feature (zig cc names all of them):
+ * then the name of a set does not bring it back, but its own name does. */
+#define MLP_FEATURES_V3 ",avx,avx2,bmi,bmi2,f16c,fma,lzcnt,movbe,popcnt,sse3,ssse3,sse4.1,sse4.2,xsave"
+#define MLP_TARGET_V3 "arch=x86-64-v3" MLP_FEATURES_V3
+#define MLP_TARGET_V4 \
+    "arch=x86-64-v4" MLP_FEATURES_V3 ",avx512f,avx512bw,avx512cd,avx512dq,avx512vl,prefer-512-bit"
+
 /* Cython calls a function of a fused type that is declared as "MLP_FUSED(thing)" by that name
  * with a number in front, that of the type in real_t (../typedefs.pxd): 0 for float, 1 for
  * double. So one declaration binds a kernel for both. tests/engine/test_cimport.py holds Cython to it. */
@@ -84,11 +91,16 @@ __attribute__((constructor)) static void mlp_choose_isa(void) { mlp_isa = mlp_de
 
 #endif /* MLP_ISA_H */
 
-/* Not guarded: each header of kernels comes through here once. */
+/* Not guarded: each header of kernels comes through here once. GCC compiles the rest of a module for
+ * size (setup.py), and kernels for speed. */
+#ifndef __clang__
+#pragma GCC push_options
+#pragma GCC optimize("O2", "tree-vectorize", "vect-cost-model=dynamic")
+#endif
 #if MLP_X86
 
 #ifdef __clang__
-#pragma clang attribute push(__attribute__((target("arch=x86-64-v4"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target(MLP_TARGET_V4))), apply_to = function)
 #else
 #pragma GCC push_options
 #pragma GCC target("arch=x86-64-v4,prefer-vector-width=512")
@@ -100,7 +112,7 @@ __attribute__((constructor)) static void mlp_choose_isa(void) { mlp_isa = mlp_de
 #undef BYTES
 #ifdef __clang__
 #pragma clang attribute pop
-#pragma clang attribute push(__attribute__((target("arch=x86-64-v3"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target(MLP_TARGET_V3))), apply_to = function)
 #else
 #pragma GCC pop_options
 #pragma GCC push_options
@@ -124,3 +136,6 @@ __attribute__((constructor)) static void mlp_choose_isa(void) { mlp_isa = mlp_de
 #include "each_type.h"
 #undef MLP_SET
 #undef BYTES
+#ifndef __clang__
+#pragma GCC pop_options
+#endif

@@ -5,8 +5,8 @@
 #define MLP_FORK_GATE_H
 
 #include <Python.h>
-#include <sched.h>
-#include <stdatomic.h>
+
+#include "system.h"
 
 static atomic_int mlp_gate_inside, mlp_gate_closed;
 
@@ -16,7 +16,7 @@ static inline void mlp_gate_wait(void) {
      * away. The thread that forks does not wait for this one meanwhile: it has closed the gate. */
     const PyGILState_STATE before = PyGILState_Ensure();
     PyThreadState *state = PyEval_SaveThread();
-    while (atomic_load(&mlp_gate_closed)) sched_yield();
+    while (atomic_load(&mlp_gate_closed)) mlp_yield();
     PyEval_RestoreThread(state);
     PyGILState_Release(before);
 }
@@ -35,7 +35,7 @@ static inline void mlp_gate_leave(void) { atomic_fetch_sub(&mlp_gate_inside, 1);
 
 static inline void mlp_gate_close(void) {
     atomic_fetch_add(&mlp_gate_closed, 1);
-    while (atomic_load(&mlp_gate_inside)) sched_yield();
+    while (atomic_load(&mlp_gate_inside)) mlp_yield();
 }
 static inline void mlp_gate_open(void) { atomic_fetch_sub(&mlp_gate_closed, 1); }
 /* Open the gate in a child, where only the thread that forked goes on, and that is not inside. */

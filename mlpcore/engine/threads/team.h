@@ -6,15 +6,7 @@
 #ifndef MLP_TEAM_H
 #define MLP_TEAM_H
 
-#include <sched.h>
-#include <stdatomic.h>
-#include <stdlib.h>
-#include <time.h>
-#if defined(__linux__)
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
+#include "system.h"
 
 /* A bit of `inside`: no thread may enter. */
 #define MLP_CLOSED (1 << 30)
@@ -38,6 +30,7 @@ typedef struct {
     _Alignas(64) atomic_uint begun;
     atomic_int asleep;
     atomic_int ended;
+    atomic_uint running; /* helpers that the system has given a processor to, once */
     mlp_work work;
     void *job;
     /* Threads, the caller included: of this call; those that there are; and at most. */
@@ -59,12 +52,13 @@ static inline void mlp_team_reset(mlp_team *team) {
     atomic_init(&team->begun, 0);
     atomic_init(&team->asleep, 0);
     atomic_init(&team->ended, 0);
+    atomic_init(&team->running, 0);
     for (int thread = 0; thread < team->capacity; thread++)
         atomic_init(&team->processor[thread], -1);
 }
 static inline mlp_team *mlp_team_new(int capacity) {
     const size_t bytes = sizeof(mlp_team) + (size_t)capacity * sizeof(atomic_int);
-    mlp_team *team = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    mlp_team *team = mlp_allocate(bytes);
     if (team) {
         team->size = team->started = team->capacity = capacity;
         mlp_team_reset(team);
@@ -72,27 +66,12 @@ static inline mlp_team *mlp_team_new(int capacity) {
     return team;
 }
 
-static inline void mlp_pause(void) {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
-static inline double mlp_clock(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+static inline void mlp_team_delete(mlp_team *team) { mlp_release(team); }
 
 static inline void mlp_team_announce(mlp_team *team) {
     /* Visible to all threads before `asleep` is read: else one could fall asleep in between. */
     atomic_fetch_add(&team->begun, 1);
-#if defined(__linux__)
-    if (atomic_load(&team->asleep))
-        syscall(SYS_futex, &team->begun, FUTEX_WAKE_PRIVATE, team->started, NULL, NULL, 0);
-#endif
+    if (atomic_load(&team->asleep)) mlp_wake_all(&team->begun);
 }
 
 /* Let a thread go to another processor if it is on that of a thread with a lower number. Threads
@@ -157,13 +136,9 @@ static inline unsigned mlp_team_await_call(mlp_team *team, unsigned seen) {
         if (spins % 64) continue;
         if (deadline == 0) deadline = mlp_clock() + MLP_SPIN_SECONDS;
         if (mlp_clock() < deadline) continue;
-#if defined(__linux__)
         atomic_fetch_add(&team->asleep, 1);
-        syscall(SYS_futex, &team->begun, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+        mlp_sleep_on(&team->begun, seen, 0);
         atomic_fetch_sub(&team->asleep, 1);
-#else
-        nanosleep(&(struct timespec){0, 100000}, NULL);
-#endif
     }
     return begun;
 }
@@ -186,13 +161,13 @@ static inline void mlp_team_dismiss(mlp_team *team) {
 }
 /* Wait until every helper has begun to work. */
 static inline void mlp_team_gather(mlp_team *team) {
-    while (atomic_load(&team->entered) < team->size - 1) sched_yield();
+    while (atomic_load(&team->entered) < team->size - 1) mlp_yield();
 }
 
 /* End a call: no helper enters any more, and none is inside afterwards. */
 static inline void mlp_team_close(mlp_team *team) {
     atomic_fetch_or(&team->inside, MLP_CLOSED);
-    while (atomic_load(&team->inside) != MLP_CLOSED) sched_yield();
+    while (atomic_load(&team->inside) != MLP_CLOSED) mlp_yield();
 }
 
 /* Let all threads leave at their next barrier, without waiting for those that are missing there. */
@@ -216,7 +191,7 @@ static inline int mlp_team_await_turn(mlp_team *team, long number) {
         if (spins < MLP_SPINS)
             mlp_pause();
         else
-            nanosleep(&(struct timespec){0, 50000}, NULL);
+            mlp_nap(50);
     }
     return mlp_team_stopped(team);
 }
@@ -226,23 +201,12 @@ static inline void mlp_team_end_turn(mlp_team *team) {
 
 /* Sleep until the generation is another one, or for a millisecond, so that a stop is seen. */
 static inline void mlp_team_sleep(mlp_team *team, unsigned generation) {
-#if defined(__linux__)
-    const struct timespec most = {0, 1000000};
     atomic_fetch_add(&team->sleepers, 1);
-    syscall(SYS_futex, &team->generation, FUTEX_WAIT_PRIVATE, generation, &most, NULL, 0);
+    mlp_sleep_on(&team->generation, generation, 1000);
     atomic_fetch_sub(&team->sleepers, 1);
-#else
-    (void)team, (void)generation;
-    sched_yield();
-#endif
 }
 static inline void mlp_team_wake(mlp_team *team) {
-#if defined(__linux__)
-    if (atomic_load(&team->sleepers))
-        syscall(SYS_futex, &team->generation, FUTEX_WAKE_PRIVATE, team->started, NULL, NULL, 0);
-#else
-    (void)team;
-#endif
+    if (atomic_load(&team->sleepers)) mlp_wake_all(&team->generation);
 }
 
 /* The barrier: wait until all threads are here; true when the work has been stopped. The last
