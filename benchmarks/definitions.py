@@ -320,6 +320,49 @@ ACCURACY = Benchmark(
     reference=None,
 )
 
+DISTORTED = (
+    Implementation("mlpcore", "distort_mlpcore"),
+    Implementation("PyTorch", "distort_torch", quick=TORCH.quick),
+)
+DISTORTIONS = Benchmark(
+    "distortions",
+    "distortions of 28 x 28 images",
+    (Case("", Task("distort", rows=2_000, valid=0, repeat=1), quick=True),),
+    (
+        DISTORTED[0],
+        replace(DISTORTED[0], name=ONE_THREAD.name, setting=ONE_THREAD.setting),
+        DISTORTED[1],
+        Implementation("SciPy", "distort_scipy"),
+    ),
+    about="Each image is turned, scaled, sheared, shifted and displaced elastically, another way "
+    "in each epoch: by `mlpcore.Distortion`, by torchvision's `ElasticTransform` and "
+    "`RandomAffine`, and by SciPy's `gaussian_filter` and `map_coordinates`. torchvision "
+    "interpolates twice.",
+    unit="s an image",
+    per_row=True,
+    reference=None,
+)
+
+DISTORTED_FIT = Benchmark(
+    "distorted-fit",
+    "784-1000-500-10 on distorted images, minibatch 100",
+    (
+        Case(
+            "",
+            Task(
+                "distorted fit", hidden=(1000, 500), eta=1e-3, l2=0.05, dropout=0.2, repeat=1,
+                **TENTH,
+            ),
+            quick=True,
+        ),
+    ),
+    DISTORTED,
+    about="The network and the recipe of three minutes of examples/record.py on a tenth of the "
+    "rows: AdamW, dropout, and the distortions of the benchmark `distortions`, which PyTorch gets "
+    "from torchvision. Each library draws its own starting weights.",
+    reference=None,
+)  # fmt: skip
+
 ROWS = 10_000, 30_000, 100_000, 300_000, 1_000_000
 MANY_ROWS = Benchmark(
     "rows",
@@ -385,6 +428,7 @@ BENCHMARKS = {
     benchmark.name: benchmark
     for benchmark in (
         MAIN, MINIBATCH, FLOAT64, GAUSSIAN, WIDE, DEEP, NARROW, PREDICT, ESTIMATORS, ONE_ROW,
-        TABULAR, BUSY, BUSY_TABLES, SEARCH, ACCURACY, MANY_ROWS, MEMORY, WIDTH, DENSITY, THREADS,
+        TABULAR, BUSY, BUSY_TABLES, SEARCH, ACCURACY, DISTORTIONS, DISTORTED_FIT,
+        MANY_ROWS, MEMORY, WIDTH, DENSITY, THREADS,
     )
 }  # fmt: skip

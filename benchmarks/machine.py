@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import monotonic, perf_counter, sleep
 
-PACKAGES = "mlpcore", "numpy", "scipy", "torch", "jax", "jaxlib", "scikit-learn"
+PACKAGES = "mlpcore", "numpy", "scipy", "torch", "torchvision", "jax", "jaxlib", "scikit-learn"
 CPU = Path("/sys/devices/system/cpu")
 ROUND_TRIPS = 10_000  # between two processes that wait for each other; even
 PATIENCE = 30.0  # seconds that a run waits for a short round trip

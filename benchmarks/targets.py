@@ -194,6 +194,15 @@ TARGETS: dict[str, tuple[Target, ...]] = {
         Target("median of five seeds", lambda times: times[""]["mlpcore"], at_most=1.0, unit="s"),
         against("PyTorch", 5),
     ),
+    "distortions": (
+        Target(
+            "1 thread, an image",
+            lambda times: times[""]["mlpcore, 1 thread"],
+            at_most=12e-6,
+            unit="s",
+        ),
+    ),
+    "distorted-fit": (against("PyTorch", 4),),
     "rows": (
         Target(
             "growth of the time per row, from 10,000 to 1,000,000",

@@ -11,13 +11,16 @@ import numpy as np
 
 N_CLASSES = 10
 BACKGROUND = -1.0  # what black becomes when pixels are scaled to [-1, 1]
+# Distortions of images, in degrees, fractions and pixels, as mlpcore.Distortion has them.
+AFFINE = {"rotation": 10.0, "scale": 0.12, "shear": 10.0, "translation": 1.5}
+ELASTIC = {"elastic": 1.2, "smoothness": 4.0}
 
 
 @dataclass(frozen=True)
 class Task:
     """The parameters of a task; the defaults are the textbook's network on MNIST."""
 
-    action: str = "fit"  # or "predict", "memory", "accuracy", "search"
+    action: str = "fit"  # or "predict", "memory", "accuracy", "search", "distort", "distorted fit"
     data: str = "mnist"  # or "synthetic", "table"; "digits" and "breast cancer" are scikit-learn's
     target: str = "classes"  # or of a table: "number", "binary"
     rows: int = 55_000
@@ -33,6 +36,7 @@ class Task:
     eta: float = 0.0005
     l2: float = 0.01
     seed: int = 1
+    dropout: float = 0.0  # of the units of each hidden layer
     solver: str = ""  # of scikit-learn's estimators; "" for all others
 
     @property

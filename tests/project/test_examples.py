@@ -446,6 +446,25 @@ def test_a_choice_is_repeated_from_its_file(idx_files, run_here, tmp_path, monke
     assert sorted(os.listdir("out")) == ["choice-3.json"]
 
 
+def test_an_ablation_takes_away_one_part_at_a_time(idx_files, run_here, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    out = record(run_here, idx_files, "--ablate", "--seeds", "3", "4", "--epochs", "2")
+    found = results("record-3-ablation.json")
+    assert found["images"] == 2 * 150
+    whole, *parts = found["runs"]
+    assert whole["without"] == "nothing"
+    assert whole["change"] == {}
+    assert {"dropout", "elastic displacements", "weight decay"} < {run["without"] for run in parts}
+    for run in found["runs"]:
+        assert f"without {run['without']}: {run['error']:.2%} (" in out
+        assert 0 < run["error"] < 0.9
+    trials = [json.dumps(run["recipe"]) for run in results("ablation-3.json").values()]
+    assert len(set(trials)) == len(trials) / 2 == len(found["runs"])
+    # A second call takes the runs from the file.
+    again = record(run_here, idx_files, "--ablate", "--seeds", "3", "4", "--epochs", "2")
+    assert again.splitlines() == [line for line in out.splitlines() if "without" in line]
+
+
 @needs_mnist
 @pytest.mark.parametrize(("held_out", "images"), [([], "10,000"), (["--validate"], "5,000")])
 def test_one_second_passes_the_textbooks_accuracy(held_out, images, tmp_path):
