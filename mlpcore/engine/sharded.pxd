@@ -26,5 +26,5 @@ cdef struct ShardedStep:
 
 cdef class ShardedTrainer(Trainer):
     cdef ShardedStep _step
-    cdef object _ranks, _grid, _valid_grid, _partials, _merges, _losses, _penalties
+    cdef object _ranks, _grid, _valid_starts, _partials, _merges, _losses, _penalties
     cdef readonly double work_seconds, exchange_seconds

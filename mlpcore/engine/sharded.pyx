@@ -44,19 +44,19 @@ cdef class ShardedTrainer(Trainer):
         Seconds that the last epoch computed, and waited for other processes.
     """
 
-    def divide(self, ranks, grid, valid_grid=None):
+    def divide(self, ranks, grid, valid_starts=None):
         """Set which rows belong to which shard, and the processes that have the others.
 
         Parameters
         ----------
         ranks : mlpcore.training.ranks.Ranks
         grid : mlpcore.training.grid.Grid
-        valid_grid : mlpcore.training.grid.Grid, optional
-            That of the validation rows.
+        valid_starts : ndarray of intp, shape (n_shards + 1,), optional
+            Where the shards of this process begin and end among the validation rows.
         """
         cdef Plan* plan = &self.plan
         cdef ShardedStep* sharded = &self._step
-        self._grid, self._valid_grid, self._ranks = grid, valid_grid, ranks
+        self._grid, self._valid_starts, self._ranks = grid, valid_starts, ranks
         dtype = self.network.dtype
         line = CACHE_LINE // dtype.itemsize
         # One line more, in which processes tell each other that something went wrong.
@@ -119,6 +119,7 @@ cdef class ShardedTrainer(Trainer):
         if not self.plan.rule.track_loss or not len(counts):
             return np.nan
         losses = ranks.sum(self._losses.T)
+        self.plan.progress.loss_sum = sum(losses.tolist())
         return self._loss_curve(losses, weights)
 
     def _row_weights(self, order):
@@ -137,7 +138,7 @@ cdef class ShardedTrainer(Trainer):
         rows = self._grid.rows
         heavy = weights > 0
         terms = (losses + self._penalties)[heavy] / weights[heavy] * rows[heavy]
-        return sum(terms.tolist()) / rows.sum()
+        return sum(terms.tolist()) / int(rows.sum())
 
     def _steps(self, const Py_ssize_t[::1] order, const double[::1] rates, weights):
         """Do all steps of an epoch, or those until a process has an exception, which it returns;
@@ -214,7 +215,7 @@ cdef class ShardedTrainer(Trainer):
 
     def _evaluate(self, bint train):
         """Loss of the training rows, or else of the validation rows, and correct predictions."""
-        ranks, grid, valid = self._ranks, self._grid, self._valid_grid
+        ranks, grid, valid = self._ranks, self._grid, self._valid_starts
         figures = np.zeros((ranks.n_shards, 3))
         error = None
         try:
@@ -224,8 +225,7 @@ cdef class ShardedTrainer(Trainer):
                         self._train, self._targets, True, grid.starts[i], grid.starts[i + 1])
                 if valid is not None:
                     loss, figures[i, 2] = self._evaluator.evaluate_rows(
-                        self._valid, self._valid_targets, not train, valid.starts[i],
-                        valid.starts[i + 1])
+                        self._valid, self._valid_targets, not train, valid[i], valid[i + 1])
                     if not train:
                         figures[i, 0] = loss
         except BaseException as raised:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -19,7 +20,7 @@ from mlpcore.training.interrupts import exit_on_sigterm
 from mlpcore.training.progress import Progress
 from mlpcore.training.ranks import Ranks
 from mlpcore.training.run import Run
-from mlpcore.training.shared import checkpoint_of
+from mlpcore.training.shared import open_checkpoint
 
 Model = TypeVar("Model", bound=Any)
 
@@ -62,7 +63,10 @@ def fit_model(
     network = _new_network(settings, data, rng)
     trainer = new_trainer(settings, data, network, rng)
     run = new_run(settings, data, trainer, rng)
-    with exit_on_sigterm(), checkpoint_of(checkpoint, ranks) as (file, content):
+    opened: Any = contextlib.nullcontext((None, None))
+    if checkpoint is not None:
+        opened = open_checkpoint(checkpoint, ranks)
+    with exit_on_sigterm(), opened as (file, content):
         if file is not None:
             identity = {**settings.resume_identity(), **data.resume_identity()}
             earlier = {**settings.earlier_identity(), **data.earlier_identity()}

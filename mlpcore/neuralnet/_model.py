@@ -14,6 +14,7 @@ from mlpcore.neuralnet._estimator import Estimator, explain_unknown
 from mlpcore.neuralnet._fit import fit_model
 from mlpcore.neuralnet._fitted import Fitted
 from mlpcore.neuralnet._persistence import load_model, save_model
+from mlpcore.training.interrupts import exit_on_sigterm
 from mlpcore.training.ranks import Ranks
 from mlpcore.training.run import History
 from mlpcore.training.tree import SHARDS
@@ -315,7 +316,7 @@ class NeuralNetMLP(Fitted, Estimator):
         data = X_train, y_train, X_valid, y_valid, sample_weight
         if comm is None and shards is None:
             return fit_model(self, data, checkpoint, checkpoint_every)
-        with Ranks(comm, SHARDS if shards is None else shards) as ranks:
+        with exit_on_sigterm(), Ranks(comm, SHARDS if shards is None else shards) as ranks:
             return fit_model(self, data, checkpoint, checkpoint_every, ranks)
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -46,7 +46,7 @@ def new_trainer(
         n_threads=settings.n_threads,
     )
     if shared is not None and isinstance(trainer, ShardedTrainer):
-        trainer.divide(shared.ranks, grid, data.shared_valid and data.shared_valid.grid())
+        trainer.divide(shared.ranks, grid, data.shared_valid and data.shared_valid.starts)
     return trainer
 
 

@@ -12,7 +12,7 @@ from mlpcore._labels import check_labels, encode_labels
 from mlpcore._validation import check_rows, check_weights
 from mlpcore.neuralnet._parameters import Settings
 from mlpcore.training.ranks import Ranks
-from mlpcore.training.shared import Shared
+from mlpcore.training.shared import Shared, distinct, facts_of
 
 
 class Collected(NamedTuple):
@@ -110,22 +110,3 @@ def collect(
     return Collected(
         rows, labels, rows_valid, labels_valid, weights, names, classes, train, valid
     )  # fmt: skip
-
-
-def facts_of(rows: Any, name: str) -> dict[str, Any]:
-    """What must be the same of the rows of all ranks."""
-    if rows is None:
-        return {name: "none"}
-    kind = "a sparse matrix" if hasattr(rows, "indptr") else "an array"
-    return {name: kind, f"the number of columns of {name}": rows.shape[1],
-            f"the dtype of {name}": rows.dtype.name}  # fmt: skip
-
-
-def distinct(labels: NDArray[Any]) -> NDArray[Any]:
-    """Each label once; in order of appearance where they may not have another one."""
-    if labels.dtype != object:
-        return np.unique(labels)
-    kinds = list(dict.fromkeys(labels.tolist()))
-    found = np.empty(len(kinds), object)
-    found[:] = kinds
-    return found

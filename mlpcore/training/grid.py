@@ -9,6 +9,7 @@ the random state, but not on the number of processes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,7 @@ class Grid:
         self.first_row, self.starts = int(bounds[0]), bounds - bounds[0]
         self.n_rows = n_rows - held_out
         if chosen is None:
-            chosen = [np.arange(*ends) for ends in zip(self.starts, self.starts[1:], strict=False)]
+            chosen = [np.arange(*ends) for ends in pairwise(self.starts)]
         self._chosen = chosen
         size = self.n_rows if minibatch_size is None else minibatch_size
         n_steps = -(-self.n_rows // size) if keep_last else self.n_rows // size

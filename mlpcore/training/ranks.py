@@ -280,7 +280,7 @@ class Ranks:
             stop = min(given[self.rank + 1], wanted[to + 1]) - given[self.rank]
             piece = rows[start : max(start, stop)]
             pieces[source] = piece if shift == 0 else self._swap_objects(piece, to, source)
-        return _stack([piece for piece in pieces if piece.shape[0]])
+        return stack([piece for piece in pieces if piece.shape[0]])
 
     def _swap_objects(self, value: Any, to: int, source: int) -> Any:
         data = np.frombuffer(pickle.dumps(value), np.uint8)
@@ -339,7 +339,17 @@ def _exception(texts: list[bytes]) -> BaseException:
         return RuntimeError(f"rank {rank} of {len(texts)}: {name}: {message}")
 
 
-def _stack(pieces: list[Any]) -> Any:
+def stack(pieces: list[Any]) -> Any:
+    """Rows of several ranks, as one array or CSR matrix.
+
+    Parameters
+    ----------
+    pieces : list of ndarray or CSR matrix
+
+    Returns
+    -------
+    rows : ndarray or CSR matrix
+    """
     if hasattr(pieces[0], "indptr"):
         import scipy.sparse
 

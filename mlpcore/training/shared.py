@@ -11,6 +11,7 @@ import hashlib
 import os
 import warnings
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ class Shared:
     ) -> NDArray[Any]:
         """As numpy.bincount, over the rows of all ranks."""
         parts = []
-        for start, stop in zip(self.starts, self.starts[1:], strict=False):
+        for start, stop in pairwise(self.starts):
             some = None if weights is None else weights[start:stop]
             parts.append(np.bincount(codes[start:stop], some, minlength))
         return self.sum(np.array(parts, np.float64))
@@ -86,10 +87,7 @@ class Shared:
         """The fingerprint of the data of all ranks, the same for any number of these."""
         if data is None:
             return None
-        mine = [
-            fingerprint(data[start:stop])
-            for start, stop in zip(self.starts, self.starts[1:], strict=False)
-        ]
+        mine = [fingerprint(data[start:stop]) for start, stop in pairwise(self.starts)]
         whole = [part for parts in self.ranks.gather(mine) for part in parts]
         return hashlib.sha256("\n".join(map(str, whole)).encode()).hexdigest()[:32]
 
@@ -134,6 +132,45 @@ class Shared:
         return self.ranks.broadcast(find)
 
 
+def facts_of(rows: Any, name: str) -> dict[str, Any]:
+    """What must be the same of the rows of all ranks.
+
+    Parameters
+    ----------
+    rows : ndarray, CSR matrix or None
+    name : str
+        The caller's name of them.
+
+    Returns
+    -------
+    facts : dict
+    """
+    if rows is None:
+        return {name: "none"}
+    kind = "a sparse matrix" if hasattr(rows, "indptr") else "an array"
+    return {name: kind, f"the number of columns of {name}": rows.shape[1],
+            f"the dtype of {name}": rows.dtype.name}  # fmt: skip
+
+
+def distinct(labels: NDArray[Any]) -> NDArray[Any]:
+    """Each label once; in order of appearance where they may not have another one.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (n,)
+
+    Returns
+    -------
+    labels : ndarray
+    """
+    if labels.dtype != object:
+        return np.unique(labels)
+    kinds = list(dict.fromkeys(labels.tolist()))
+    found = np.empty(len(kinds), object)
+    found[:] = kinds
+    return found
+
+
 class SilentCheckpoint(Checkpoint):
     """The checkpoint of a rank that does not write it."""
 
@@ -152,31 +189,29 @@ class SilentCheckpoint(Checkpoint):
 
 
 @contextlib.contextmanager
-def checkpoint_of(
-    path: str | os.PathLike[str] | None, ranks: Ranks | None
-) -> Iterator[tuple[Checkpoint | None, tuple[About, Arrays] | None]]:
+def open_checkpoint(
+    path: str | os.PathLike[str], ranks: Ranks | None
+) -> Iterator[tuple[Checkpoint, tuple[About, Arrays] | None]]:
     """The checkpoint of a run and what it holds, in every rank; only rank 0 opens and writes it.
 
     Parameters
     ----------
-    path : str, PathLike or None
+    path : str or PathLike
     ranks : Ranks or None
 
     Yields
     ------
-    file : Checkpoint or None
+    file : Checkpoint
     content : as `Checkpoint.read` returns it
     """
-    if path is None:
-        yield None, None
-    elif ranks is None:
+    if ranks is None:
         with Checkpoint(path) as file:
             yield file, file.read()
-    else:
-        with contextlib.ExitStack() as stack:
-            kind = SilentCheckpoint if ranks.rank else Checkpoint
-            shared = ranks.together(lambda: stack.enter_context(kind(path)))
-            yield shared, ranks.broadcast(shared.read)
+        return
+    with contextlib.ExitStack() as stack:
+        kind = SilentCheckpoint if ranks.rank else Checkpoint
+        shared: Checkpoint = ranks.together(lambda: stack.enter_context(kind(path)))
+        yield shared, ranks.broadcast(shared.read)
 
 
 def warn_of_exchange(ranks: Ranks, work: float, exchange: float) -> None:
