@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -329,7 +329,13 @@ def check_weights(weights: ArrayLike, name: str, n_rows: int, rows_name: str) ->
     return np.ascontiguousarray(array)
 
 
-def check_total(weights: NDArray[Any], name: str, rows: str, advice: str = "") -> None:
+def check_total(
+    weights: NDArray[Any],
+    name: str,
+    rows: str,
+    advice: str = "",
+    total: Callable[[NDArray[Any]], float] = np.sum,
+) -> None:
     """Raise ValueError unless weights have a sum that losses can be divided by.
 
     Parameters
@@ -339,12 +345,14 @@ def check_total(weights: NDArray[Any], name: str, rows: str, advice: str = "") -
         The caller's names of the weights and the rows.
     advice : str, optional
         The end of the message; by default to give other weights.
+    total : callable, default=numpy.sum
+        The sum over all rows, where these are only some of them.
     """
     with np.errstate(over="ignore"):
-        total = weights.sum()
-    if not 0 < total < np.inf:
+        weight = total(weights)
+    if not 0 < weight < np.inf:
         raise ValueError(
-            f"{name} must sum to a finite number above zero over {rows}; got {total:g}. "
+            f"{name} must sum to a finite number above zero over {rows}; got {weight:g}. "
             + (advice or "Give rows weights above 0, or none at all.")
         )
 

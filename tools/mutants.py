@@ -55,7 +55,7 @@ MUTANTS = [
            "engine/test_trainer.py::test_one_step_worked_by_hand"),
     Mutant("forget the derivative", ALL, "pass",
            "engine/test_trainer.py::test_one_step_worked_by_hand"),
-    Mutant("errors with old weights", ALL, "if False:",
+    Mutant("errors with old weights", ALL, "pass",
            "neuralnet/test_textbook.py::test_handwritten_digits"),
     Mutant("errors with updated weights", "dense.update(", FIRST,
            "neuralnet/test_textbook.py::test_layers_that_go_through_blas"),
@@ -115,6 +115,11 @@ MUTANTS = [
            "engine/test_threads.py::test_threads_leave_signals_to_the_callers"),
     Mutant("overlook an outer quota", "(inside, *inside.parents)", "(inside,)",
            "engine/test_threads.py::test_quota_of_a_container"),
+    # Shards and ranks
+    Mutant("add neighbours that are no pair", " or first % (2 * n)", "",
+           "training/test_ranks.py::test_sums_have_the_same_bits_for_any_number_of_ranks"),
+    Mutant("drop alike in all processes", "grid.first_row", "0",
+           "training/test_ranks.py::test_any_number_of_ranks_gives_the_same_bits"),
     # Files
     Mutant("read objects as numbers", "dtype.kind in _PLAIN_KINDS", "True",
            "files/test_npz.py::test_malformed_file_is_a_value_error_that_names_it"),

@@ -4,6 +4,8 @@ From the outside in; each module uses only those that come after it:
 
 - `objective`: loss and gradient of all rows
 - `partition`: how a trainer's steps are partitioned among threads and into sums
+- `sharded`: epochs of minibatches whose gradients are summed over shards of rows, in one process
+  or several
 - `trainer`: epochs of minibatches
 - `evaluation`: loss and correct predictions of many rows
 - `online`, `clipping`: minibatches of one row; clipping by the global norm, and max-norm

@@ -33,6 +33,7 @@ cdef struct Images:
     DistortionRule rule
     double background         # what the rows' own background stands for
     Py_ssize_t buffer_size    # elements of the buffer for one image
+    int64_t first_row         # the number of the first row, of which distortions are a function
 
 cdef class DistortedRows:
     cdef Images images

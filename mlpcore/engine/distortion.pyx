@@ -219,7 +219,7 @@ cdef bint _some_blocks(Job* job, int thread, double deadline, real_t* tag) noexc
 cdef void distort_row(const Images* images, uint64_t seed, uint32_t epoch, int64_t row,
                       real_t* image, real_t* buffer) noexcept nogil:
     fetch_rows(&images.rows, NULL, row, 1, image, 0)
-    _distort(&images.rule, seed, epoch, row, images.background, image, buffer)
+    _distort(&images.rule, seed, epoch, row + images.first_row, images.background, image, buffer)
 
 
 def node_weights(n, smoothness):

@@ -9,6 +9,7 @@ cdef extern from "simd/dropout.h" nogil:
     ctypedef struct Dropout "mlp_dropout":
         uint64_t seed
         uint32_t epoch
+        int64_t first_row
 
 # A fraction `rate` of n units of one row becomes zero, the others are multiplied by 1 / (1 - rate);
 # so are their derivatives, unless NULL. Layer 0 is the inputs, layer 1 the first hidden layer.

@@ -58,7 +58,7 @@ def factors(uint64_t seed, uint32_t epoch, int64_t row, int layer, double rate, 
         0 or 1 / (1 - rate).
     """
     cdef Dropout dropout
-    dropout.seed, dropout.epoch = seed, epoch
+    dropout.seed, dropout.epoch, dropout.first_row = seed, epoch, 0
     out = np.ones(n, dtype)
     if out.dtype == np.float32:
         _factors[float](&dropout, row, layer, rate, out)

@@ -11,8 +11,10 @@ cdef class Evaluator:
     cdef ForwardPass _forward
     cdef object _size         # chooses the number of threads
     # The sum of the losses of all rows (0 unless it is wanted), and the number of correct
-    # predictions.
+    # predictions; and that of rows [start, stop).
     cdef evaluate(self, Input rows, TargetRows targets, bint wants_loss)
+    cdef evaluate_rows(self, Input rows, TargetRows targets, bint wants_loss, Py_ssize_t start,
+                       Py_ssize_t stop)
 
 # Make an evaluator for a team and up to `capacity` rows at a time, in `work`; see
 # blocks.forward_pass.

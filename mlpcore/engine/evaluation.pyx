@@ -4,7 +4,7 @@ import numpy as np
 
 from mlpcore.engine.blocking cimport EVALUATION_ROW_BLOCK
 from mlpcore.engine.blocks cimport Block, forward_pass
-from mlpcore.engine.inputs cimport Input
+from mlpcore.engine.inputs cimport Input, Rows, rows_from
 from mlpcore.engine.kernels cimport argmax
 from mlpcore.engine.layout cimport Layer, Layout
 from mlpcore.engine.losses cimport TargetRows, Targets, row_loss
@@ -19,6 +19,7 @@ from mlpcore.engine.team_size import TeamSize
 cdef struct Evaluation:
     const Layout* layout
     const Targets* targets
+    Py_ssize_t first          # the number of the first row
     bint wants_loss
     double* losses            # the sum of each block
     Py_ssize_t* n_correct     # the number of each block
@@ -37,18 +38,24 @@ cdef class Evaluator:
     """Buffers for evaluation; `evaluator` makes them."""
 
     cdef evaluate(self, Input rows, TargetRows targets, bint wants_loss):
+        return self.evaluate_rows(rows, targets, wants_loss, 0, rows.rows.n_rows)
+
+    cdef evaluate_rows(self, Input rows, TargetRows targets, bint wants_loss, Py_ssize_t start,
+                       Py_ssize_t stop):
         cdef Evaluation evaluation
-        blocks = (rows.rows.n_rows + EVALUATION_ROW_BLOCK - 1) // EVALUATION_ROW_BLOCK
+        cdef Rows some = rows_from(&rows.rows, start, stop)
+        blocks = (some.n_rows + EVALUATION_ROW_BLOCK - 1) // EVALUATION_ROW_BLOCK
         losses, n_correct = np.zeros(blocks), np.zeros(blocks, np.intp)
         evaluation.layout, evaluation.targets = self._forward.job.layout, &targets.targets
+        evaluation.first = start
         evaluation.wants_loss, evaluation.losses = wants_loss, <double*> address(losses)
         evaluation.n_correct = <Py_ssize_t*> address(n_correct)
         if self._size is None:
             self._size = TeamSize(self.team.n_threads)
         size, _ = self._size.choose()
         begin = clock()
-        self._forward.for_each_block(self.team, size, &rows.rows, _add_block, &evaluation)
-        self._size.record(size, clock() - begin, rows.rows.n_rows)
+        self._forward.for_each_block(self.team, size, &some, _add_block, &evaluation)
+        self._size.record(size, clock() - begin, some.n_rows)
         # One fixed order, so that the sum has the same bits for any number of threads.
         return sum(losses.tolist()), int(n_correct.sum())
 
@@ -71,7 +78,7 @@ cdef void _evaluate_block(Evaluation* evaluation, const Block* block, real_t* z)
     cdef double loss = 0
     cdef Py_ssize_t n_correct = 0
     for i in range(block.rows):
-        row = block.first + i
+        row = evaluation.first + block.first + i
         if labels is not NULL:
             n_correct += argmax[real_t](z, last.n_out) == labels[row]
         if evaluation.wants_loss:

@@ -44,6 +44,9 @@ cdef class Input:
     cdef readonly bint seen_finite
     cdef object _arrays       # what `rows` points into
 
+# Rows [start, stop) by themselves, of rows that must live as long.
+cdef Rows rows_from(const Rows* rows, Py_ssize_t start, Py_ssize_t stop) noexcept nogil
+
 # Dense rows as real_t, into the first n_features elements of rows of `out` that lie ld apart: those
 # that `order` lists from `first` on, or those rows themselves.
 cdef void fetch_rows(const Rows* rows, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n,

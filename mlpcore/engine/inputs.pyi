@@ -13,6 +13,7 @@ class Input:
         offset: float = 0.0,
         path: str = "dense",
         n_threads: int = 1,
+        background: float | None = None,
     ) -> None: ...
     @property
     def path(self) -> str: ...

@@ -68,6 +68,8 @@ cdef class Input:
         The path through the first layer. "auto" decides by the fraction of nonzeros.
     n_threads : int, default=1
         For counting and packing.
+    background : float, optional
+        The number among X's that is skipped on the sparse path, in place of the most frequent one.
 
     Attributes
     ----------
@@ -87,7 +89,7 @@ cdef class Input:
     """
 
     def __init__(self, X, dtype, *, double scale=1.0, double offset=0.0, path="dense",
-                 int n_threads=1):
+                 int n_threads=1, background=None):
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.float32, np.float64):
             raise ValueError(f"dtype must be float32 or float64; got {self.dtype}")
@@ -123,7 +125,8 @@ cdef class Input:
             self.rows.table = _address(converted[-lowest:])
         self._arrays = (X, None if table is None else converted)
         if path != "dense" and X.size > 0 and self.rows.n_features <= MAX_FEATURES:
-            self._pack(X, self.dtype.name, table, lowest, path == "sparse", n_threads)
+            self._pack(X, self.dtype.name, table, lowest, path == "sparse", background,
+                       n_threads)
 
     def _set_shape(self, X):
         if X.shape[1] > np.iinfo(np.intc).max:
@@ -161,10 +164,10 @@ cdef class Input:
         self.rows.packed.encoded = table is not None
         self._arrays = (start, index, value, table)
 
-    def _pack(self, X, dtype, table, lowest, bint forced, int n_threads):
+    def _pack(self, X, dtype, table, lowest, bint forced, known, int n_threads):
         """Replace X by packed rows, if it has a background."""
         cdef PackedRows packed = pack(
-            X, dtype, table, lowest, forced, n_threads, _pack_row, &self.rows)
+            X, dtype, table, lowest, forced, known, n_threads, _pack_row, &self.rows)
         if packed is None:
             return
         self.seen_finite = True
@@ -220,6 +223,16 @@ cdef bint _in_order(const int64_t[::1] start, const int[::1] index, Py_ssize_t n
 
 cdef const void* _address(array) except? NULL:
     return <const void*> <size_t> array.__array_interface__["data"][0]
+
+
+cdef Rows rows_from(const Rows* rows, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
+    cdef Rows some = rows[0]
+    some.n_rows = stop - start
+    if rows.kind == PACKED:
+        some.packed.start = rows.packed.start + start
+    else:
+        some.data = rows.data + start * rows.row_bytes
+    return some
 
 
 cdef void fetch_rows(const Rows* rows, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n,

@@ -20,6 +20,7 @@ class Objective:
         l2: float | Sequence[float] = 0.0,
         average: bool = False,
         n_threads: int = 1,
+        shared: Any = None,
     ) -> None: ...
     @property
     def n_threads(self) -> int: ...

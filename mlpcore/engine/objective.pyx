@@ -7,6 +7,7 @@ from mlpcore.engine.network cimport Network
 from mlpcore.engine.trainer cimport Trainer
 
 from mlpcore.engine.per_layer import one_or_each
+from mlpcore.engine.sharded import ShardedTrainer
 
 # Rows of a minibatch, whose gradients are accumulated.
 cdef Py_ssize_t GRADIENT_ROWS = 256
@@ -29,20 +30,32 @@ cdef class Objective:
     average : bool, default=False
         Divide loss, penalty and gradient by the number of rows, or by the sum of their weights.
     n_threads : int, default=1
+    shared : mlpcore.training.shared.Shared, optional
+        The processes that have the other rows. All get the loss and gradient of all rows.
     """
 
     def __init__(self, Network network, Input X, targets, *, sample_weight=None,
                  double label_smoothing=0.0, double l1=0.0, l2=0.0, bint average=False,
-                 int n_threads=1):
+                 int n_threads=1, shared=None):
         rows = X.rows.n_rows
-        self._trainer = Trainer(
+        size, total = min(GRADIENT_ROWS, max(1, rows)), rows
+        if shared is not None:
+            total = shared.n_rows
+            grid = shared.grid(min(total, GRADIENT_ROWS * shared.ranks.all_shards), keep_last=True)
+            size = grid.largest
+        self._trainer = (Trainer if shared is None else ShardedTrainer)(
             network, X, targets, sample_weight=sample_weight, label_smoothing=label_smoothing,
-            optimizer="accumulate", keep_last=True, minibatch_size=min(GRADIENT_ROWS, max(1, rows)),
+            optimizer="accumulate", keep_last=True, minibatch_size=size,
             track_loss=True, n_threads=n_threads)
         self._l1, self._average = l1, average
         self._l2, self._factors = one_or_each(l2, network.n_layers, "l2")
-        self._total = rows if sample_weight is None else sum(np.asarray(sample_weight).tolist())
-        self._order = np.arange(rows)
+        self._total, self._order = total, np.arange(rows)
+        if shared is not None:
+            self._trainer.divide(shared.ranks, grid)
+            self._order = grid.order(None, False)
+        if sample_weight is not None:
+            weights = np.asarray(sample_weight)
+            self._total = sum(weights.tolist()) if shared is None else shared.total(weights)
         # The gradient of each layer's weights, and the weights.
         self._weights = list(zip(network.views(self._trainer.state)[0], network.coefs))
 

@@ -61,13 +61,15 @@ cdef class PackedRows:
     """
 
 
-cdef PackedRows pack(X, dtype, table, lowest, bint forced, int n_threads, PackRow pack_row,
-                     const void* source):
+cdef PackedRows pack(X, dtype, table, lowest, bint forced, known, int n_threads,
+                     PackRow pack_row, const void* source):
     """Find the background, and pack the rows if few enough numbers differ from it."""
     X = np.asarray(X)   # NumPy 1 finds no unique values in a numpy.matrix
     from_bytes = X.dtype == np.uint8
     n, d = X.shape
     background, fraction, rows = most_frequent(X)
+    if known is not None:
+        background = X.dtype.type(known)
     number = background if table is None else table[int(background) - lowest]
     with np.errstate(over="ignore"):
         if not np.isfinite(np.asarray(number).astype(dtype)):

@@ -1,5 +1,6 @@
 """One step over a minibatch, in two phases. All threads call these functions together."""
 
+from mlpcore.engine.layout cimport Layer
 from mlpcore.engine.plan cimport Minibatch, Plan
 from mlpcore.engine.typedefs cimport real_t
 
@@ -9,6 +10,10 @@ cdef void set_slice(Plan* plan, int thread) noexcept nogil
 cdef Py_ssize_t first_updated_row(const Plan* plan, int j, int thread) noexcept nogil
 # Recompute what is derived from the weights: transposes, column sums and penalties.
 cdef void refresh_derived(Plan* plan, const real_t* theta, int thread) noexcept nogil
+# Column sums of the first layer, or the transpose of another one, after a change of rows
+# [start, stop) of its W, which are whole SPARSE_FEATURE_BLOCKs.
+cdef void refresh_rows(Plan* plan, const Layer* layer, const real_t* theta, Py_ssize_t start,
+                       Py_ssize_t stop) noexcept nogil
 # Forward pass, backward pass and update.
 cdef void step(Plan* plan, real_t* theta, int thread, const Minibatch* batch) noexcept nogil
 

@@ -54,20 +54,23 @@ cdef void set_slice(Plan* plan, int thread) noexcept nogil:
 
 
 cdef void refresh_derived(Plan* plan, const real_t* theta, int thread) noexcept nogil:
-    cdef const Layer* layer = plan.layout.layers
-    cdef Py_ssize_t start = plan.workspace.scratch[thread].start
-    cdef Py_ssize_t stop = plan.workspace.scratch[thread].stop
+    cdef const Layer* layer
+    cdef Py_ssize_t start, stop
     cdef int i
-    if layer.kind == SPARSE:
-        sparse.sum_blocks(layer, theta, start, stop, <real_t*> plan.workspace.block_sums)
-    penalise(plan, layer, theta, start, stop)
-    for i in range(1, plan.layout.n_layers):
+    for i in range(plan.layout.n_layers):
         layer = &plan.layout.layers[i]
         start, stop = first_updated_row(plan, i, thread), first_updated_row(plan, i, thread + 1)
         penalise(plan, layer, theta, start, stop)
-        if layer.kind == DENSE:
-            _transpose(plan, layer, theta, start, stop)
+        refresh_rows(plan, layer, theta, start, stop)
     team_barrier(plan.team, thread)
+
+
+cdef void refresh_rows(Plan* plan, const Layer* layer, const real_t* theta, Py_ssize_t start,
+                       Py_ssize_t stop) noexcept nogil:
+    if layer.kind == SPARSE:
+        sparse.sum_blocks(layer, theta, start, stop, <real_t*> plan.workspace.block_sums)
+    elif layer.kind == DENSE and layer != plan.layout.layers:
+        _transpose(plan, layer, theta, start, stop)
 
 
 cdef Py_ssize_t first_updated_row(const Plan* plan, int j, int thread) noexcept nogil:
@@ -252,8 +255,9 @@ cdef void _update(Plan* plan, real_t* theta, int thread, const Minibatch* batch)
         if layer.kind == DENSE:   # BLAS layers are updated in the backward pass
             start, stop = first_updated_row(plan, j, thread), first_updated_row(plan, j, thread + 1)
             dense.update(plan, layer, theta, thread, batch.rows, start, stop)
-            if plan.rule.minibatch_size > 1:  # mutant: errors with old weights
-                _transpose(plan, layer, theta, start, stop)
+            # With a full gradient the weights are still the old ones.
+            if plan.rule.minibatch_size > 1 and plan.workspace.full_gradient is NULL:
+                _transpose(plan, layer, theta, start, stop)  # mutant: errors with old weights
     for j in range(plan.layout.n_layers):
         layer = &plan.layout.layers[j]
         thread_slice(layer.width, UPDATE_TILE, thread, plan.team.size, &start, &stop)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +22,9 @@ from mlpcore.distortion import rows_to_distort
 from mlpcore.engine.distortion import DistortedRows
 from mlpcore.engine.inputs import Input
 from mlpcore.neuralnet._parameters import Settings
+from mlpcore.neuralnet._shared import Collected
 from mlpcore.training.class_weight import class_weights, weigh_rows
+from mlpcore.training.shared import Shared
 from mlpcore.training.snapshot import fingerprint, fingerprint_classes
 
 AS_IT_IS = (1.0, 0.0)  # scale and offset
@@ -58,6 +62,8 @@ class Data(NamedTuple):
         The training rows, to be distorted as they are read.
     pixels : (float, float)
         The number of an empty pixel and that of the darkest ink, in case that the rows are images.
+    shared, shared_valid : Shared or None
+        What ranks know of the rows that they have together.
     """
 
     dtype: np.dtype[Any]
@@ -68,20 +74,28 @@ class Data(NamedTuple):
     valid: Rows | None
     images: DistortedRows | None
     pixels: tuple[float, float]
+    shared: Shared | None = None
+    shared_valid: Shared | None = None
 
     def resume_identity(self) -> dict[str, Any]:
         """Fingerprints that a run must have to be resumed."""
+        mark, mark_valid, shards = fingerprint, fingerprint, {}
+        if self.shared is not None:
+            mark, shards = self.shared.fingerprint, {"shards": self.shared.ranks.all_shards}
+        if self.shared_valid is not None:
+            mark_valid = self.shared_valid.fingerprint
         valid = (None, None) if self.valid is None else (self.valid.scaled, self.valid.labels)
         return {
             "dtype": self.dtype.name,
             "input_path": self.train.input.path,
             "image_shape": None if self.images is None else self.images.image_shape,
-            "X_train": fingerprint(self.train.scaled),
-            "y_train": fingerprint(self.train.labels),
-            "sample_weight": fingerprint(self.weights),
+            "X_train": mark(self.train.scaled),
+            "y_train": mark(self.train.labels),
+            "sample_weight": mark(self.weights),
             "classes": fingerprint_classes(self.classes),
-            "X_valid": fingerprint(valid[0]),
-            "y_valid": fingerprint(valid[1]),
+            "X_valid": mark_valid(valid[0]),
+            "y_valid": mark_valid(valid[1]),
+            **shards,
         }
 
     def earlier_identity(self) -> dict[str, str | None]:
@@ -97,6 +111,7 @@ def prepare(
     y_valid: Any,
     sample_weight: Any,
     model: str,
+    collected: Collected | None = None,
 ) -> Data:
     """Check what `fit` was given and bring it into the engine's forms.
 
@@ -107,6 +122,8 @@ def prepare(
         As in `NeuralNetMLP.fit`.
     model : str
         The name of the class, for messages.
+    collected : Collected, optional
+        What ranks know that have the rows together, where X and the others are those of one.
 
     Returns
     -------
@@ -119,23 +136,24 @@ def prepare(
     """
     dtype = settings.dtype
     rows = check_rows(X, "X_train", dtype=dtype, finite=False)
-    names = feature_names(X)
+    names = feature_names(X) if collected is None else collected.names
     scaled = scale_rows(rows, settings.input_scale)
     n_samples, n_features = scaled.shape
     if dtype is None:
         dtype = np.dtype(float_for(scaled.dtype))
-    classes, labels = encode_labels(check_labels(y, "y_train", n_samples, "X_train"))
+    labels = check_labels(y, "y_train", n_samples, "X_train")
+    shared = None if collected is None else collected.train
+    if collected is None:
+        classes, labels = encode_labels(labels)
+    else:
+        classes, n_samples = collected.classes, collected.train.n_rows
+        labels = lookup_labels(labels, classes, "y_train")
     if settings.minibatch_size > n_samples:
         raise ValueError(
             f"minibatch_size must be at most the number of rows, {n_samples}; got "
             f"{settings.minibatch_size}. Lower it, or no update would take place."
         )
-    if sample_weight is not None:
-        sample_weight = check_weights(sample_weight, "sample_weight", n_samples, "X_train")
-    by_class = None
-    if settings.class_weight is not None:
-        by_class = class_weights(settings.class_weight, labels, classes, sample_weight)
-    weights, _ = weigh_rows(sample_weight, by_class, labels, "sample_weight", "X_train")
+    weights = _weights(settings, sample_weight, labels, classes, shared)
     if (X_valid is None) != (y_valid is None):
         raise ValueError("X_valid and y_valid belong together; got only one of them.")
     valid_rows, valid_labels = None, classes[:0]
@@ -143,7 +161,8 @@ def prepare(
         valid_rows = check_rows(
             X_valid, "X_valid", dtype=dtype, n_features=n_features, finite=False
         )
-        check_names_match(names, feature_names(X_valid), "X_valid", model)
+        if collected is None:
+            check_names_match(names, feature_names(X_valid), "X_valid", model)
         valid_labels = check_labels(y_valid, "y_valid", valid_rows.shape[0], "X_valid")
         valid_labels = lookup_labels(valid_labels, classes, "y_valid")
     elif settings.early_stopping == "valid_acc":
@@ -151,21 +170,73 @@ def prepare(
             "early_stopping needs X_valid and y_valid; got none. Give them, or use "
             'early_stopping="cost".'
         )
+    background = pixels = None
+    if shared is not None:
+        settings, background, pixels = _in_common(settings, shared, rows, scaled, dtype)
     images = None
     if settings.augment is not None:
-        images = rows_to_distort(
-            settings.augment, scaled, dtype, settings.image_shape, settings.input_scale
-        )
-    train = _first_layer_rows(settings, rows, scaled, labels, dtype)
+        how = settings.image_shape, settings.input_scale
+        images = rows_to_distort(settings.augment, scaled, dtype, *how)
+    train = _first_layer_rows(settings, rows, scaled, labels, dtype, background)
     valid = None
     if valid_rows is not None:
-        scaled = scale_rows(valid_rows, settings.input_scale)
-        valid_input = make_input(
-            scaled, dtype, settings.input_scale, train.input.path, settings.n_threads
-        )
-        valid = Rows(valid_rows, scaled, valid_input, valid_labels)
-        _check_rows_are_finite(valid, "X_valid", dtype)
-    return Data(dtype, classes, names, train, weights, valid, images, pixel_range(rows))
+        valid = _valid_rows(settings, valid_rows, valid_labels, train, background)
+    pixels = pixel_range(rows) if pixels is None else pixels
+    ours = (None, None) if collected is None else (collected.train, collected.valid)
+    return Data(dtype, classes, names, train, weights, valid, images, pixels, *ours)
+
+
+def _valid_rows(
+    settings: Settings,
+    rows: Any,
+    labels: NDArray[np.intc],
+    train: Rows,
+    background: float | None,
+) -> Rows:
+    """The validation rows, on the path of the training rows."""
+    scaled, dtype = scale_rows(rows, settings.input_scale), train.input.dtype
+    valid_input = make_input(
+        scaled, dtype, settings.input_scale, train.input.path, settings.n_threads, background
+    )
+    valid = Rows(rows, scaled, valid_input, labels)
+    _check_rows_are_finite(valid, "X_valid", dtype)
+    return valid
+
+
+def _weights(
+    settings: Settings,
+    sample_weight: Any,
+    labels: NDArray[np.intc],
+    classes: NDArray[Any],
+    shared: Shared | None,
+) -> NDArray[np.float64] | None:
+    """The caller's weights of the training rows, times those of their classes."""
+    count: Callable[..., Any] = np.bincount if shared is None else shared.count
+    total: Callable[..., Any] = np.sum if shared is None else shared.total
+    if sample_weight is not None:
+        sample_weight = check_weights(sample_weight, "sample_weight", len(labels), "X_train")
+    by_class = None
+    if settings.class_weight is not None:
+        by_class = class_weights(settings.class_weight, labels, classes, sample_weight, count)
+    return weigh_rows(sample_weight, by_class, labels, "sample_weight", "X_train", total)[0]
+
+
+def _in_common(
+    settings: Settings, shared: Shared, rows: Any, scaled: Any, dtype: np.dtype[Any]
+) -> tuple[Settings, float | None, tuple[float, float]]:
+    """Settings with what the rows would decide, decided for all ranks; the number that the sparse
+    path skips; and the range of pixels."""
+    path, background, pixels = shared.look(rows, scaled, _asked_path(settings), dtype)
+    augment = settings.augment
+    if augment is not None and augment.background is None and pixels is not None:
+        augment = replace(augment, background=background[0])
+    return replace(settings, input_path=path, augment=augment), background[1], pixels
+
+
+def _asked_path(settings: Settings) -> str:
+    # Dropped inputs are 0, and usually 0 is not the background.
+    drops_inputs = settings.dropout[:1] > (0,)
+    return "dense" if drops_inputs and settings.input_path == "auto" else settings.input_path
 
 
 def _first_layer_rows(
@@ -174,15 +245,16 @@ def _first_layer_rows(
     scaled: Any,
     labels: NDArray[np.intc],
     dtype: np.dtype[Any],
+    background: float | None,
 ) -> Rows:
     """The rows to train on, on the path through the first layer that the parameters ask for."""
-    drops_inputs = settings.dropout[:1] > (0,)
-    # Dropped inputs are 0, and usually 0 is not the background.
-    path = "dense" if drops_inputs and settings.input_path == "auto" else settings.input_path
-    train_input = make_input(scaled, dtype, settings.input_scale, path, settings.n_threads)
+    path = _asked_path(settings)
+    train_input = make_input(
+        scaled, dtype, settings.input_scale, path, settings.n_threads, background
+    )
     train = Rows(rows, scaled, train_input, labels)
     _check_rows_are_finite(train, "X_train", dtype)
-    if drops_inputs and train_input.background:
+    if settings.dropout[:1] > (0,) and train_input.background:
         raise ValueError(
             "dropout of inputs on the sparse path is for data that are mostly 0; these are "
             f'mostly {train_input.background:g}. Use input_path="dense".'
@@ -200,10 +272,18 @@ def scale_rows(rows: Any, scale: tuple[float, float]) -> Any:
 
 
 def make_input(
-    rows: Any, dtype: np.dtype[Any], scale: tuple[float, float], path: str, n_threads: int = 1
+    rows: Any,
+    dtype: np.dtype[Any],
+    scale: tuple[float, float],
+    path: str,
+    n_threads: int = 1,
+    background: float | None = None,
 ) -> Input:
     """The engine's view of rows that `scale_rows` returned."""
-    return Input(rows, dtype.name, scale=scale[0], offset=scale[1], path=path, n_threads=n_threads)
+    return Input(
+        rows, dtype.name, scale=scale[0], offset=scale[1], path=path, n_threads=n_threads,
+        background=background,
+    )  # fmt: skip
 
 
 def _check_rows_are_finite(rows: Rows, name: str, dtype: np.dtype[Any]) -> None:

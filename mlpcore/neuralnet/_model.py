@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from mlpcore._validation import check_int, check_start
 from mlpcore.distortion import Distortion
-from mlpcore.engine.network import Network
-from mlpcore.engine.trainer import Trainer
 from mlpcore.neuralnet._convert import to_sklearn
-from mlpcore.neuralnet._data import Data, prepare
 from mlpcore.neuralnet._estimator import Estimator, explain_unknown
+from mlpcore.neuralnet._fit import fit_model
 from mlpcore.neuralnet._fitted import Fitted
-from mlpcore.neuralnet._parameters import Settings, check_parameters
 from mlpcore.neuralnet._persistence import load_model, save_model
-from mlpcore.neuralnet._run import new_run, new_trainer
-from mlpcore.training.checkpoint import Checkpoint
 from mlpcore.training.interrupts import exit_on_sigterm
-from mlpcore.training.progress import Progress
-from mlpcore.training.run import History, Run
+from mlpcore.training.ranks import Ranks
+from mlpcore.training.run import History
+from mlpcore.training.tree import SHARDS
 
 
 class NeuralNetMLP(Fitted, Estimator):
@@ -264,6 +257,8 @@ class NeuralNetMLP(Fitted, Estimator):
         sample_weight: ArrayLike | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: int = 1,
+        comm: Any = None,
+        shards: int | None = None,
     ) -> NeuralNetMLP:
         """Learn from labelled rows, from the beginning or from a checkpoint.
 
@@ -289,6 +284,15 @@ class NeuralNetMLP(Fitted, Estimator):
             with ``.previous`` at the end.
         checkpoint_every : int, default=1
             Epochs from one checkpoint to the next.
+        comm : communicator, optional
+            The processes (ranks) that fit one model together, such as mpi4py's
+            ``MPI.COMM_WORLD``. Each calls `fit` with its rows, and all get the same model; see
+            `rank_rows`.
+        shards : int, optional
+            A power of two, with `comm` 16 unless given: the rows of all ranks are cut into so many
+            parts, and the gradient of a minibatch is the sum of theirs, by a fixed tree. The model
+            then has the same bits for any number of ranks up to that number, and for one process
+            without `comm`; with other numbers of shards, or none, it has other ones.
 
         Returns
         -------
@@ -309,59 +313,11 @@ class NeuralNetMLP(Fitted, Estimator):
             itself, within a fraction of a second. After these as after any other exception in
             training, weights and history are those of the last finished epoch.
         """
-        settings = check_parameters(self)
-        checkpoint_every = check_int(checkpoint_every, "checkpoint_every", low=1)
-        data = prepare(
-            settings, X_train, y_train, X_valid, y_valid, sample_weight, type(self).__name__
-        )
-        rng = np.random.RandomState(settings.seed)
-        network = _new_network(settings, data, rng)
-        trainer = new_trainer(settings, data, network, rng)
-        run = new_run(settings, data, trainer, rng)
-        with (
-            exit_on_sigterm(),
-            contextlib.nullcontext() if checkpoint is None else Checkpoint(checkpoint) as file,
-        ):
-            if file is not None:
-                identity = {**settings.resume_identity(), **data.resume_identity()}
-                earlier = {**settings.earlier_identity(), **data.earlier_identity()}
-                run.resume_or_begin(file, file.read(), identity, earlier)
-            # In one call, so that Ctrl-C leaves either the old model or this one.
-            self.__dict__.update(
-                _network=network,
-                _activation=settings.activation,
-                classes_=data.classes,
-                n_features_in_=network.n_units[0],
-                input_path_=data.train.input.path,
-                _scale=settings.input_scale,
-                _names=data.names,
-                _pixels=data.pixels,
-                eval_=run.history,
-                n_iter_=run.epoch,
-            )
-            try:
-                self._train(settings, run, trainer, checkpoint_every)
-            except BaseException as error:
-                run.roll_back_and_save(error)
-                self.n_iter_ = run.epoch
-                raise
-            finally:
-                network.background = data.train.input.background
-                self.n_threads_ = trainer.usual_threads
-        return self
-
-    def _train(self, settings: Settings, run: Run, trainer: Trainer, checkpoint_every: int) -> None:
-        callback = settings.callback
-        with trainer, Progress(settings.progress, settings.epochs, run.epoch) as progress:
-            for epoch, metrics in run.epochs():
-                self.n_iter_ = epoch
-                progress.update(epoch, metrics)
-                if epoch % checkpoint_every == 0:
-                    run.save()
-                if callback is not None and callback(epoch, run.history):
-                    break
-            run.save()
-            run.restore_best()
+        data = X_train, y_train, X_valid, y_valid, sample_weight
+        if comm is None and shards is None:
+            return fit_model(self, data, checkpoint, checkpoint_every)
+        with exit_on_sigterm(), Ranks(comm, SHARDS if shards is None else shards) as ranks:
+            return fit_model(self, data, checkpoint, checkpoint_every, ranks)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the fitted model in one ``.npz`` file, which holds arrays and text and no pickle.
@@ -429,22 +385,3 @@ class NeuralNetMLP(Fitted, Estimator):
             classes.
         """
         return to_sklearn(self, self._fitted())
-
-
-def _new_network(settings: Settings, data: Data, rng: np.random.RandomState) -> Network:
-    """A network with its starting weights, which are drawn in any case: the order of rows is
-    drawn after them."""
-    network = Network(
-        (data.train.scaled.shape[1], *settings.n_hidden, len(data.classes)),
-        activation=settings.activation,
-        dtype=data.dtype.name,
-    )
-    for weights in network.coefs:
-        weights[:] = rng.normal(0.0, 0.1, weights.shape)
-    for name, parts in (("coefs_init", network.coefs), ("intercepts_init", network.intercepts)):
-        starts = getattr(settings, name)
-        if starts is not None:
-            arrays = check_start(starts, name, [part.shape for part in parts])
-            for part, array in zip(parts, arrays, strict=True):
-                part[:] = array
-    return network

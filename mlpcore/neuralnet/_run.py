@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from mlpcore.engine.network import Network
+from mlpcore.engine.sharded import ShardedTrainer
 from mlpcore.engine.trainer import Trainer
 from mlpcore.neuralnet._data import Data
 from mlpcore.neuralnet._parameters import Settings
@@ -20,9 +21,10 @@ def new_trainer(
     settings: Settings, data: Data, network: Network, rng: np.random.RandomState
 ) -> Trainer:
     """The engine's trainer for checked parameters and data."""
-    seed = settings.seed
-    valid = data.valid
-    return Trainer(
+    seed, size = settings.seed, settings.minibatch_size
+    valid, shared = data.valid, data.shared
+    grid = None if shared is None else shared.grid(size)
+    trainer = (Trainer if grid is None else ShardedTrainer)(
         network,
         data.train.input,
         data.train.labels,
@@ -40,15 +42,21 @@ def new_trainer(
         average_decay=average_decay(settings.weight_average),
         augment=data.images,
         seed=int(rng.randint(2**32, dtype=np.uint64)) if seed is None else seed,
-        minibatch_size=settings.minibatch_size,
+        minibatch_size=size if grid is None else grid.largest,
         n_threads=settings.n_threads,
     )
+    if shared is not None and isinstance(trainer, ShardedTrainer):
+        trainer.divide(shared.ranks, grid, data.shared_valid and data.shared_valid.starts)
+    return trainer
 
 
 def new_run(settings: Settings, data: Data, trainer: Trainer, rng: np.random.RandomState) -> Run:
     """The run of the textbook: its cost and accuracies after each epoch."""
     network, n_samples = trainer.network, len(data.train.labels)
     n_valid = 0 if data.valid is None else len(data.valid.labels)
+    if data.shared is not None:
+        n_samples = data.shared.n_rows
+        n_valid = 0 if data.shared_valid is None else data.shared_valid.n_rows
     history: History = {"cost": [], "train_acc": [], "valid_acc": []}
 
     def penalty() -> float:
@@ -89,7 +97,8 @@ def new_run(settings: Settings, data: Data, trainer: Trainer, rng: np.random.Ran
         epochs=settings.epochs,
         shuffle=settings.shuffle,
         cumulative=False,
-        rows=np.arange(n_samples),
+        rows=np.arange(len(data.train.labels)),
+        grid=trainer.grid if isinstance(trainer, ShardedTrainer) else None,
         steps=n_samples // settings.minibatch_size,
         eval_every=settings.eval_every,
         metrics=tuple(history)[: 3 if n_valid else 2],

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import _fit_context
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from mlpcore._html_page import pixel_range
 from mlpcore._validation import check_start
 from mlpcore._version import __version__, warn_if_newer
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.objective import Objective
 from mlpcore.engine.trainer import Trainer
-from mlpcore.sklearn._callbacks import CallbackBridge
 from mlpcore.sklearn._convert import from_sklearn, to_sklearn
-from mlpcore.sklearn._data import TrainingData, check_sample_weight, readable, weighed
-from mlpcore.sklearn._held_out import check_enough, check_pairs
-from mlpcore.sklearn._lbfgs import PackedObjective, check_lbfgs, fit_lbfgs
+from mlpcore.sklearn._data import TrainingData, readable
+from mlpcore.sklearn._fit import fit_estimator
+from mlpcore.sklearn._lbfgs import PackedObjective
 from mlpcore.sklearn._network import FLOATS, NetworkOwner
 from mlpcore.sklearn._onnx import Model, write
 from mlpcore.sklearn._optimizer import OptimizerState
 from mlpcore.sklearn._resume import Resume
-from mlpcore.sklearn._solvers import fit_stochastic
+from mlpcore.sklearn._shared import collect
 from mlpcore.training.interrupts import exit_on_sigterm
+from mlpcore.training.ranks import Ranks
 from mlpcore.training.run import Run
+from mlpcore.training.tree import SHARDS
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -40,8 +42,21 @@ except ImportError:  # scikit-learn before 1.9
 
 
 def fit_context(method: Any) -> Any:
-    """Check the parameters before a method fits, as scikit-learn does."""
-    return _fit_context(prefer_skip_nested_validation=True)(method)
+    """Check the parameters before a method fits, as scikit-learn does.
+
+    With a communicator or shards, the method gets `Ranks` for the communicator: the checks take
+    place in their block, so that all ranks raise if one does.
+    """
+    checked = _fit_context(prefer_skip_nested_validation=True)(method)
+
+    @functools.wraps(checked)
+    def fit(model: Any, *args: Any, comm: Any = None, shards: Any = None, **options: Any) -> Any:
+        if comm is None and shards is None:
+            return checked(model, *args, **options)
+        with exit_on_sigterm(), Ranks(comm, SHARDS if shards is None else shards) as ranks:
+            return checked(model, *args, comm=ranks, **options)
+
+    return fit
 
 
 class BaseMLP(CallbackSupportMixin, NetworkOwner):
@@ -76,6 +91,9 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         """Targets of checked y: indices of output units (intc), or a number for each output."""
         raise NotImplementedError
 
+    def _set_labels(self, labels: NDArray[Any]) -> None:
+        """Set the attributes that depend on y, from each label once."""
+
     def _units_of_target(self, target: NDArray[Any]) -> int:
         """The number of output units for such targets."""
         raise NotImplementedError
@@ -88,7 +106,11 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         raise NotImplementedError
 
     def _class_weights(
-        self, target: NDArray[Any], sample_weight: NDArray[Any] | None, incremental: bool
+        self,
+        target: NDArray[Any],
+        sample_weight: NDArray[Any] | None,
+        incremental: bool,
+        count: Callable[..., NDArray[Any]] = np.bincount,
     ) -> list[NDArray[np.float64]] | None:
         """Weights of the classes in each column of the targets; None where all weigh the same."""
         return None
@@ -113,6 +135,8 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         sample_weight_val: ArrayLike | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: int = 1,
+        comm: Any = None,
+        shards: int | None = None,
     ) -> Self:
         """Learn from rows and targets.
 
@@ -137,6 +161,15 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
             ``.previous`` at the end.
         checkpoint_every : int, default=1
             Epochs, or iterations of L-BFGS, from one checkpoint to the next.
+        comm : communicator, default=None
+            The processes (ranks) that fit one model together, such as mpi4py's
+            ``MPI.COMM_WORLD``. Each calls `fit` with its rows, and all get the same model; see
+            `mlpcore.rank_rows`. Not with ``warm_start=True``.
+        shards : int, default=None
+            A power of two, with `comm` 16 unless given: the rows of all ranks are cut into so many
+            parts, of which early stopping holds out rows of each. The gradient of a minibatch is
+            the sum of theirs, by a fixed tree, so that the model has the same bits for any number
+            of ranks, one included, and without `comm`.
 
         Returns
         -------
@@ -150,77 +183,21 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
             become infinite.
         """
         validation = X_val, y_val, sample_weight_val
-        if checkpoint is None:
-            with exit_on_sigterm():
-                return self._fit(X, y, sample_weight, incremental=False, validation=validation)
-        with exit_on_sigterm(), Resume(checkpoint, checkpoint_every) as resume:
+        ranks, collected = comm, None  # `fit_context` has put them in place of the communicator
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(exit_on_sigterm())
+            if ranks is not None:
+                collected = collect(self, ranks, X, y, sample_weight, validation, checkpoint)
+                X, y, sample_weight, validation = collected[:4]
+            resume = None
+            if checkpoint is not None:
+                resume = stack.enter_context(Resume(checkpoint, checkpoint_every, ranks))
             return self._fit(
-                X, y, sample_weight, incremental=False, validation=validation, resume=resume
-            )
+                X, y, sample_weight, incremental=False, validation=validation, resume=resume,
+                collected=collected,
+            )  # fmt: skip
 
-    def _fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        *,
-        incremental: bool,
-        validation: tuple[Any, Any, Any] = (None, None, None),
-        resume: Resume | None = None,
-    ) -> Self:
-        hidden = self._hidden_units()
-        first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
-        given = X, y, sample_weight
-        self._check_missing(y, "y")
-        X, y = self._validate_input(X, y, incremental, reset=first)
-        n_hidden = len(hidden) if first else len(self.coefs_) - 1
-        settings = self._training_settings(n_hidden, incremental)
-        sample_weight = check_sample_weight(sample_weight, X, "sample_weight")
-        target = self._encode(y)
-        class_weights = self._class_weights(target, sample_weight, incremental)
-        data = weighed(X, y, target, sample_weight, class_weights, "")
-        held_out = self._held_out(validation, X.dtype, class_weights)
-        if held_out is not None and settings.early_stopping:
-            check_enough(held_out)
-        if settings.solver == "lbfgs":
-            check_lbfgs(settings, held_out)
-        self.n_outputs_ = self._units_of_target(data.target)
-        self._random_state = check_random_state(self.random_state)
-        if resume is not None:
-            self._random_state = resume.random_state(self._random_state, type(self).__name__)
-        if first:
-            self._pixels = pixel_range(X)
-            self._initialize((X.shape[1], *hidden, self.n_outputs_), X.dtype)
-        network = self._trainable()
-        bridge = None
-        if not incremental and (
-            hasattr(self, "_skl_callbacks") or hasattr(self, "_parent_callback_ctx")
-        ):
-            # SciPy's L-BFGS reports one iteration more than it makes.
-            bridge = CallbackBridge(self, *given, tasks=settings.epochs + 1)
-        if settings.solver == "lbfgs":
-            fit_lbfgs(self, settings, network, data, bridge, resume)
-        else:
-            fit_stochastic(self, settings, network, data, held_out, bridge, resume, first=first)
-        if bridge is not None:
-            bridge.close()
-        return self
-
-    def _held_out(
-        self,
-        validation: tuple[Any, Any, Any],
-        dtype: np.dtype[Any],
-        class_weights: list[NDArray[np.float64]] | None,
-    ) -> TrainingData | None:
-        """The caller's validation rows, with the weights that their classes have in training."""
-        if not check_pairs(validation):
-            return None
-        X, y, sample_weight = validation
-        self._check_missing(y, "y_val")
-        X, y = self._validate_rows(X, y, dtype=dtype, reset=False)
-        self._check_known(y, "y_val")
-        sample_weight = check_sample_weight(sample_weight, X, "sample_weight_val")
-        return weighed(X, y, self._encode(y), sample_weight, class_weights, "_val")
+    _fit = fit_estimator
 
     def _validate_rows(self, X: Any, y: Any, *, dtype: Any = FLOATS, reset: bool) -> Any:
         """Rows and targets that belong together, in NumPy's or SciPy's arrays."""

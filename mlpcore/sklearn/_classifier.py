@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+from collections.abc import Callable
 from numbers import Real
 from typing import Any, ClassVar, Self
 
@@ -219,6 +220,11 @@ class MLPClassifier(ClassifierMixin, ClassifierSignature, BaseMLP):
             self._check_known(y, "y")
         return X, y
 
+    def _set_labels(self, labels: NDArray[Any]) -> None:
+        # Four times each, since scikit-learn warns of classes that have few rows.
+        self._label_binarizer = LabelBinarizer().fit(np.tile(labels, 4))
+        self.classes_ = self._label_binarizer.classes_
+
     def _check_missing(self, y: Any, name: str) -> None:
         if issparse(y):
             return
@@ -271,7 +277,11 @@ class MLPClassifier(ClassifierMixin, ClassifierSignature, BaseMLP):
         return len(self.classes_) if target.ndim == 1 else target.shape[1]
 
     def _class_weights(
-        self, target: NDArray[Any], sample_weight: NDArray[Any] | None, incremental: bool
+        self,
+        target: NDArray[Any],
+        sample_weight: NDArray[Any] | None,
+        incremental: bool,
+        count: Callable[..., NDArray[Any]] = np.bincount,
     ) -> list[NDArray[np.float64]] | None:
         if self.class_weight is None:
             return None
@@ -280,7 +290,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSignature, BaseMLP):
                 'class_weight="balanced" is not supported by partial_fit, which does not see all '
                 "rows. Give a dict, such as that of sklearn.utils.class_weight."
             )
-        return class_weights(self.class_weight, target, self.classes_, sample_weight)
+        return class_weights(self.class_weight, target, self.classes_, sample_weight, count)
 
     def _default_out_activation(self) -> str:
         multiclass = self._label_binarizer.y_type_ == "multiclass"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,10 +63,11 @@ def weighed(
     sample_weight: NDArray[np.float64] | None,
     class_weights: list[NDArray[np.float64]] | None,
     suffix: str,
+    total: Callable[[NDArray[Any]], float] = np.sum,
 ) -> TrainingData:
     """Rows with the caller's weights, times those of their classes."""
     weight, name = weigh_rows(
-        sample_weight, class_weights, target, f"sample_weight{suffix}", f"X{suffix}"
+        sample_weight, class_weights, target, f"sample_weight{suffix}", f"X{suffix}", total
     )
     return TrainingData(readable(X), y, target, weight, sample_weight, name)
 

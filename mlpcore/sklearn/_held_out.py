@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from itertools import pairwise
 from numbers import Real
 from typing import Any
 
@@ -17,6 +18,7 @@ from mlpcore.engine.network import Network
 from mlpcore.engine.trainer import Trainer
 from mlpcore.sklearn._data import TrainingData, as_target
 from mlpcore.sklearn._parameters import Settings
+from mlpcore.training.ranks import Ranks, stack
 
 
 def check_pairs(validation: tuple[Any, Any, Any]) -> bool:
@@ -102,13 +104,23 @@ class Validation:
     """The rows that are held out: their loss and score with the present weights."""
 
     def __init__(
-        self, model: Any, settings: Settings, network: Network, data: TrainingData
+        self,
+        model: Any,
+        settings: Settings,
+        network: Network,
+        data: TrainingData,
+        division: Any = None,
     ) -> None:
         self.scoring = settings.scoring
-        self.model, self.network, self.data = model, network, data
+        self.model, self.network, self.data, self.own = model, network, data, data
         self.rows = Input(data.X, network.dtype)
         self.target = as_target(data.target, network)
         self.total = data.X.shape[0] if data.weight is None else data.weight.sum()
+        self.shards = [self.rows]
+        self.ranks = None if division is None else division.ranks
+        if division is not None:
+            self._share(division.ranks, division.valid_starts)
+            data = self.data
         self.n_threads = model._threads()
         self.scorer = None
         if self.scoring is not None:
@@ -122,6 +134,20 @@ class Validation:
             passed = weight is not None and _takes_weights(self.scorer)
             self.metadata = {"sample_weight": weight} if passed else {}
 
+    def _share(self, ranks: Ranks, starts: NDArray[np.intp]) -> None:
+        """Let all ranks have the targets of all rows, and for `scoring` the rows, too."""
+        own, dtype = self.data, self.network.dtype
+        self.shards = [Input(own.X[start:stop], dtype) for start, stop in pairwise(starts)]
+        X = stack(ranks.gather(own.X)) if self.scoring is not None else own.X
+        y = stack(ranks.gather(own.y))
+        weight, given = (
+            None if part is None else stack(ranks.gather(part))
+            for part in (own.weight, own.given_weight)
+        )
+        self.data = own._replace(X=X, y=y, weight=weight, given_weight=given)
+        self.own = own
+        self.total = y.shape[0] if weight is None else weight.sum()
+
     def loss(self, trainer: Trainer) -> float:
         """Mean loss, without penalties, by a trainer that has these rows for validation."""
         return float(trainer.valid_loss() / self.total)
@@ -129,7 +155,10 @@ class Validation:
     def score(self) -> float:
         """The score for early stopping; can be NaN."""
         if self.scorer is None:
-            outputs = self.network.outputs(self.rows, self.n_threads)
+            parts = [self.network.outputs(rows, self.n_threads) for rows in self.shards]
+            if self.ranks is not None:
+                parts = [part for each in self.ranks.gather(parts) for part in each]
+            outputs = np.concatenate(parts) if len(parts) > 1 else parts[0]
             return self.model._score_outputs(outputs, self.data.y, self.data.weight)
         score = self.scorer(self.view, self.data.X, self.data.y, **self.metadata)
         if isinstance(score, (np.ndarray, np.generic)) and score.size == 1:

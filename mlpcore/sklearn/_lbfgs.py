@@ -19,6 +19,7 @@ from mlpcore.sklearn._network import check_weights_are_finite
 from mlpcore.sklearn._optimizer import STOCHASTIC
 from mlpcore.sklearn._parameters import Settings
 from mlpcore.sklearn._resume import Resume
+from mlpcore.sklearn._shared import Division
 from mlpcore.training.progress import Progress
 
 
@@ -47,11 +48,21 @@ class PackedObjective:
     """
 
     def __init__(
-        self, model: Any, settings: Settings, network: Network, data: TrainingData
+        self,
+        model: Any,
+        settings: Settings,
+        network: Network,
+        data: TrainingData,
+        division: Division | None = None,
     ) -> None:
         self.network = network
         n_threads = model._threads()
-        self.rows = Input(data.X, network.dtype, path="auto", n_threads=n_threads)
+        path, background = "auto", None
+        if division is not None:
+            path, background = division.path, division.background
+        self.rows = Input(
+            data.X, network.dtype, path=path, n_threads=n_threads, background=background
+        )
         self.objective = Objective(
             network,
             self.rows,
@@ -62,6 +73,7 @@ class PackedObjective:
             l2=settings.l2,
             average=True,
             n_threads=n_threads,
+            shared=None if division is None else division.shared,
         )
         self._parts = network.coefs + network.intercepts
 
@@ -111,7 +123,9 @@ class Iterations:
         progress: Progress,
         bridge: CallbackBridge | None,
         resume: Resume | None,
+        division: Division | None,
     ) -> None:
+        self._ranks = None if division is None else division.ranks
         self._kind, self._prints = type(model).__name__, settings.prints
         self._objective, self._progress = objective, progress
         self._bridge, self._resume = bridge, resume
@@ -128,6 +142,8 @@ class Iterations:
         if self._bridge is not None:
             self._objective.load(self.theta)
             self.stopped = self._bridge.end()
+            if self._ranks is not None:
+                self.stopped = self._ranks.agree(stop=self.stopped)
             if self.stopped:
                 raise StopIteration
             self._bridge.begin()
@@ -145,6 +161,7 @@ def fit_lbfgs(
     data: TrainingData,
     bridge: CallbackBridge | None,
     resume: Resume | None,
+    division: Division | None = None,
 ) -> None:
     """Train by SciPy's L-BFGS-B on all rows at once.
 
@@ -152,11 +169,12 @@ def fit_lbfgs(
     that goes on from it begins the method again there, on another path to the same minimum.
     """
     network.background = None
-    objective = PackedObjective(model, settings, network, data)
+    objective = PackedObjective(model, settings, network, data, division)
     progress = Progress(settings.shows_bar, settings.epochs)
-    after = Iterations(model, settings, objective, progress, bridge, resume)
+    after = Iterations(model, settings, objective, progress, bridge, resume, division)
     if resume is not None:
-        known = resume.last_iterate(model, data, after.theta.size)
+        shared = None if division is None else division.shared
+        known = resume.last_iterate(model, data, after.theta.size, shared)
         if known is not None:
             after.count, after.theta = known
     left = settings.epochs - after.count

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from mlpcore._validation import check_int
 from mlpcore.distortion import Distortion, check_image_shape
 from mlpcore.sklearn._data import TrainingData
-from mlpcore.training.checkpoint import Checkpoint, check_kind, check_same, checked_array
+from mlpcore.training.checkpoint import check_kind, check_same, checked_array
+from mlpcore.training.ranks import Ranks
 from mlpcore.training.run import Run
 from mlpcore.training.schedules import PLANNED
+from mlpcore.training.shared import Shared, open_checkpoint
 from mlpcore.training.snapshot import fingerprint, fingerprint_classes, pack_random, unpack_random
 
 # Parameters that may differ when a fit goes on: none of them changes a bit of the epochs before.
@@ -44,6 +46,8 @@ class Resume:
     path : str or PathLike
     every : int
         Epochs, or iterations of L-BFGS, from one checkpoint to the next.
+    ranks : Ranks, optional
+        Those that fit together. Only rank 0 writes the checkpoint.
 
     Attributes
     ----------
@@ -51,22 +55,19 @@ class Resume:
         The state of the random numbers at the beginning, as `pack_random` returns it.
     """
 
-    def __init__(self, path: str | os.PathLike[str], every: int) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], every: int, ranks: Ranks | None = None
+    ) -> None:
         self.every = check_int(every, "checkpoint_every", low=1)
-        self.file = Checkpoint(path)
+        self._opened = open_checkpoint(path, ranks)
         self.start: Any = None
 
     def __enter__(self) -> Self:
-        self.file.__enter__()
-        try:
-            self._content = self.file.read()
-        except BaseException:
-            self.file.__exit__()
-            raise
+        self.file, self._content = self._opened.__enter__()
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self.file.__exit__(*error)
+    def __exit__(self, *error: Any) -> None:
+        self._opened.__exit__(*error)
 
     def random_state(self, rng: np.random.RandomState, kind: str) -> np.random.RandomState:
         """The random state to fit with: the caller's, or the one at the beginning of a resumed fit.
@@ -97,14 +98,19 @@ class Resume:
         return rng
 
     def resume_or_begin(
-        self, run: Run, model: Any, data: TrainingData, held_out: TrainingData | None
+        self,
+        run: Run,
+        model: Any,
+        data: TrainingData,
+        held_out: TrainingData | None,
+        shared: tuple[Shared, Shared | None] | None = None,
     ) -> None:
         """Resume a run of a stochastic solver from the checkpoint, or begin it."""
-        identity = resume_identity(model, data, held_out)
+        identity = resume_identity(model, data, held_out, shared)
         run.resume_or_begin(self.file, self._content, identity, _earlier(model))
 
     def last_iterate(
-        self, model: Any, data: TrainingData, size: int
+        self, model: Any, data: TrainingData, size: int, shared: Shared | None = None
     ) -> tuple[int, NDArray[Any]] | None:
         """The checkpoint's iteration of L-BFGS and its parameters; None without a checkpoint.
 
@@ -113,7 +119,8 @@ class Resume:
         ValueError
             If the checkpoint is damaged, or of another fit.
         """
-        self._identity = resume_identity(model, data, None)
+        both = None if shared is None else (shared, None)
+        self._identity = resume_identity(model, data, None, both)
         if self._content is None:
             return None
         about, arrays = self._content
@@ -134,9 +141,31 @@ class Resume:
 
 
 def resume_identity(
-    model: Any, data: TrainingData, held_out: TrainingData | None
+    model: Any,
+    data: TrainingData,
+    held_out: TrainingData | None,
+    shared: tuple[Shared, Shared | None] | None = None,
 ) -> dict[str, Any]:
     """What must be equal to resume a fit: parameters that decide bits, fingerprints of data."""
+    about = plain_parameters(model)
+    if model.augment is not None:
+        about["image_shape"] = check_image_shape(model.image_shape, data.X.shape[1])
+    mark = mark_val = fingerprint
+    if shared is not None:
+        about["shards"], mark = shared[0].ranks.all_shards, shared[0].fingerprint
+        mark_val = fingerprint if shared[1] is None else shared[1].fingerprint
+    about["X"], about["y"] = mark(data.X), mark(data.target)
+    about["sample_weight"] = mark(data.weight)
+    if hasattr(model, "classes_"):
+        about["classes"] = fingerprint_classes(np.asarray(model.classes_))
+    if held_out is not None:
+        about["X_val"], about["y_val"] = mark_val(held_out.X), mark_val(held_out.target)
+        about["sample_weight_val"] = mark_val(held_out.weight)
+    return about
+
+
+def plain_parameters(model: Any) -> dict[str, Any]:
+    """Parameters that decide bits, as plain values."""
     parameters = model.get_params(deep=False)
     about: dict[str, Any] = {
         name: _plain(value)
@@ -147,20 +176,11 @@ def resume_identity(
     about["activation"] = model._activations(len(about["hidden_layer_sizes"]))
     if model.augment is None:
         about.pop("image_shape", None)
-    else:
-        about["image_shape"] = check_image_shape(model.image_shape, data.X.shape[1])
     if model.early_stopping:
         about["scoring"] = _name(model.scoring)
     planned = model.learning_rate in PLANNED or isinstance(model.weight_average, Integral)
     if planned and model.solver != "lbfgs":
         about["max_iter"] = model.max_iter  # over which the schedule or the average is planned
-    about["X"], about["y"] = fingerprint(data.X), fingerprint(data.target)
-    about["sample_weight"] = fingerprint(data.weight)
-    if hasattr(model, "classes_"):
-        about["classes"] = fingerprint_classes(np.asarray(model.classes_))
-    if held_out is not None:
-        about["X_val"], about["y_val"] = fingerprint(held_out.X), fingerprint(held_out.target)
-        about["sample_weight_val"] = fingerprint(held_out.weight)
     return about
 
 

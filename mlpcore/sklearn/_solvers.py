@@ -13,6 +13,7 @@ from mlpcore.distortion import rows_to_distort
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.registry import HYPERPARAMETERS
+from mlpcore.engine.sharded import ShardedTrainer
 from mlpcore.engine.trainer import Trainer
 from mlpcore.sklearn._callbacks import CallbackBridge
 from mlpcore.sklearn._data import TrainingData, as_target
@@ -21,6 +22,7 @@ from mlpcore.sklearn._network import check_weights_are_finite
 from mlpcore.sklearn._optimizer import OptimizerState
 from mlpcore.sklearn._parameters import Settings
 from mlpcore.sklearn._resume import Resume
+from mlpcore.sklearn._shared import Division, split_shards
 from mlpcore.training.averaging import WeightAverage, average_decay
 from mlpcore.training.progress import Progress
 from mlpcore.training.run import History, Plan, Run
@@ -38,6 +40,7 @@ def fit_stochastic(
     held_out: TrainingData | None,
     bridge: CallbackBridge | None,
     resume: Resume | None,
+    division: Division | None = None,
     *,
     first: bool,
 ) -> None:
@@ -55,42 +58,45 @@ def fit_stochastic(
         The caller's validation rows.
     bridge : CallbackBridge or None
     resume : Resume or None
+    division : Division, optional
+        How ranks have divided the rows.
     first : bool
         Whether the weights are new.
     """
     model._start_curves(held_out is not None, first)
-    rng = model._random_state
     train = np.arange(data.X.shape[0])
     own_validation = held_out
     if settings.early_stopping and held_out is None:
-        train, held_out = split(model, settings, data, rng)
+        if division is None:
+            train, held_out = split(model, settings, data, model._random_state)
+        else:
+            division, held_out = split_shards(model, settings, data, division)
     if not settings.incremental or not hasattr(model, "_optimizer"):
         model._start_optimizer()
-    # Counting the entries that could be skipped pays off over many epochs only.
-    path = "dense" if settings.incremental else "auto"
-    rows = Input(data.X, network.dtype, path=path, n_threads=model._threads())
+    rows = _rows(model, settings, network, data, division)
     network.background = None
-    validation = None if held_out is None else Validation(model, settings, network, held_out)
-    batch = _batch_size(settings, len(train))
-    trainer = _new_trainer(model, settings, network, rows, data, batch, validation)
-    average = None
-    if settings.weight_average is not None:
-        raw = model._optimizer.raw_weights(network)
-        average = WeightAverage(trainer, settings.weight_average, raw)
+    validation = None
+    if held_out is not None:
+        validation = Validation(model, settings, network, held_out, division)
+    n_train = len(train) if division is None else division.n_train
+    batch = _batch_size(settings, n_train)
+    trainer = _new_trainer(model, settings, network, rows, data, batch, validation, division)
+    average = _average(model, settings, trainer)
+    steps = -(-n_train // batch)
     run = _new_run(
-        model, settings, trainer, train, -(-len(train) // batch), validation, bridge, resume,
-        average,
+        model, settings, trainer, train, steps, validation, bridge, resume, average
     )  # fmt: skip
     if resume is not None:
-        resume.resume_or_begin(run, model, data, own_validation)
+        shared = None if division is None else (division.shared, division.shared_valid)
+        resume.resume_or_begin(run, model, data, own_validation, shared)
     try:
         with trainer:
-            asked_to_stop = _train(model, settings, run, trainer, bridge, resume)
+            asked_to_stop = _train(model, settings, run, trainer, bridge, resume, division)
         if not (run.stopped_early or asked_to_stop or settings.incremental):
             _warn_of_the_end(model, settings)
     except KeyboardInterrupt as error:
         run.roll_back_and_save(error)
-        warnings.warn("Training interrupted by user.", stacklevel=5)
+        warnings.warn("Training interrupted by user.", stacklevel=6)
     except BaseException as error:
         run.roll_back_and_save(error)
         raise
@@ -107,13 +113,32 @@ def fit_stochastic(
         check_weights_are_finite(network)
 
 
+def _average(model: Any, settings: Settings, trainer: Trainer) -> WeightAverage | None:
+    if settings.weight_average is None:
+        return None
+    raw = model._optimizer.raw_weights(trainer.network)
+    return WeightAverage(trainer, settings.weight_average, raw)
+
+
+def _rows(
+    model: Any, settings: Settings, network: Network, data: TrainingData, division: Division | None
+) -> Input:
+    # Counting the entries that could be skipped pays off over many epochs only.
+    path, background = "dense" if settings.incremental else "auto", None
+    if division is not None:
+        path, background = division.path, division.background
+    return Input(
+        data.X, network.dtype, path=path, n_threads=model._threads(), background=background
+    )
+
+
 def _batch_size(settings: Settings, n_samples: int) -> int:
     if settings.batch_size == "auto":
         return min(200, n_samples)
     if settings.batch_size > n_samples:
         warnings.warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
-            stacklevel=6,
+            stacklevel=7,
         )
     return int(np.clip(settings.batch_size, 1, n_samples))
 
@@ -126,12 +151,14 @@ def _new_trainer(
     data: TrainingData,
     batch: int,
     validation: Validation | None,
+    division: Division | None,
 ) -> Trainer:
+    grid = None if division is None else division.grid(batch)
     optimizer, rng = model._optimizer, model._random_state
     images = None
     if settings.augment is not None:
         images = rows_to_distort(settings.augment, data.X, network.dtype, settings.image_shape)
-    trainer = Trainer(
+    trainer = (Trainer if grid is None else ShardedTrainer)(
         network,
         rows,
         as_target(data.target, network),
@@ -139,12 +166,12 @@ def _new_trainer(
         label_smoothing=settings.label_smoothing,
         valid=None if validation is None else validation.rows,
         valid_targets=None if validation is None else validation.target,
-        valid_weight=None if validation is None else validation.data.weight,
+        valid_weight=None if validation is None else validation.own.weight,
         optimizer=optimizer.rule,
         l1=settings.l1,
         l2=settings.l2,
         average=True,
-        minibatch_size=batch,
+        minibatch_size=batch if grid is None else grid.largest,
         keep_last=True,
         **{name: getattr(optimizer, name) for name in HYPERPARAMETERS},
         dropout=settings.dropout,
@@ -157,6 +184,8 @@ def _new_trainer(
         track_loss=True,
         n_threads=model._threads(),
     )
+    if division is not None and isinstance(trainer, ShardedTrainer):
+        trainer.divide(division.ranks, grid, division.valid_starts)
     if optimizer.state is not None:
         trainer.state[:] = optimizer.state
     optimizer.state = trainer.state
@@ -183,6 +212,8 @@ def _new_run(
     if early_stopping:
         history["validation_score"] = model.validation_scores_
 
+    grid = trainer.grid if isinstance(trainer, ShardedTrainer) else None
+
     def evaluate(loss: float) -> dict[str, float]:
         metrics = {"loss": loss}
         if validation is not None:
@@ -199,7 +230,7 @@ def _new_run(
         kind=type(model).__name__,
         epochs=settings.epochs,
         shuffle=settings.shuffle,
-        cumulative=True,
+        cumulative=grid is None,
         rows=train,
         steps=steps,
         eval_every=1,
@@ -212,6 +243,7 @@ def _new_run(
         start=None if resume is None else resume.start,
         keep_state=True,
         average=average,
+        grid=grid,
     )
     best = _best_so_far(model, settings, network)
     rng, optimizer = model._random_state, model._optimizer
@@ -257,6 +289,7 @@ def _train(
     trainer: Trainer,
     bridge: CallbackBridge | None,
     resume: Resume | None,
+    division: Division | None,
 ) -> bool:
     """Train to the end; whether a callback asked to stop."""
     asked_to_stop = False
@@ -271,9 +304,12 @@ def _train(
                     print(f"Validation score: {metrics['validation_score']:f}")
             if resume is not None and epoch % resume.every == 0:
                 run.save()
-            if bridge is not None and bridge.end():
-                asked_to_stop = True
-                break
+            if bridge is not None:
+                asked_to_stop = bridge.end()
+                if division is not None:
+                    asked_to_stop = division.ranks.agree(stop=asked_to_stop)
+                if asked_to_stop:
+                    break
     run.save()
     return asked_to_stop
 
@@ -284,7 +320,7 @@ def _warn_of_the_end(model: Any, settings: Settings) -> None:
             f"Stochastic Optimizer: Maximum iterations ({settings.epochs}) "
             "reached and the optimization hasn't converged yet.",
             ConvergenceWarning,
-            stacklevel=6,
+            stacklevel=7,
         )
 
 

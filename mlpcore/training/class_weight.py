@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ def class_weights(
     target: NDArray[Any],
     classes: NDArray[Any],
     sample_weight: NDArray[Any] | None,
+    count: Callable[..., NDArray[Any]] = np.bincount,
 ) -> list[NDArray[np.float64]]:
     """The weight of each class, or of 0 and 1 in each column where several labels apply.
 
@@ -28,6 +29,8 @@ def class_weights(
     classes : ndarray, shape (n_classes,)
     sample_weight : ndarray, shape (n_samples,), or None
         Weights of the rows, by which classes are balanced.
+    count : callable, default=numpy.bincount
+        Counts over all rows, where these are only some of them.
 
     Returns
     -------
@@ -46,7 +49,9 @@ def class_weights(
     names = [f"class_weight[{i}]" if several else "class_weight" for i in range(n_columns)]
     if isinstance(class_weight, str):
         return [
-            _balanced(codes[:, i], labels[i], sample_weight, f"label {i}" if several else "y")
+            _balanced(
+                codes[:, i], labels[i], sample_weight, f"label {i}" if several else "y", count
+            )
             for i in range(n_columns)
         ]
     if several and (isinstance(class_weight, dict) or len(class_weight) != n_columns):
@@ -71,6 +76,7 @@ def weigh_rows(
     target: NDArray[Any],
     name: str,
     rows: str,
+    total: Callable[[NDArray[Any]], float] = np.sum,
 ) -> tuple[NDArray[np.float64] | None, str]:
     """Multiply the weights of rows and those of their classes.
 
@@ -83,6 +89,8 @@ def weigh_rows(
         As for `class_weights`.
     name, rows : str
         The caller's names of `sample_weight` and the rows.
+    total : callable, default=numpy.sum
+        The sum over all rows, where these are only some of them.
 
     Returns
     -------
@@ -107,7 +115,7 @@ def weigh_rows(
             weights *= sample_weight
             name = f"{name} times class_weight"
     if weights is not None:
-        check_total(weights, name, f"the rows of {rows}")
+        check_total(weights, name, f"the rows of {rows}", total=total)
     return weights, name
 
 
@@ -116,15 +124,19 @@ def _columns(target: NDArray[Any]) -> NDArray[np.intp]:
 
 
 def _balanced(
-    codes: NDArray[np.intp], labels: Sequence[Any], sample_weight: NDArray[Any] | None, where: str
+    codes: NDArray[np.intp],
+    labels: Sequence[Any],
+    sample_weight: NDArray[Any] | None,
+    where: str,
+    count: Callable[..., NDArray[Any]],
 ) -> NDArray[np.float64]:
     """Weights under which all classes weigh the same, while the sum of all stays what it is.
 
     King & Zeng, "Logistic regression in rare events data", 2001; a row of weight 3 counts as three
     rows, as in scikit-learn from 1.7 on.
     """
-    present = np.bincount(codes, minlength=len(labels)) > 0
-    counts = np.bincount(codes, weights=sample_weight, minlength=len(labels)).astype(np.float64)
+    present = count(codes, minlength=len(labels)) > 0
+    counts = count(codes, weights=sample_weight, minlength=len(labels)).astype(np.float64)
     for label, weight in zip(labels, counts, strict=True):
         if weight <= 0 and present[labels.index(label)]:
             raise ValueError(

@@ -14,6 +14,7 @@ from mlpcore.engine.partition import order_of_sums
 from mlpcore.engine.trainer import Trainer
 from mlpcore.training.averaging import WeightAverage
 from mlpcore.training.checkpoint import Checkpoint, check_kind, check_same, checked_array
+from mlpcore.training.grid import Grid
 from mlpcore.training.schedules import Schedule
 from mlpcore.training.snapshot import Snapshot, pack, pack_random, unpack, unpack_random
 from mlpcore.training.stopping import Best, Stopping
@@ -60,6 +61,8 @@ class Plan(NamedTuple):
         Whether the optimiser's state is rolled back, too, because a later fit may go on with it.
     average : WeightAverage or None
         Takes the place of the weights between epochs.
+    grid : Grid or None
+        Orders the rows, where they are in shards.
     """
 
     kind: str
@@ -78,6 +81,7 @@ class Plan(NamedTuple):
     start: tuple[dict[str, Any], NDArray[np.uint32]] | None = None
     keep_state: bool = False
     average: WeightAverage | None = None
+    grid: Grid | None = None
 
 
 class Run:
@@ -195,20 +199,21 @@ class Run:
             if plan.average is not None:
                 plan.average.end_epoch(epoch, last)
             self._order = order if plan.cumulative else plan.rows
-            self._rows_seen += len(order)
+            self._rows_seen += len(order) if plan.grid is None else plan.grid.n_rows
             self._schedule.epoch_ends(self._rows_seen)
             yield epoch, self._finish(epoch, loss)
 
     def _next_order(self) -> NDArray[np.intp]:
+        if self._plan.grid is not None:
+            return self._plan.grid.order(self._rng, self._plan.shuffle)
         if not self._plan.shuffle:
             return self._order
         if not self._plan.cumulative:
             order = self._plan.rows.copy()
             self._rng.shuffle(order)  # mutant: shuffle all rows but one
             return order
-        # The draws of sklearn.utils.shuffle, without its checks.
         places = np.arange(len(self._order))
-        self._rng.shuffle(places)
+        self._rng.shuffle(places)  # the draws of sklearn.utils.shuffle, without its checks
         return self._order[places]
 
     def _must_stop(self) -> bool:

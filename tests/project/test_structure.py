@@ -126,7 +126,7 @@ def compiled_functions(path):
     """Yield the functions of a .pyx file: name, lines without the docstring, and their limit."""
     text = path.read_text(encoding="utf-8")
     function = re.compile(
-        r"^( *)(?:def|cdef|cpdef) [^=\n]*?(\w+)\((?:[^()]|\([^()]*\))*\)([^\n]*):\n"
+        r"^( *)(?:def|cdef(?! class)|cpdef) [^=\n]*?(\w+)\((?:[^()]|\([^()]*\))*\)([^\n]*):\n"
         r"((?:\1 +.*\n|\n)*)",
         re.M,
     )

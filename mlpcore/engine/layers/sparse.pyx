@@ -132,7 +132,8 @@ cdef void update(Plan* plan, const Layer* layer, real_t* theta, int thread,
                                       &scratch.buckets, 0)
             _update_from_buckets(plan, layer, theta, thread, batch, row, n, start, stop)
             row += n
-        if background != 0:
+        # With a full gradient the weights are still the old ones.
+        if background != 0 and workspace.full_gradient is NULL:
             # mutant: outdated column sums
             sum_blocks(layer, theta, start, stop, <real_t*> workspace.block_sums)
         start = stop

@@ -15,6 +15,10 @@ cdef void apply_rule(Plan* plan, const UpdateRule* rule, const Layer* layer, rea
 # rows, and the optimiser's step.
 cdef void update_biases(Plan* plan, const Layer* layer, real_t* theta, int thread, Py_ssize_t rows,
                         Py_ssize_t start, Py_ssize_t stop) noexcept nogil
+# The optimiser's step on these biases, or their gradient is written to the full gradient.
+cdef void apply_bias_gradient(Plan* plan, const Layer* layer, real_t* theta,
+                              const real_t* gradient, Py_ssize_t start,
+                              Py_ssize_t stop) noexcept nogil
 # The sum over the chunks of the minibatch's `rows` rows: n elements of the gradient.
 cdef void sum_chunks(const Plan* plan, Py_ssize_t rows, Py_ssize_t offset, Py_ssize_t n,
                      real_t* gradient) noexcept nogil

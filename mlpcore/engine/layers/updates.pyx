@@ -76,13 +76,20 @@ cdef void update_biases(Plan* plan, const Layer* layer, real_t* theta, int threa
     """The gradient is a sum over the rows; biases have no penalty."""
     cdef const Workspace* workspace = &plan.workspace
     cdef real_t* gradient = <real_t*> workspace.scratch[thread].gradient
-    cdef real_t* full = <real_t*> workspace.full_gradient + layer.b + start
     cdef const real_t* delta = <const real_t*> workspace.work + \
         plan.rule.minibatch_size * layer.delta
     if plan.rule.chunk_rows:
         sum_chunks(plan, rows, layer.b + start, stop - start, gradient)
     else:
         column_sums[real_t](delta + start, layer.ld, rows, stop - start, gradient)
+    apply_bias_gradient(plan, layer, theta, gradient, start, stop)
+
+
+cdef void apply_bias_gradient(Plan* plan, const Layer* layer, real_t* theta,
+                              const real_t* gradient, Py_ssize_t start,
+                              Py_ssize_t stop) noexcept nogil:
+    cdef const Workspace* workspace = &plan.workspace
+    cdef real_t* full = <real_t*> workspace.full_gradient + layer.b + start
     if workspace.full_gradient is NULL:
         # mutant: penalise the biases
         update[real_t](plan.rule.optimizer, &plan.progress.update, False, theta + layer.b + start,

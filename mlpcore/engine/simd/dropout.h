@@ -5,9 +5,11 @@
 #include "packed.h"
 #include "philox.h"
 
+/* first_row: the number of the first row, where a process has only some of the rows. */
 typedef struct {
     uint64_t seed;
     uint32_t epoch;
+    int64_t first_row;
 } mlp_dropout;
 
 #define MLP_BODY "dropout.h"
@@ -25,6 +27,7 @@ MLP_KERNEL void MLP_NAME(drop_units)(const mlp_dropout *dropout, int64_t row, in
     enum { BLOCKS = 16 };
     const uint32_t least = LEAST(rate);
     const REAL scale = (REAL)(1 / (1 - rate));
+    row += dropout->first_row;
     for (ptrdiff_t from = 0; from < n; from += 4 * BLOCKS) {
         uint32_t word[4 * BLOCKS];
         REAL factor[4 * BLOCKS];
@@ -47,14 +50,15 @@ MLP_KERNEL void MLP_NAME(drop_nonzeros)(const mlp_dropout *dropout, int64_t row,
                                         const mlp_packed *s, REAL *value) {
     const uint32_t least = LEAST(rate);
     const REAL scale = (REAL)(1 / (1 - rate));
+    const int64_t number = row + dropout->first_row;
     uint32_t word[4], block = UINT32_MAX;
     for (int64_t p = s->start[row], end = s->start[row + 1]; p < end; p++) {
         const uint32_t unit = s->wide_index ? (uint32_t)((const int32_t *)s->index)[p]
                                             : ((const uint16_t *)s->index)[p];
         if (unit / 4 != block) {
             block = unit / 4;
-            MLP_NAME(philox)(block, (uint32_t)row, dropout->epoch, MLP_LAYER(0, row), dropout->seed,
-                             word, 1);
+            MLP_NAME(philox)(block, (uint32_t)number, dropout->epoch, MLP_LAYER(0, number),
+                             dropout->seed, word, 1);
         }
         const REAL x = s->encoded ? ((const REAL *)s->table)[((const uint8_t *)s->value)[p]]
                                 : ((const REAL *)s->value)[p];
