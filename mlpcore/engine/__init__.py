@@ -5,6 +5,7 @@ From the outside in; each module uses only those that come after it:
 - `objective`: loss and gradient of all rows
 - `partition`: how a trainer's steps are partitioned among threads and into sums
 - `trainer`: epochs of minibatches
+- `rounds`: the steps of an epoch, by numbers of threads that may change in between
 - `evaluation`: loss and correct predictions of many rows
 - `online`, `clipping`: minibatches of one row; clipping by the global norm, and max-norm
 - `averaging`: the average of the parameters over steps

@@ -10,21 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from mlpcore._validation import check_int, check_start
+from mlpcore._validation import check_int
 from mlpcore.distortion import Distortion
 from mlpcore.engine.network import Network
 from mlpcore.engine.trainer import Trainer
 from mlpcore.neuralnet._convert import to_sklearn
-from mlpcore.neuralnet._data import Data, prepare
+from mlpcore.neuralnet._data import prepare
 from mlpcore.neuralnet._estimator import Estimator, explain_unknown
 from mlpcore.neuralnet._fitted import Fitted
 from mlpcore.neuralnet._parameters import Settings, check_parameters
 from mlpcore.neuralnet._persistence import load_model, save_model
-from mlpcore.neuralnet._run import new_run, new_trainer
+from mlpcore.neuralnet._run import new_network, new_run, new_trainer
 from mlpcore.training.checkpoint import Checkpoint
 from mlpcore.training.interrupts import exit_on_sigterm
+from mlpcore.training.plan import History
 from mlpcore.training.progress import Progress
-from mlpcore.training.run import History, Run
+from mlpcore.training.run import Run
 
 
 class NeuralNetMLP(Fitted, Estimator):
@@ -315,7 +316,7 @@ class NeuralNetMLP(Fitted, Estimator):
             settings, X_train, y_train, X_valid, y_valid, sample_weight, type(self).__name__
         )
         rng = np.random.RandomState(settings.seed)
-        network = _new_network(settings, data, rng)
+        network = new_network(settings, data, rng)
         trainer = new_trainer(settings, data, network, rng)
         run = new_run(settings, data, trainer, rng)
         with (
@@ -429,22 +430,3 @@ class NeuralNetMLP(Fitted, Estimator):
             classes.
         """
         return to_sklearn(self, self._fitted())
-
-
-def _new_network(settings: Settings, data: Data, rng: np.random.RandomState) -> Network:
-    """A network with its starting weights, which are drawn in any case: the order of rows is
-    drawn after them."""
-    network = Network(
-        (data.train.scaled.shape[1], *settings.n_hidden, len(data.classes)),
-        activation=settings.activation,
-        dtype=data.dtype.name,
-    )
-    for weights in network.coefs:
-        weights[:] = rng.normal(0.0, 0.1, weights.shape)
-    for name, parts in (("coefs_init", network.coefs), ("intercepts_init", network.intercepts)):
-        starts = getattr(settings, name)
-        if starts is not None:
-            arrays = check_start(starts, name, [part.shape for part in parts])
-            for part, array in zip(parts, arrays, strict=True):
-                part[:] = array
-    return network

@@ -6,14 +6,35 @@ import math
 
 import numpy as np
 
+from mlpcore._validation import check_start
 from mlpcore.engine.network import Network
 from mlpcore.engine.trainer import Trainer
 from mlpcore.neuralnet._data import Data
 from mlpcore.neuralnet._parameters import Settings
 from mlpcore.training.averaging import WeightAverage, average_decay
-from mlpcore.training.run import History, Plan, Run
+from mlpcore.training.plan import History, Plan
+from mlpcore.training.run import Run
 from mlpcore.training.schedules import Schedule
 from mlpcore.training.stopping import Stopping
+
+
+def new_network(settings: Settings, data: Data, rng: np.random.RandomState) -> Network:
+    """A network with its starting weights, which are drawn in any case: the order of rows is
+    drawn after them."""
+    network = Network(
+        (data.train.scaled.shape[1], *settings.n_hidden, len(data.classes)),
+        activation=settings.activation,
+        dtype=data.dtype.name,
+    )
+    for weights in network.coefs:
+        weights[:] = rng.normal(0.0, 0.1, weights.shape)
+    for name, parts in (("coefs_init", network.coefs), ("intercepts_init", network.intercepts)):
+        starts = getattr(settings, name)
+        if starts is not None:
+            arrays = check_start(starts, name, [part.shape for part in parts])
+            for part, array in zip(parts, arrays, strict=True):
+                part[:] = array
+    return network
 
 
 def new_trainer(
