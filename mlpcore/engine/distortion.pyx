@@ -93,6 +93,23 @@ cdef class DistortedRows:
             self._set_nodes(elastic, smoothness)
         self.images.buffer_size = distortion_buffer(rule)
 
+    def replace(self, Input rows):
+        """Distort other rows of the same dtype and width from here on.
+
+        Parameters
+        ----------
+        rows : Input
+            Dense rows.
+        """
+        if rows.rows.kind == PACKED or (rows.dtype, rows.n_features) != (
+                self.rows.dtype, self.rows.n_features):
+            raise ValueError(
+                f"rows must be dense, with {self.rows.n_features} features as {self.rows.dtype}; "
+                f"got {rows.path} ones with {rows.n_features} as {rows.dtype}"
+            )
+        self.rows = rows
+        self.images.rows = rows.rows
+
     def _set_nodes(self, elastic, smoothness):
         """Weights of the nodes for each row and for each column of an image."""
         cdef DistortionRule* rule = &self.images.rule
@@ -204,7 +221,7 @@ cdef bint _some_blocks(Job* job, int thread, double deadline, real_t* tag) noexc
         while row < stop:
             if not job.bytes:
                 image = <real_t*> job.out + row * d
-            distort_row[real_t](job.images, job.seed, job.epoch, row, image,
+            distort_row[real_t](job.images, job.seed, job.epoch, 0, row, image,
                                 own + whole_columns(d))
             if job.bytes:
                 for i in range(d):
@@ -216,10 +233,10 @@ cdef bint _some_blocks(Job* job, int thread, double deadline, real_t* tag) noexc
     return False
 
 
-cdef void distort_row(const Images* images, uint64_t seed, uint32_t epoch, int64_t row,
-                      real_t* image, real_t* buffer) noexcept nogil:
+cdef void distort_row(const Images* images, uint64_t seed, uint32_t epoch, int64_t first_row,
+                      Py_ssize_t row, real_t* image, real_t* buffer) noexcept nogil:
     fetch_rows(&images.rows, NULL, row, 1, image, 0)
-    _distort(&images.rule, seed, epoch, row, images.background, image, buffer)
+    _distort(&images.rule, seed, epoch, first_row + row, images.background, image, buffer)
 
 
 def node_weights(n, smoothness):

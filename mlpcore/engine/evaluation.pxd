@@ -10,8 +10,8 @@ cdef class Evaluator:
     cdef Team team
     cdef ForwardPass _forward
     cdef object _size         # chooses the number of threads
-    # The sum of the losses of all rows (0 unless it is wanted), and the number of correct
-    # predictions.
+    # The losses of the blocks of rows (0 unless they are wanted), to be summed in this order, and
+    # the number of correct predictions.
     cdef evaluate(self, Input rows, TargetRows targets, bint wants_loss)
 
 # Make an evaluator for a team and up to `capacity` rows at a time, in `work`; see

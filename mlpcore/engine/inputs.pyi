@@ -12,6 +12,7 @@ class Input:
         scale: float = 1.0,
         offset: float = 0.0,
         path: str = "dense",
+        background: Any = None,
         n_threads: int = 1,
     ) -> None: ...
     @property

@@ -188,12 +188,12 @@ cdef void _distort_rows(Plan* plan, int thread, const Slice* rows, real_t* work)
             image = work + i * first.ld_in
         # mutant: distort all epochs alike
         distort_row[real_t](plan.images, plan.progress.dropout.seed, plan.progress.dropout.epoch,
-                            row, image, <real_t*> scratch.distortion)
+                            plan.progress.first_row, row, image, <real_t*> scratch.distortion)
         if first.kind != SPARSE:
             continue
         if _drops(plan, 0):
-            drop_units[real_t](&plan.progress.dropout, row, 0, plan.rule.dropout[0], image, NULL,
-                               first.n_in)
+            drop_units[real_t](&plan.progress.dropout, plan.progress.first_row + row, 0,
+                               plan.rule.dropout[0], image, NULL, first.n_in)
         slot = packed.start[2 * i]
         packed.start[2 * i + 1] = slot + pack_numbers[real_t](
             image, first.n_in, <real_t> plan.rows.background, packed.index + slot,
@@ -332,8 +332,8 @@ cdef void _drop(Plan* plan, int j, const Slice* rows, real_t* work) noexcept nog
     if j > 0:
         derivative = work + batch * plan.layout.layers[j - 1].derivative
     for i in range(rows.start, rows.stop):
-        drop_units[real_t](&plan.progress.dropout, rows.batch.order[i], j, plan.rule.dropout[j],
-                           x + i * layer.ld_in,
+        drop_units[real_t](&plan.progress.dropout, plan.progress.first_row + rows.batch.order[i],
+                           j, plan.rule.dropout[j], x + i * layer.ld_in,
                            NULL if j == 0 else derivative + i * layer.ld_in, layer.n_in)
 
 

@@ -17,6 +17,8 @@ cdef class Trainer:
     cdef Input _train, _valid
     cdef DistortedRows _images
     cdef TargetRows _targets, _valid_targets
+    cdef Input _replaced      # what the plan's rows are in, where they are not `_train`
+    cdef double _smoothing
     cdef bint _keep_last
     cdef Team _team
     cdef Evaluator _evaluator

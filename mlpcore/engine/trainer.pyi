@@ -63,3 +63,20 @@ class Trainer:
     def end_epoch(self) -> float: ...
     def evaluate(self) -> tuple[float, int, int]: ...
     def valid_loss(self) -> float: ...
+    def evaluate_rows(
+        self,
+        rows: Input,
+        targets: NDArray[Any],
+        sample_weight: NDArray[np.float64] | None = None,
+        *,
+        training: bool = False,
+    ) -> tuple[list[float], int]: ...
+    def replace_rows(
+        self,
+        rows: Input,
+        targets: NDArray[Any],
+        sample_weight: NDArray[np.float64] | None = None,
+        *,
+        first_row: int = 0,
+    ) -> None: ...
+    def release_rows(self) -> None: ...

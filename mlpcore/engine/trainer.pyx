@@ -131,7 +131,7 @@ cdef class Trainer:
         if valid is not None:
             self._valid_targets = _target_rows(network, valid, valid_targets, valid_weight, "valid")
         self.network, self._train, self._valid = network, train, valid
-        self._keep_last = keep_last
+        self._keep_last, self._smoothing = keep_last, label_smoothing
         plan.targets = self._targets.targets
         l2, l2s = one_or_each(l2, network.n_layers, "l2")
         decays = None
@@ -355,11 +355,11 @@ cdef class Trainer:
             Rows whose largest pre-activation is that of their class; 0 where targets are not
             classes.
         """
-        loss, n_correct_train = self._evaluator.evaluate(self._train, self._targets, True)
+        losses, n_correct_train = self._evaluator.evaluate(self._train, self._targets, True)
         n_correct_valid = 0
         if self._valid is not None:
             _, n_correct_valid = self._evaluator.evaluate(self._valid, self._valid_targets, False)
-        return loss, n_correct_train, n_correct_valid
+        return sum(losses), n_correct_train, n_correct_valid
 
     def valid_loss(self):
         """Loss over the validation rows, with the present parameters.
@@ -369,7 +369,50 @@ cdef class Trainer:
         loss : float
             Sum over the rows, each times its weight, without a penalty.
         """
-        return self._evaluator.evaluate(self._valid, self._valid_targets, True)[0]
+        return sum(self._evaluator.evaluate(self._valid, self._valid_targets, True)[0])
+
+    def evaluate_rows(self, Input rows, targets, sample_weight=None, *, bint training=False):
+        """Evaluate on a piece of data that are read piece by piece.
+
+        The labels of training rows are smoothed. Returns the losses of blocks of
+        EVALUATION_ROW_BLOCK rows, whose sum over pieces of whole blocks has the bits of one call
+        for all rows, and the number of correct predictions.
+        """
+        target_rows = _target_rows(self.network, rows, targets, sample_weight, "rows",
+                                   self._smoothing if training else 0.0)
+        return self._evaluator.evaluate(rows, target_rows, True)
+
+    def replace_rows(self, Input rows, targets, sample_weight=None, *, int64_t first_row=0):
+        """Train on other rows from here on: a piece of data that are read piece by piece.
+
+        They are on the path of the rows that the trainer was made for, with the same background.
+        `first_row` is the number of the first one in the epoch, by which dropout and distortions
+        differ from row to row.
+        """
+        cdef Plan* plan = &self.plan
+        if plan.undropped is not NULL:
+            raise ValueError("rows are not replaced where inputs are dropped on the sparse path")
+        if self._images is None and (rows.path, rows.background) != (
+                self._train.path, self._train.background):
+            raise ValueError(
+                f"rows must be on the {self._train.path} path with background "
+                f"{self._train.background}; got {rows.path} and {rows.background}"
+            )
+        target_rows = _target_rows(
+            self.network, rows, targets, sample_weight, "rows", self._smoothing)
+        if self._images is not None:
+            self._images.replace(rows)
+            plan.rows.n_rows = rows.rows.n_rows
+        else:
+            plan.rows = rows.rows
+        self._targets, self._replaced = target_rows, rows
+        plan.targets = self._targets.targets
+        plan.progress.first_row = first_row
+
+    def release_rows(self):
+        """Forget the rows that have replaced others: there are none to train on any more."""
+        self.plan.rows.n_rows = 0
+        self._targets = self._replaced = None
 
 
 def _target_rows(Network network, Input rows, targets, weight, name, smoothing=0.0):

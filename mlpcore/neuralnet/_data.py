@@ -20,6 +20,7 @@ from mlpcore.distortion import rows_to_distort
 from mlpcore.engine.distortion import DistortedRows
 from mlpcore.engine.inputs import Input
 from mlpcore.neuralnet._parameters import Settings
+from mlpcore.streams.stream import Stream
 from mlpcore.training.class_weight import class_weights, weigh_rows
 from mlpcore.training.snapshot import fingerprint, fingerprint_classes
 
@@ -33,12 +34,23 @@ class Rows(NamedTuple):
     scaled : scaled already, where the engine does not scale while reading
     input : as the engine reads them
     labels : intc, shape (n_rows,), the index of each row's class
+    stream : where rows are read in pieces, what reads them; `input` and `labels` are a sample's
     """
 
     given: Any
     scaled: Any
     input: Input
     labels: NDArray[np.intc]
+    stream: Stream | None = None
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.labels if self.stream is None else self.stream)
+
+    def fingerprints(self) -> tuple[str | None, str | None]:
+        """Those of the rows and of their labels."""
+        labels = self.labels if self.stream is None else self.stream.targets
+        return fingerprint(self.scaled), fingerprint(labels)
 
 
 class Data(NamedTuple):
@@ -51,7 +63,7 @@ class Data(NamedTuple):
     names : ndarray of object, shape (n_features,), or None
         The names of the columns.
     train : Rows
-    weights : ndarray of float64, shape (n_samples,), or None
+    weights : ndarray of float64, shape (n_samples,), RowWeights or None
         Weights of the training rows, times those of their classes.
     valid : Rows or None
     images : DistortedRows or None
@@ -64,24 +76,27 @@ class Data(NamedTuple):
     classes: NDArray[Any]
     names: NDArray[np.object_] | None
     train: Rows
-    weights: NDArray[np.float64] | None
+    weights: Any
     valid: Rows | None
     images: DistortedRows | None
     pixels: tuple[float, float]
 
     def resume_identity(self) -> dict[str, Any]:
         """Fingerprints that a run must have to be resumed."""
-        valid = (None, None) if self.valid is None else (self.valid.scaled, self.valid.labels)
+        X_train, y_train = self.train.fingerprints()
+        X_valid, y_valid = (None, None) if self.valid is None else self.valid.fingerprints()
+        stream = self.train.stream
         return {
             "dtype": self.dtype.name,
             "input_path": self.train.input.path,
             "image_shape": None if self.images is None else self.images.image_shape,
-            "X_train": fingerprint(self.train.scaled),
-            "y_train": fingerprint(self.train.labels),
+            "X_train": X_train,
+            "y_train": y_train,
             "sample_weight": fingerprint(self.weights),
             "classes": fingerprint_classes(self.classes),
-            "X_valid": fingerprint(valid[0]),
-            "y_valid": fingerprint(valid[1]),
+            "X_valid": X_valid,
+            "y_valid": y_valid,
+            **({} if stream is None else {"order of rows": str(stream.grid)}),
         }
 
     def earlier_identity(self) -> dict[str, str | None]:
@@ -125,19 +140,13 @@ def prepare(
     if dtype is None:
         dtype = np.dtype(float_for(scaled.dtype))
     classes, labels = encode_labels(check_labels(y, "y_train", n_samples, "X_train"))
-    if settings.minibatch_size > n_samples:
-        raise ValueError(
-            f"minibatch_size must be at most the number of rows, {n_samples}; got "
-            f"{settings.minibatch_size}. Lower it, or no update would take place."
-        )
+    check_minibatch_size(settings, n_samples)
     if sample_weight is not None:
         sample_weight = check_weights(sample_weight, "sample_weight", n_samples, "X_train")
     by_class = None
     if settings.class_weight is not None:
         by_class = class_weights(settings.class_weight, labels, classes, sample_weight)
     weights, _ = weigh_rows(sample_weight, by_class, labels, "sample_weight", "X_train")
-    if (X_valid is None) != (y_valid is None):
-        raise ValueError("X_valid and y_valid belong together; got only one of them.")
     valid_rows, valid_labels = None, classes[:0]
     if X_valid is not None:
         valid_rows = check_rows(
@@ -146,11 +155,6 @@ def prepare(
         check_names_match(names, feature_names(X_valid), "X_valid", model)
         valid_labels = check_labels(y_valid, "y_valid", valid_rows.shape[0], "X_valid")
         valid_labels = lookup_labels(valid_labels, classes, "y_valid")
-    elif settings.early_stopping == "valid_acc":
-        raise ValueError(
-            "early_stopping needs X_valid and y_valid; got none. Give them, or use "
-            'early_stopping="cost".'
-        )
     images = None
     if settings.augment is not None:
         images = rows_to_distort(
@@ -166,6 +170,26 @@ def prepare(
         valid = Rows(valid_rows, scaled, valid_input, valid_labels)
         _check_rows_are_finite(valid, "X_valid", dtype)
     return Data(dtype, classes, names, train, weights, valid, images, pixel_range(rows))
+
+
+def check_minibatch_size(settings: Settings, n_samples: int) -> None:
+    """Raise ValueError unless the training rows fill a minibatch."""
+    if settings.minibatch_size > n_samples:
+        raise ValueError(
+            f"minibatch_size must be at most the number of rows, {n_samples}; got "
+            f"{settings.minibatch_size}. Lower it, or no update would take place."
+        )
+
+
+def check_validation(settings: Settings, X_valid: Any, y_valid: Any) -> None:
+    """Raise ValueError unless there are both or none, and both where early stopping needs them."""
+    if (X_valid is None) != (y_valid is None):
+        raise ValueError("X_valid and y_valid belong together; got only one of them.")
+    if X_valid is None and settings.early_stopping == "valid_acc":
+        raise ValueError(
+            "early_stopping needs X_valid and y_valid; got none. Give them, or use "
+            'early_stopping="cost".'
+        )
 
 
 def _first_layer_rows(

@@ -12,15 +12,14 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from mlpcore._validation import check_int
 from mlpcore.distortion import Distortion
-from mlpcore.engine.network import Network
 from mlpcore.engine.trainer import Trainer
 from mlpcore.neuralnet._convert import to_sklearn
-from mlpcore.neuralnet._data import prepare
 from mlpcore.neuralnet._estimator import Estimator, explain_unknown
 from mlpcore.neuralnet._fitted import Fitted
 from mlpcore.neuralnet._parameters import Settings, check_parameters
 from mlpcore.neuralnet._persistence import load_model, save_model
 from mlpcore.neuralnet._run import new_network, new_run, new_trainer
+from mlpcore.neuralnet._streams import prepare_data
 from mlpcore.training.checkpoint import Checkpoint
 from mlpcore.training.interrupts import exit_on_sigterm
 from mlpcore.training.plan import History
@@ -71,6 +70,10 @@ class NeuralNetMLP(Fitted, Estimator):
         ``(scale, offset)`` with which the network reads every feature x as ``x * scale + offset``,
         in `fit` and in prediction: ``(2 / 255, -1)`` reads bytes as numbers from -1 to 1. Bytes
         (uint8) are scaled while they are read; any other data is copied.
+    buffer_bytes : int, default=268435456
+        Memory for rows of data that are in no memory, such as ``np.memmap`` and datasets of h5py.
+        If they are larger than this, they are read in pieces, in a random order that depends on
+        `seed` and this number: blocks of consecutive rows, and rows mixed within the buffers.
     eval_every : int, default=1
         Epochs from one evaluation of cost and accuracies to the next; the last epoch has one.
     callback : callable or None, default=None
@@ -215,6 +218,7 @@ class NeuralNetMLP(Fitted, Estimator):
         progress: bool | str = "auto",
         input_path: str = "auto",
         input_scale: tuple[float, float] | None = None,
+        buffer_bytes: int = 1 << 28,
         eval_every: int = 1,
         callback: Callable[[int, History], Any] | None = None,
         early_stopping: bool | str = False,
@@ -243,6 +247,7 @@ class NeuralNetMLP(Fitted, Estimator):
         self.shuffle, self.minibatch_size, self.seed = shuffle, minibatch_size, seed
         self.dtype, self.n_threads, self.progress = dtype, n_threads, progress
         self.input_path, self.input_scale = input_path, input_scale
+        self.buffer_bytes = buffer_bytes
         self.eval_every, self.callback = eval_every, callback
         self.early_stopping, self.patience = early_stopping, patience
         self.activation, self.optimizer, self.momentum = activation, optimizer, momentum
@@ -312,7 +317,7 @@ class NeuralNetMLP(Fitted, Estimator):
         """
         settings = check_parameters(self)
         checkpoint_every = check_int(checkpoint_every, "checkpoint_every", low=1)
-        data = prepare(
+        data = prepare_data(
             settings, X_train, y_train, X_valid, y_valid, sample_weight, type(self).__name__
         )
         rng = np.random.RandomState(settings.seed)

@@ -42,12 +42,12 @@ def new_trainer(
 ) -> Trainer:
     """The engine's trainer for checked parameters and data."""
     seed = settings.seed
-    valid = data.valid
+    valid = None if data.valid is None or data.valid.stream is not None else data.valid
     return Trainer(
         network,
         data.train.input,
         data.train.labels,
-        sample_weight=data.weights,
+        sample_weight=data.weights if data.train.stream is None else None,
         label_smoothing=settings.label_smoothing,
         valid=None if valid is None else valid.input,
         valid_targets=None if valid is None else valid.labels,
@@ -66,10 +66,23 @@ def new_trainer(
     )
 
 
+def _evaluate(trainer: Trainer, data: Data) -> tuple[float, int, int]:
+    """As `Trainer.evaluate`, also where rows are read in pieces."""
+    stream = data.train.stream
+    if stream is None:
+        loss, train_correct, valid_correct = trainer.evaluate()
+    else:
+        loss, train_correct = stream.evaluate(trainer, training=True)
+        valid_correct = 0
+    if data.valid is not None and data.valid.stream is not None:
+        _, valid_correct = data.valid.stream.evaluate(trainer)
+    return loss, train_correct, valid_correct
+
+
 def new_run(settings: Settings, data: Data, trainer: Trainer, rng: np.random.RandomState) -> Run:
     """The run of the textbook: its cost and accuracies after each epoch."""
-    network, n_samples = trainer.network, len(data.train.labels)
-    n_valid = 0 if data.valid is None else len(data.valid.labels)
+    network, n_samples, stream = trainer.network, data.train.n_rows, data.train.stream
+    n_valid = 0 if data.valid is None else data.valid.n_rows
     history: History = {"cost": [], "train_acc": [], "valid_acc": []}
 
     def penalty() -> float:
@@ -78,7 +91,7 @@ def new_run(settings: Settings, data: Data, trainer: Trainer, rng: np.random.Ran
         return settings.l2 * network.weights_squared()
 
     def evaluate(loss: float) -> dict[str, float]:
-        loss, train_correct, valid_correct = trainer.evaluate()
+        loss, train_correct, valid_correct = _evaluate(trainer, data)
         metrics = {"cost": loss + penalty(), "train_acc": train_correct / n_samples}
         if n_valid:
             metrics["valid_acc"] = valid_correct / n_valid
@@ -110,7 +123,7 @@ def new_run(settings: Settings, data: Data, trainer: Trainer, rng: np.random.Ran
         epochs=settings.epochs,
         shuffle=settings.shuffle,
         cumulative=False,
-        rows=np.arange(n_samples),
+        rows=np.arange(n_samples if stream is None else 0),
         steps=n_samples // settings.minibatch_size,
         eval_every=settings.eval_every,
         metrics=tuple(history)[: 3 if n_valid else 2],
@@ -118,6 +131,7 @@ def new_run(settings: Settings, data: Data, trainer: Trainer, rng: np.random.Ran
         check=check,
         stopping=stopping,
         average=average,
+        stream=stream,
     )
     schedule = Schedule(settings.schedule, settings.eta, settings.power_t, settings.warmup_epochs)
     return Run(plan, trainer, rng, schedule, history)

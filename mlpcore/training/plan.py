@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcore.streams.stream import Stream
 from mlpcore.training.averaging import WeightAverage
 from mlpcore.training.stopping import Stopping
 
@@ -53,6 +54,8 @@ class Plan(NamedTuple):
         Whether the optimiser's state is rolled back, too, because a later fit may go on with it.
     average : WeightAverage or None
         Takes the place of the weights between epochs.
+    stream : Stream or None
+        What to train on in place of `rows`, which are none then.
     """
 
     kind: str
@@ -71,3 +74,4 @@ class Plan(NamedTuple):
     start: tuple[dict[str, Any], NDArray[np.uint32]] | None = None
     keep_state: bool = False
     average: WeightAverage | None = None
+    stream: Stream | None = None

@@ -126,17 +126,26 @@ class Run:
             epoch = self.epoch + 1
             if plan.begin is not None:
                 plan.begin()
-            order = self._next_order()
             self._trainer.learning_rate = self._schedule.step_size
             if plan.average is not None:
                 plan.average.begin_epoch()
-            loss = self._trainer.epoch(order, self._schedule.rates(plan.steps, last))
+            loss = self._train(self._schedule.rates(plan.steps, last))
             if plan.average is not None:
                 plan.average.end_epoch(epoch, last)
-            self._order = order if plan.cumulative else plan.rows
-            self._rows_seen += len(order)
+            self._rows_seen += len(plan.rows if plan.stream is None else plan.stream)
             self._schedule.epoch_ends(self._rows_seen)
             yield epoch, self._finish(epoch, loss)
+
+    def _train(self, rates: NDArray[np.float64] | None) -> float:
+        """Train for one epoch; the loss that the trainer has tracked."""
+        plan = self._plan
+        if plan.stream is not None:
+            rng = self._rng if plan.shuffle else None
+            return plan.stream.epoch(self._trainer, rng, rates, plan.steps)
+        order = self._next_order()
+        loss = self._trainer.epoch(order, rates)
+        self._order = order if plan.cumulative else plan.rows
+        return loss
 
     def _next_order(self) -> NDArray[np.intp]:
         if not self._plan.shuffle:
