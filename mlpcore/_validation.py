@@ -167,6 +167,30 @@ def check_rows(
     return array
 
 
+def check_source(X: Any, name: str, n_features: int | None = None) -> None:
+    """Raise for rows outside of memory that are not rows of numbers; see `check_rows`.
+
+    Parameters
+    ----------
+    X : object with shape and dtype
+    name : str
+        The caller's name of X.
+    n_features : int or None
+        The required number of columns.
+    """
+    if len(X.shape) != 2:
+        raise ValueError(
+            f"{name} must have two dimensions, rows and features; got shape {tuple(X.shape)}. "
+            "Reshape a mapped array with .reshape(len(array), -1)."
+        )
+    _check_shape(X.shape, name, n_features)
+    if np.dtype(X.dtype).kind not in "fiub":
+        raise TypeError(
+            f"{name} must hold numbers; got dtype {X.dtype}. Encode text and categories as "
+            "numbers first."
+        )
+
+
 def _as_floats(X: Any, array: NDArray[Any], name: str) -> NDArray[Any]:
     """Numbers in an array of objects, or of another package's dtype."""
     if array.dtype.kind == "c":
@@ -268,8 +292,13 @@ def check_scale(value: Any) -> tuple[float, float]:
     return scale, offset
 
 
-def check_finite(array: NDArray[Any], name: str, dtype: np.dtype[Any] | None) -> None:
-    """Raise for NaN, infinity, and what the network's dtype cannot hold, in dense rows."""
+def check_finite(
+    array: NDArray[Any], name: str, dtype: np.dtype[Any] | None, first_row: int = 0
+) -> None:
+    """Raise for NaN, infinity, and what the network's dtype cannot hold, in dense rows.
+
+    `first_row` is the number of the array's first row, where it is a piece of larger data.
+    """
     if array.dtype.kind != "f":
         return
     largest = np.finfo(dtype or array.dtype).max
@@ -281,7 +310,7 @@ def check_finite(array: NDArray[Any], name: str, dtype: np.dtype[Any] | None) ->
             continue
         with np.errstate(invalid="ignore"):
             row, column = np.argwhere(~(np.abs(block) <= largest))[0]
-        raise _not_finite(name, block[row, column], start + row, column)
+        raise _not_finite(name, block[row, column], first_row + start + row, column)
 
 
 def _not_finite(name: str, value: Any, row: int, column: int) -> ValueError:

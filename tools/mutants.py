@@ -85,6 +85,17 @@ MUTANTS = [
            "engine/test_sparse_path.py::test_history_is_the_oracles"),
     Mutant("predict with outdated weights", ALL, "pass",
            "engine/test_trainer.py::test_training_renews_what_one_row_is_predicted_with"),
+    # Data that are read in pieces
+    Mutant("read blocks in the order of the file", "rng.permutation(grid.n_blocks)",
+           "np.arange(grid.n_blocks)", "training/test_streams.py::test_order_has_two_levels"),
+    Mutant("leave out rows between two buffers", "order[use:]", "order[n:]",
+           "training/test_streams.py::test_rows_in_the_order_of_the_file_give_the_bits_of_memory"),
+    Mutant("targets of other rows", "given[start:stop]", "given[start:stop][::-1]",
+           "training/test_streams.py::test_rows_in_the_order_of_the_file_give_the_bits_of_memory"),
+    Mutant("train on a file that changes", "now != signature", "False",
+           "training/test_streams.py::test_a_file_that_changes_while_training"),
+    Mutant("distort the rows of all buffers alike", "first_row=first_row", "first_row=0",
+           "training/test_streams.py::test_rows_in_the_order_of_the_file_give_the_bits_of_memory"),
     # Other rules
     Mutant("uncorrected Adam", ALL, "return rule.learning_rate",
            "engine/test_optimizers.py"),

@@ -7,6 +7,7 @@ From the outside in; each module uses only those that come after it:
 - `sharded`: epochs of minibatches whose gradients are summed over shards of rows, in one process
   or several
 - `trainer`: epochs of minibatches
+- `rounds`: the steps of an epoch, by numbers of threads that may change in between
 - `evaluation`: loss and correct predictions of many rows
 - `online`, `clipping`: minibatches of one row; clipping by the global norm, and max-norm
 - `averaging`: the average of the parameters over steps
@@ -28,6 +29,7 @@ From the outside in; each module uses only those that come after it:
   `simd/` define
 - `status`: why the threads stopped early
 - `blas_threads`: BLAS held at one thread, in plain Python
+- `async_call`: a Python function in another thread of the system's, while the caller goes on
 - `team`: threads and barriers; `threads/team.h` and `threads/start.h` are their C part
 - `per_layer`: parameters of which each layer may have its own number, in plain Python
 - `team_size`: how many threads work, found out while they work, in plain Python

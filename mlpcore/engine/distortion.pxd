@@ -41,7 +41,7 @@ cdef class DistortedRows:
     cdef readonly tuple image_shape
     cdef Arena _arena         # the memory of the rule
 
-# Read and distort one row: a function of seed, epoch and row. `image` gets n_features elements;
-# `buffer` has `buffer_size` elements.
+# Read and distort one row: a function of seed, epoch and its number, from `images.first_row` on.
+# `image` gets n_features elements; `buffer` has `buffer_size` elements.
 cdef void distort_row(const Images* images, uint64_t seed, uint32_t epoch, int64_t row,
                       real_t* image, real_t* buffer) noexcept nogil

@@ -93,6 +93,23 @@ cdef class DistortedRows:
             self._set_nodes(elastic, smoothness)
         self.images.buffer_size = distortion_buffer(rule)
 
+    def replace(self, Input rows):
+        """Distort other rows of the same dtype and width from here on.
+
+        Parameters
+        ----------
+        rows : Input
+            Dense rows.
+        """
+        if rows.rows.kind == PACKED or (rows.dtype, rows.n_features) != (
+                self.rows.dtype, self.rows.n_features):
+            raise ValueError(
+                f"rows must be dense, with {self.rows.n_features} features as {self.rows.dtype}; "
+                f"got {rows.path} ones with {rows.n_features} as {rows.dtype}"
+            )
+        self.rows = rows
+        self.images.rows = rows.rows
+
     def _set_nodes(self, elastic, smoothness):
         """Weights of the nodes for each row and for each column of an image."""
         cdef DistortionRule* rule = &self.images.rule

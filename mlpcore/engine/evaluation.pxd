@@ -10,8 +10,8 @@ cdef class Evaluator:
     cdef Team team
     cdef ForwardPass _forward
     cdef object _size         # chooses the number of threads
-    # The sum of the losses of all rows (0 unless it is wanted), and the number of correct
-    # predictions; and that of rows [start, stop).
+    # The losses of the blocks of rows (0 unless they are wanted), to be summed in this order, and
+    # the number of correct predictions; and those of rows [start, stop).
     cdef evaluate(self, Input rows, TargetRows targets, bint wants_loss)
     cdef evaluate_rows(self, Input rows, TargetRows targets, bint wants_loss, Py_ssize_t start,
                        Py_ssize_t stop)

@@ -1,1 +1,3 @@
+BLOCK_ROWS: int
+
 class Evaluator: ...

@@ -16,6 +16,9 @@ from mlpcore.engine.typedefs cimport real_t
 
 from mlpcore.engine.team_size import TeamSize
 
+# For Python: pieces of this many rows each have the sums of all rows together.
+BLOCK_ROWS = EVALUATION_ROW_BLOCK
+
 cdef struct Evaluation:
     const Layout* layout
     const Targets* targets
@@ -57,7 +60,7 @@ cdef class Evaluator:
         self._forward.for_each_block(self.team, size, &some, _add_block, &evaluation)
         self._size.record(size, clock() - begin, some.n_rows)
         # One fixed order, so that the sum has the same bits for any number of threads.
-        return sum(losses.tolist()), int(n_correct.sum())
+        return losses.tolist(), int(n_correct.sum())
 
 
 cdef Status _add_block(void* consumer, const Block* block) noexcept nogil:

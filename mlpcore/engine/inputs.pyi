@@ -12,8 +12,8 @@ class Input:
         scale: float = 1.0,
         offset: float = 0.0,
         path: str = "dense",
+        background: Any = None,
         n_threads: int = 1,
-        background: float | None = None,
     ) -> None: ...
     @property
     def path(self) -> str: ...

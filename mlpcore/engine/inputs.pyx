@@ -66,10 +66,11 @@ cdef class Input:
         For data of integers, where x stands for ``x * scale + offset``.
     path : {"auto", "dense", "sparse"}, default="dense"
         The path through the first layer. "auto" decides by the fraction of nonzeros.
+    background : number, optional
+        The number in X to skip on the sparse path, where it is the background of other rows as
+        well; by default the most frequent one.
     n_threads : int, default=1
         For counting and packing.
-    background : float, optional
-        The number among X's that is skipped on the sparse path, in place of the most frequent one.
 
     Attributes
     ----------
@@ -89,7 +90,7 @@ cdef class Input:
     """
 
     def __init__(self, X, dtype, *, double scale=1.0, double offset=0.0, path="dense",
-                 int n_threads=1, background=None):
+                 background=None, int n_threads=1):
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.float32, np.float64):
             raise ValueError(f"dtype must be float32 or float64; got {self.dtype}")
@@ -125,8 +126,7 @@ cdef class Input:
             self.rows.table = _address(converted[-lowest:])
         self._arrays = (X, None if table is None else converted)
         if path != "dense" and X.size > 0 and self.rows.n_features <= MAX_FEATURES:
-            self._pack(X, self.dtype.name, table, lowest, path == "sparse", background,
-                       n_threads)
+            self._pack(X, self.dtype.name, table, lowest, background, path == "sparse", n_threads)
 
     def _set_shape(self, X):
         if X.shape[1] > np.iinfo(np.intc).max:
@@ -164,10 +164,10 @@ cdef class Input:
         self.rows.packed.encoded = table is not None
         self._arrays = (start, index, value, table)
 
-    def _pack(self, X, dtype, table, lowest, bint forced, known, int n_threads):
+    def _pack(self, X, dtype, table, lowest, background, bint forced, int n_threads):
         """Replace X by packed rows, if it has a background."""
         cdef PackedRows packed = pack(
-            X, dtype, table, lowest, forced, known, n_threads, _pack_row, &self.rows)
+            X, dtype, table, lowest, background, forced, n_threads, _pack_row, &self.rows)
         if packed is None:
             return
         self.seen_finite = True

@@ -15,8 +15,8 @@ cdef class PackedRows:
     cdef readonly object start, index, value, table
     cdef readonly double background, density
 
-# Pack X; None if too few numbers are equal or one is not finite. `table` holds what integers stand
-# for, from `lowest` on. `known` is the background among X's numbers, or None. `pack_row` reads X
-# through `source`.
-cdef PackedRows pack(X, dtype, table, lowest, bint forced, known, int n_threads,
+# Pack X; None if too few numbers equal the background (None: the most frequent number) or one is
+# not finite. `table` holds what integers stand for, from `lowest` on. `pack_row` reads X through
+# `source`.
+cdef PackedRows pack(X, dtype, table, lowest, background, bint forced, int n_threads,
                      PackRow pack_row, const void* source)

@@ -5,7 +5,9 @@ from numpy.typing import NDArray
 
 SPARSE_BELOW: float
 
-def most_frequent(X: NDArray[Any]) -> tuple[Any, float, NDArray[np.intp]]: ...
+def most_frequent(
+    X: NDArray[Any], background: Any = None
+) -> tuple[Any, float, NDArray[np.intp]]: ...
 
 class PackedRows:
     @property

@@ -61,15 +61,13 @@ cdef class PackedRows:
     """
 
 
-cdef PackedRows pack(X, dtype, table, lowest, bint forced, known, int n_threads,
+cdef PackedRows pack(X, dtype, table, lowest, background, bint forced, int n_threads,
                      PackRow pack_row, const void* source):
     """Find the background, and pack the rows if few enough numbers differ from it."""
     X = np.asarray(X)   # NumPy 1 finds no unique values in a numpy.matrix
     from_bytes = X.dtype == np.uint8
     n, d = X.shape
-    background, fraction, rows = most_frequent(X)
-    if known is not None:
-        background = X.dtype.type(known)
+    background, fraction, rows = most_frequent(X, background)
     number = background if table is None else table[int(background) - lowest]
     with np.errstate(over="ignore"):
         if not np.isfinite(np.asarray(number).astype(dtype)):
@@ -104,12 +102,14 @@ cdef PackedRows pack(X, dtype, table, lowest, bint forced, known, int n_threads,
     return packing.packed(number)
 
 
-def most_frequent(X):
+def most_frequent(X, background=None):
     """The background of some rows: the most frequent number of an even sample.
 
     Parameters
     ----------
     X : ndarray, shape (n_rows, n_features)
+    background : scalar, optional
+        One that is given, of which only the fraction is found.
 
     Returns
     -------
@@ -123,6 +123,9 @@ def most_frequent(X):
     # In steps that share no pattern with the rows.
     rows = np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.intp)
     columns = np.arange(len(rows)) * 7919 % d
+    if background is not None:
+        background = X.dtype.type(background)
+        return background, np.mean(X[rows, columns] == background), rows
     values, counts = np.unique(X[rows, columns], return_counts=True)
     return values[counts.argmax()], counts.max() / len(rows), rows
 

@@ -81,7 +81,7 @@ cdef struct Progress:
     const double* learning_rates   # one for each minibatch of the epoch; NULL if all are equal
     Py_ssize_t minibatch      # its number in this epoch
     int64_t step_count        # minibatches in all epochs
-    int64_t steps_before      # those before this epoch
+    int64_t steps_before      # those before this segment of the epoch
     Dropout dropout           # seed and epoch, of distortions as well
     double row_weight         # number of the minibatch's rows, or the sum of their weights
     double penalty            # penalty of the weights before the step

@@ -111,7 +111,7 @@ cdef class ShardedTrainer(Trainer):
         weights = self._row_weights(order)
         error = None
         try:
-            error = self._steps(order, learning_rates, weights)
+            error = self._minibatches(order, learning_rates, weights)
         finally:
             self.network.parameters_changed()
         ranks.agree(error, value=ranks.checksum(self.network.parameters))
@@ -140,7 +140,7 @@ cdef class ShardedTrainer(Trainer):
         terms = (losses + self._penalties)[heavy] / weights[heavy] * rows[heavy]
         return sum(terms.tolist()) / int(rows.sum())
 
-    def _steps(self, const Py_ssize_t[::1] order, const double[::1] rates, weights):
+    def _minibatches(self, const Py_ssize_t[::1] order, const double[::1] rates, weights):
         """Do all steps of an epoch, or those until a process has an exception, which it returns;
         its fellows return None."""
         cdef ShardedStep* sharded = &self._step
@@ -156,8 +156,8 @@ cdef class ShardedTrainer(Trainer):
         for i in range(n):
             if left == 0:
                 if done:
-                    self._size.record(size, seconds, done)
-                size, left = self._size.choose()
+                    self._rounds._size.record(size, seconds, done)
+                size, left = self._rounds._size.choose()
                 seconds, done = 0.0, 0
             begin = clock()
             sharded.order = &order[0] + position if len(order) else NULL
@@ -182,7 +182,7 @@ cdef class ShardedTrainer(Trainer):
             self.work_seconds += clock() - after + between - begin
             done, left = done + 1, left - 1
         if done:
-            self._size.record(size, seconds, done)
+            self._rounds._size.record(size, seconds, done)
         return error
 
     def _execute(self, int size, bint update):
@@ -221,13 +221,14 @@ cdef class ShardedTrainer(Trainer):
         try:
             for i in range(ranks.n_shards):
                 if train:
-                    figures[i, :2] = self._evaluator.evaluate_rows(
+                    losses, figures[i, 1] = self._evaluator.evaluate_rows(
                         self._train, self._targets, True, grid.starts[i], grid.starts[i + 1])
+                    figures[i, 0] = sum(losses)
                 if valid is not None:
-                    loss, figures[i, 2] = self._evaluator.evaluate_rows(
+                    losses, figures[i, 2] = self._evaluator.evaluate_rows(
                         self._valid, self._valid_targets, not train, valid[i], valid[i + 1])
                     if not train:
-                        figures[i, 0] = loss
+                        figures[i, 0] = sum(losses)
         except BaseException as raised:
             error = raised
         ranks.agree(error)

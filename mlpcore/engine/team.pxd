@@ -9,6 +9,10 @@ cdef extern from "threads/team.h" nogil:
         int started     # threads that there are
         int capacity    # threads that there may be at most
     TeamState* team_new "mlp_team_new" (int capacity)
+    # Begin a call by `size` threads; wait until the others have begun; end it, when all have left.
+    void team_open "mlp_team_open" (TeamState*, int size, Work, void* job)
+    void team_gather "mlp_team_gather" (TeamState*)
+    void team_close "mlp_team_close" (TeamState*)
     # Let all threads leave at their next barrier, and tell whether that has happened.
     void team_stop "mlp_team_stop" (TeamState*)
     bint team_stopped "mlp_team_stopped" (TeamState*)

@@ -19,12 +19,6 @@ from libc.stdlib cimport calloc, free
 
 from mlpcore.engine.team_size import note_start
 
-cdef extern from "threads/team.h" nogil:
-    void team_delete "mlp_team_delete" (TeamState*)
-    void team_open "mlp_team_open" (TeamState*, int size, Work, void* job)
-    void team_gather "mlp_team_gather" (TeamState*)
-    void team_close "mlp_team_close" (TeamState*)
-
 cdef extern from "threads/start.h" nogil:
     long this_process "mlp_process" ()
     void threads_start "mlp_threads_start" (Thread*, TeamState*)

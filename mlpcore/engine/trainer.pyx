@@ -4,22 +4,17 @@ import contextlib
 
 import numpy as np
 
-from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from mlpcore.engine.averaging cimport average_parameters
 from mlpcore.engine.blocking cimport EVALUATION_ROW_BLOCK
-from mlpcore.engine.clipping cimport apply_clipping_and_max_norm
 from mlpcore.engine.distortion cimport DistortedRows
 from mlpcore.engine.evaluation cimport evaluator
 from mlpcore.engine.inputs cimport Input
 from mlpcore.engine.losses cimport TargetRows
 from mlpcore.engine.memory cimport Arena, address
 from mlpcore.engine.network cimport Network
-from mlpcore.engine.online cimport enter_scaled, leave_scaled, online_steps, supports_online
 from mlpcore.engine.optimizers cimport set_rule
 from mlpcore.engine.plan cimport (
-    Minibatch,
     Plan,
     UpdateRule,
     plan_layout,
@@ -27,15 +22,14 @@ from mlpcore.engine.plan cimport (
     plan_workspace,
     step_products,
 )
-from mlpcore.engine.step cimport refresh_derived, set_slice, step
-from mlpcore.engine.team cimport SECONDS_BETWEEN_SIGNALS, Team, clock, team_stopped
-from mlpcore.engine.typedefs cimport real_t
+from mlpcore.engine.rounds cimport rounds
+from mlpcore.engine.team cimport Team
 
 from mlpcore.engine.blas_threads import single_threaded_blas
 from mlpcore.engine.memory import aligned_zeros
 from mlpcore.engine.per_layer import dropout_rates, one_or_each
 from mlpcore.engine.registry import OPTIMIZERS
-from mlpcore.engine.team_size import TeamSize, idle_processors, worthwhile
+from mlpcore.engine.team_size import idle_processors, worthwhile
 
 
 cdef class Trainer:
@@ -137,7 +131,7 @@ cdef class Trainer:
         if valid is not None:
             self._valid_targets = _target_rows(network, valid, valid_targets, valid_weight, "valid")
         self.network, self._train, self._valid = network, train, valid
-        self._keep_last = keep_last
+        self._keep_last, self._smoothing = keep_last, label_smoothing
         plan.targets = self._targets.targets
         l2, l2s = one_or_each(l2, network.n_layers, "l2")
         decays = None
@@ -198,6 +192,7 @@ cdef class Trainer:
                        network.dtype, arena)
         team = Team(n_evaluating) if n_evaluating > n_training else self._team
         self._evaluator = evaluator(network, team, rows, plan.workspace.work)
+        self._rounds = rounds(plan, network.theta, self._team)
 
     def __enter__(self):
         first = self._first_size
@@ -206,7 +201,7 @@ cdef class Trainer:
             first = first if idle is None else max(1, min(first, idle))
         self._exits = contextlib.ExitStack()
         self._exits.enter_context(self._team)
-        self._size = TeamSize(self._team.n_threads, first, idle_processors)
+        self._rounds.begin(first)
         if self._evaluator.team is not self._team:
             self._exits.enter_context(self._evaluator.team)
         if self.network.uses_blas():
@@ -222,7 +217,7 @@ cdef class Trainer:
 
     @property
     def usual_threads(self):
-        return 1 if self._size is None else self._size.usual
+        return self._rounds.usual_threads
 
     @property
     def learning_rate(self):
@@ -256,7 +251,7 @@ cdef class Trainer:
     def step_count(self, int64_t count):
         self.plan.progress.step_count = count
 
-    def epoch(self, const Py_ssize_t[::1] order, const double[::1] learning_rates=None):
+    def epoch(self, const Py_ssize_t[::1] order, learning_rates=None):
         """Train on minibatches of consecutive rows in the given order.
 
         A shorter last minibatch is left out, or not; see ``keep_last``. Signals are handled every
@@ -277,53 +272,77 @@ cdef class Trainer:
             sum(w**2) + l1 * sum(abs(w))``) of the weights at that time: scikit-learn's loss curve.
             NaN if the loss is not tracked.
         """
+        self.begin_epoch(self._steps(len(order)), learning_rates)
+        self.segment(order)
+        return self.end_epoch()
+
+    def begin_epoch(self, Py_ssize_t steps, const double[::1] learning_rates=None):
+        """Begin an epoch of one or more segments; see `epoch`.
+
+        Parameters
+        ----------
+        steps : int
+            Minibatches of all its segments.
+        learning_rates : ndarray of float64, shape (steps,), optional
+        """
         cdef Plan* plan = &self.plan
-        cdef Py_ssize_t n = len(order), batch = plan.rule.minibatch_size
-        if n and not 0 <= np.min(order) <= np.max(order) < plan.rows.n_rows:
-            raise ValueError(f"order must hold row numbers below {plan.rows.n_rows}")
-        if not self._keep_last:  # mutant: train on the shorter last minibatch
-            n -= n % batch  # mutant: skip the last minibatch
-        steps = (n + batch - 1) // batch
         if learning_rates is not None and len(learning_rates) != steps:
             raise ValueError(
                 f"learning_rates must be one for each of {steps} minibatches; got "
                 f"{len(learning_rates)}"
             )
+        self._rates = learning_rates
+        self._steps_left, self._rows_trained = steps, 0
         plan.progress.learning_rates = NULL
         if steps and learning_rates is not None:
             plan.progress.learning_rates = &learning_rates[0]
         plan.progress.update.learning_rate = plan.progress.learning_rate
-        plan.progress.minibatch, plan.progress.steps_before = 0, plan.progress.step_count
+        plan.progress.minibatch = 0
         plan.progress.loss_sum = plan.progress.loss_curve = 0
-        self._epoch.plan, self._epoch.theta = plan, self.network.theta
-        self._epoch.order, self._epoch.n = &order[0] if n else NULL, n
-        self._epoch.start = 0
+
+    def segment(self, const Py_ssize_t[::1] order):
+        """Train on some of an epoch's minibatches, in the order given.
+
+        Parameters
+        ----------
+        order : ndarray of intp
+            Indices of training rows.
+        """
+        cdef Plan* plan = &self.plan
+        cdef Py_ssize_t n = len(order), batch = plan.rule.minibatch_size, steps = self._steps(n)
+        if n and not 0 <= np.min(order) <= np.max(order) < plan.rows.n_rows:
+            raise ValueError(f"order must hold row numbers below {plan.rows.n_rows}")
+        if steps > self._steps_left:
+            raise ValueError(
+                f"this epoch has {self._steps_left} more minibatches; got rows for {steps}")
+        if not self._keep_last:  # mutant: train on the shorter last minibatch
+            n -= n % batch  # mutant: skip the last minibatch
+        plan.progress.steps_before = plan.progress.step_count
         try:
-            while self._epoch.start < n:
-                self._round()
+            self._rounds.work(&order[0] if n else NULL, n)
         finally:
             self.network.parameters_changed()  # mutant: predict with outdated weights
+        self._steps_left -= steps
+        self._rows_trained += n
+
+    def end_epoch(self):
+        """End an epoch.
+
+        Returns
+        -------
+        loss : float
+            As `epoch` returns it.
+        """
+        cdef Plan* plan = &self.plan
         plan.progress.dropout.epoch += 1
-        return plan.progress.loss_curve / n if plan.rule.track_loss and n else np.nan
+        if not (plan.rule.track_loss and self._rows_trained):
+            return np.nan
+        return plan.progress.loss_curve / self._rows_trained
 
-    def _round(self):
-        """Some steps by one number of threads; all that are left where there is one thread."""
-        cdef Epoch* epoch = &self._epoch
+    cdef Py_ssize_t _steps(self, Py_ssize_t n):
+        """The minibatches of n rows."""
         cdef Py_ssize_t batch = self.plan.rule.minibatch_size
-        size, steps = self._size.choose()
-        epoch.stop = epoch.n
-        if self._team.n_threads > 1:
-            epoch.stop = min(epoch.n, epoch.start + min(steps, epoch.n) * batch)
-        begin = clock()
-        self._team.execute(size, _round_of_thread, epoch, self._lead)
-        self._size.record(size, clock() - begin, (epoch.stop - epoch.start + batch - 1) // batch)
-        epoch.start = epoch.stop
-
-    def _lead(self):
-        if self.plan.layout.single:
-            _lead_round[float](&self._epoch, <float*> self._epoch.theta)
-        else:
-            _lead_round[double](&self._epoch, <double*> self._epoch.theta)
+        return (n + batch - 1) // batch if self._keep_last else n // batch
 
     def evaluate(self):
         """Loss and correct predictions over all rows, with the present parameters.
@@ -336,11 +355,11 @@ cdef class Trainer:
             Rows whose largest pre-activation is that of their class; 0 where targets are not
             classes.
         """
-        loss, n_correct_train = self._evaluator.evaluate(self._train, self._targets, True)
+        losses, n_correct_train = self._evaluator.evaluate(self._train, self._targets, True)
         n_correct_valid = 0
         if self._valid is not None:
             _, n_correct_valid = self._evaluator.evaluate(self._valid, self._valid_targets, False)
-        return loss, n_correct_train, n_correct_valid
+        return sum(losses), n_correct_train, n_correct_valid
 
     def valid_loss(self):
         """Loss over the validation rows, with the present parameters.
@@ -350,7 +369,51 @@ cdef class Trainer:
         loss : float
             Sum over the rows, each times its weight, without a penalty.
         """
-        return self._evaluator.evaluate(self._valid, self._valid_targets, True)[0]
+        return sum(self._evaluator.evaluate(self._valid, self._valid_targets, True)[0])
+
+    def evaluate_rows(self, Input rows, targets, sample_weight=None, *, bint training=False):
+        """Evaluate on a piece of data that are read piece by piece.
+
+        The labels of training rows are smoothed. Returns the losses of blocks of
+        EVALUATION_ROW_BLOCK rows, whose sum over pieces of whole blocks has the bits of one call
+        for all rows, and the number of correct predictions.
+        """
+        target_rows = _target_rows(self.network, rows, targets, sample_weight, "rows",
+                                   self._smoothing if training else 0.0)
+        return self._evaluator.evaluate(rows, target_rows, True)
+
+    def replace_rows(self, Input rows, targets, sample_weight=None, *, int64_t first_row=0):
+        """Train on other rows from here on: a piece of data that are read piece by piece.
+
+        They are on the path of the rows that the trainer was made for, with the same background.
+        `first_row` is the number of the first one in the epoch, by which dropout and distortions
+        differ from row to row.
+        """
+        cdef Plan* plan = &self.plan
+        if plan.undropped is not NULL:
+            raise ValueError("rows are not replaced where inputs are dropped on the sparse path")
+        if self._images is None and (rows.path, rows.background) != (
+                self._train.path, self._train.background):
+            raise ValueError(
+                f"rows must be on the {self._train.path} path with background "
+                f"{self._train.background}; got {rows.path} and {rows.background}"
+            )
+        target_rows = _target_rows(
+            self.network, rows, targets, sample_weight, "rows", self._smoothing)
+        if self._images is not None:
+            self._images.replace(rows)
+            self._images.images.first_row = first_row
+            plan.rows.n_rows = rows.rows.n_rows
+        else:
+            plan.rows = rows.rows
+        self._targets, self._replaced = target_rows, rows
+        plan.targets = self._targets.targets
+        plan.progress.dropout.first_row = first_row
+
+    def release_rows(self):
+        """Forget the rows that have replaced others: there are none to train on any more."""
+        self.plan.rows.n_rows = 0
+        self._targets = self._replaced = None
 
 
 def _target_rows(Network network, Input rows, targets, weight, name, smoothing=0.0):
@@ -370,69 +433,3 @@ def _check_images(Input train, DistortedRows images):
         raise ValueError(
             f"augment must have the rows, features and dtype of train, {mine}; got {theirs}"
         )
-
-
-cdef void _round_of_thread(void* job, int thread) noexcept nogil:
-    """The work of one thread in a round."""
-    cdef Epoch* epoch = <Epoch*> job
-    if epoch.plan.layout.single:
-        _all_steps(epoch, <float*> epoch.theta, thread)
-    else:
-        _all_steps(epoch, <double*> epoch.theta, thread)
-
-
-cdef void _all_steps(const Epoch* epoch, real_t* theta, int thread) noexcept nogil:
-    _begin_round(epoch, theta, thread)
-    _steps(epoch, theta, thread, epoch.start, 1e300)
-
-
-cdef void _begin_round(const Epoch* epoch, real_t* theta, int thread) noexcept nogil:
-    set_slice(epoch.plan, thread)
-    if epoch.start == 0:
-        refresh_derived(epoch.plan, theta, thread)
-
-
-cdef _lead_round(const Epoch* epoch, real_t* theta):
-    """The work of the calling thread, which looks for signals between minibatches."""
-    cdef Plan* plan = epoch.plan
-    cdef Py_ssize_t position = epoch.start
-    cdef double deadline
-    cdef bint online = supports_online(plan)
-    with nogil:
-        _begin_round(epoch, theta, 0)
-        if online:
-            enter_scaled(plan, theta)
-    while position < epoch.stop and not team_stopped(plan.team):
-        deadline = clock() + SECONDS_BETWEEN_SIGNALS
-        with nogil:
-            if online:
-                position = online_steps(plan, theta, epoch.order, position, epoch.stop, deadline)
-            else:
-                position = _steps(epoch, theta, 0, position, deadline)
-        PyErr_CheckSignals()  # mutant: ignore signals
-    if online:
-        leave_scaled(plan, theta)
-
-
-cdef Py_ssize_t _steps(const Epoch* epoch, real_t* theta, int thread, Py_ssize_t position,
-                       double deadline) noexcept nogil:
-    """Do the steps of the round from a position on, in the calling thread until the deadline;
-    returns the new position."""
-    cdef Plan* plan = epoch.plan
-    cdef Py_ssize_t size = plan.rule.minibatch_size
-    cdef Minibatch batch
-    while position < epoch.stop and not team_stopped(plan.team):
-        batch.order, batch.rows = epoch.order + position, min(size, epoch.n - position)
-        batch.n_next = min(size, epoch.n - position - batch.rows)
-        batch.packed = batch.order
-        if plan.workspace.slots is not NULL:
-            batch.packed = plan.workspace.slots
-        step(plan, theta, thread, &batch)
-        if plan.rule.clip_norm > 0 or plan.rule.max_norm > 0:
-            apply_clipping_and_max_norm(plan, theta, thread)
-        if plan.workspace.averaged is not NULL:
-            average_parameters(plan, theta, thread, plan.progress.steps_before + position // size)
-        position += batch.rows
-        if thread == 0 and clock() > deadline:
-            break
-    return position

@@ -23,6 +23,7 @@ from mlpcore.engine.distortion import DistortedRows
 from mlpcore.engine.inputs import Input
 from mlpcore.neuralnet._parameters import Settings
 from mlpcore.neuralnet._shared import Collected
+from mlpcore.streams.stream import Stream
 from mlpcore.training.class_weight import class_weights, weigh_rows
 from mlpcore.training.shared import Shared
 from mlpcore.training.snapshot import fingerprint, fingerprint_classes
@@ -37,12 +38,23 @@ class Rows(NamedTuple):
     scaled : scaled already, where the engine does not scale while reading
     input : as the engine reads them
     labels : intc, shape (n_rows,), the index of each row's class
+    stream : where rows are read in pieces, what reads them; `input` and `labels` are a sample's
     """
 
     given: Any
     scaled: Any
     input: Input
     labels: NDArray[np.intc]
+    stream: Stream | None = None
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.labels if self.stream is None else self.stream)
+
+    def fingerprints(self, mark: Callable[[Any], str | None]) -> tuple[str | None, str | None]:
+        """Those of the rows and of their labels, by `fingerprint` or for all ranks."""
+        labels = self.labels if self.stream is None else self.stream.targets
+        return mark(self.scaled), mark(labels)
 
 
 class Data(NamedTuple):
@@ -55,7 +67,7 @@ class Data(NamedTuple):
     names : ndarray of object, shape (n_features,), or None
         The names of the columns.
     train : Rows
-    weights : ndarray of float64, shape (n_samples,), or None
+    weights : ndarray of float64, shape (n_samples,), RowWeights or None
         Weights of the training rows, times those of their classes.
     valid : Rows or None
     images : DistortedRows or None
@@ -70,12 +82,19 @@ class Data(NamedTuple):
     classes: NDArray[Any]
     names: NDArray[np.object_] | None
     train: Rows
-    weights: NDArray[np.float64] | None
+    weights: Any
     valid: Rows | None
     images: DistortedRows | None
     pixels: tuple[float, float]
     shared: Shared | None = None
     shared_valid: Shared | None = None
+
+    @property
+    def n_rows(self) -> tuple[int, int]:
+        """The number of training rows and of validation rows, those of all ranks."""
+        valid = self.valid if self.shared_valid is None else self.shared_valid
+        train = self.train if self.shared is None else self.shared
+        return train.n_rows, 0 if valid is None else valid.n_rows
 
     def resume_identity(self) -> dict[str, Any]:
         """Fingerprints that a run must have to be resumed."""
@@ -84,18 +103,23 @@ class Data(NamedTuple):
             mark, shards = self.shared.fingerprint, {"shards": self.shared.ranks.all_shards}
         if self.shared_valid is not None:
             mark_valid = self.shared_valid.fingerprint
-        valid = (None, None) if self.valid is None else (self.valid.scaled, self.valid.labels)
+        X_train, y_train = self.train.fingerprints(mark)
+        X_valid, y_valid = (
+            (None, None) if self.valid is None else self.valid.fingerprints(mark_valid)
+        )
+        stream = self.train.stream
         return {
             "dtype": self.dtype.name,
             "input_path": self.train.input.path,
             "image_shape": None if self.images is None else self.images.image_shape,
-            "X_train": mark(self.train.scaled),
-            "y_train": mark(self.train.labels),
+            "X_train": X_train,
+            "y_train": y_train,
             "sample_weight": mark(self.weights),
             "classes": fingerprint_classes(self.classes),
-            "X_valid": mark_valid(valid[0]),
-            "y_valid": mark_valid(valid[1]),
+            "X_valid": X_valid,
+            "y_valid": y_valid,
             **shards,
+            **({} if stream is None else {"order of rows": str(stream.grid)}),
         }
 
     def earlier_identity(self) -> dict[str, str | None]:
@@ -148,14 +172,8 @@ def prepare(
     else:
         classes, n_samples = collected.classes, collected.train.n_rows
         labels = lookup_labels(labels, classes, "y_train")
-    if settings.minibatch_size > n_samples:
-        raise ValueError(
-            f"minibatch_size must be at most the number of rows, {n_samples}; got "
-            f"{settings.minibatch_size}. Lower it, or no update would take place."
-        )
+    check_minibatch_size(settings, n_samples)
     weights = _weights(settings, sample_weight, labels, classes, shared)
-    if (X_valid is None) != (y_valid is None):
-        raise ValueError("X_valid and y_valid belong together; got only one of them.")
     valid_rows, valid_labels = None, classes[:0]
     if X_valid is not None:
         valid_rows = check_rows(
@@ -165,11 +183,6 @@ def prepare(
             check_names_match(names, feature_names(X_valid), "X_valid", model)
         valid_labels = check_labels(y_valid, "y_valid", valid_rows.shape[0], "X_valid")
         valid_labels = lookup_labels(valid_labels, classes, "y_valid")
-    elif settings.early_stopping == "valid_acc":
-        raise ValueError(
-            "early_stopping needs X_valid and y_valid; got none. Give them, or use "
-            'early_stopping="cost".'
-        )
     background = pixels = None
     if shared is not None:
         settings, background, pixels = _in_common(settings, shared, rows, scaled, dtype)
@@ -237,6 +250,15 @@ def _asked_path(settings: Settings) -> str:
     # Dropped inputs are 0, and usually 0 is not the background.
     drops_inputs = settings.dropout[:1] > (0,)
     return "dense" if drops_inputs and settings.input_path == "auto" else settings.input_path
+
+
+def check_minibatch_size(settings: Settings, n_samples: int) -> None:
+    """Raise ValueError unless the training rows fill a minibatch."""
+    if settings.minibatch_size > n_samples:
+        raise ValueError(
+            f"minibatch_size must be at most the number of rows, {n_samples}; got "
+            f"{settings.minibatch_size}. Lower it, or no update would take place."
+        )
 
 
 def _first_layer_rows(

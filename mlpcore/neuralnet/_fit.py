@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from mlpcore._validation import check_int, check_start
-from mlpcore.engine.network import Network
+from mlpcore._validation import check_int
 from mlpcore.engine.trainer import Trainer
-from mlpcore.neuralnet._data import Data, prepare
+from mlpcore.neuralnet._data import prepare
 from mlpcore.neuralnet._parameters import Settings, check_parameters
-from mlpcore.neuralnet._run import new_run, new_trainer
+from mlpcore.neuralnet._run import new_network, new_run, new_trainer
 from mlpcore.neuralnet._shared import collect
+from mlpcore.neuralnet._streams import prepare_data
 from mlpcore.training.interrupts import exit_on_sigterm
 from mlpcore.training.progress import Progress
 from mlpcore.training.ranks import Ranks
@@ -50,17 +50,18 @@ def fit_model(
     """
     settings = check_parameters(model)
     checkpoint_every = check_int(checkpoint_every, "checkpoint_every", low=1)
-    collected = None
-    if ranks is not None:
+    name = type(model).__name__
+    if ranks is None:
+        data = prepare_data(settings, *given, name)
+    else:
         collected = collect(ranks, settings, *given, checkpoint)
-        given = collected[:5]
         if ranks.rank:
             settings = replace(settings, progress=False)
-    data = prepare(settings, *given, type(model).__name__, collected)
+        data = prepare(settings, *collected[:5], name, collected)
     rng = np.random.RandomState(settings.seed)
     if ranks is not None:
         rng = ranks.broadcast(lambda: rng)
-    network = _new_network(settings, data, rng)
+    network = new_network(settings, data, rng)
     trainer = new_trainer(settings, data, network, rng)
     run = new_run(settings, data, trainer, rng)
     opened: Any = contextlib.nullcontext((None, None))
@@ -118,22 +119,3 @@ def _train(
                 break
         run.save()
         run.restore_best()
-
-
-def _new_network(settings: Settings, data: Data, rng: np.random.RandomState) -> Network:
-    """A network with its starting weights, which are drawn in any case: the order of rows is
-    drawn after them."""
-    network = Network(
-        (data.train.scaled.shape[1], *settings.n_hidden, len(data.classes)),
-        activation=settings.activation,
-        dtype=data.dtype.name,
-    )
-    for weights in network.coefs:
-        weights[:] = rng.normal(0.0, 0.1, weights.shape)
-    for name, parts in (("coefs_init", network.coefs), ("intercepts_init", network.intercepts)):
-        starts = getattr(settings, name)
-        if starts is not None:
-            arrays = check_start(starts, name, [part.shape for part in parts])
-            for part, array in zip(parts, arrays, strict=True):
-                part[:] = array
-    return network

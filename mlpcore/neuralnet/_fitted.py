@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from mlpcore._feature_names import check_names_match, feature_names
 from mlpcore._labels import check_labels, check_same_kind
-from mlpcore._validation import check_finite, check_rows, check_total, check_weights
+from mlpcore._validation import check_finite, check_rows, check_source, check_total, check_weights
 from mlpcore._version import __version__, warn_if_newer
 from mlpcore.engine.activations import activation
 from mlpcore.engine.inputs import Input
@@ -21,6 +21,8 @@ from mlpcore.exceptions import NotFittedError
 from mlpcore.neuralnet._convert import to_html, to_onnx
 from mlpcore.neuralnet._data import AS_IT_IS, make_input, scale_rows
 from mlpcore.neuralnet._parameters import check_threads
+from mlpcore.streams.source import Source, as_array, is_large
+from mlpcore.streams.stream import rows_to_predict
 
 
 class Fitted:
@@ -29,6 +31,7 @@ class Fitted:
     classes_: NDArray[Any]
     n_features_in_: int
     n_threads: int | None
+    buffer_bytes: int
     _network: Network
     _activation: tuple[str, ...]  # of each hidden layer
     _scale: tuple[float, float]
@@ -273,6 +276,15 @@ class Fitted:
     ) -> NDArray[Any]:
         network = self._fitted()
         n_features = self.n_features_in_
+        if is_large(X, self.buffer_bytes):
+            check_source(X, "X", n_features)
+            check_names_match(self._names, feature_names(X), "X", type(self).__name__)
+            n_threads = check_threads(self.n_threads)
+            stream = rows_to_predict(
+                Source(X, "X"), network.dtype, self._scale, self.buffer_bytes, n_threads
+            )
+            return stream.predict(lambda source: method(network, source, n_threads))
+        X = as_array(X)
         rows = check_rows(X, "X", dtype=network.dtype, n_features=n_features, finite=False)
         check_names_match(self._names, feature_names(X), "X", type(self).__name__)
         source = make_input(scale_rows(rows, self._scale), network.dtype, self._scale, "dense")

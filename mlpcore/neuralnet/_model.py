@@ -15,8 +15,8 @@ from mlpcore.neuralnet._fit import fit_model
 from mlpcore.neuralnet._fitted import Fitted
 from mlpcore.neuralnet._persistence import load_model, save_model
 from mlpcore.training.interrupts import exit_on_sigterm
+from mlpcore.training.plan import History
 from mlpcore.training.ranks import Ranks
-from mlpcore.training.run import History
 from mlpcore.training.tree import SHARDS
 
 
@@ -63,6 +63,10 @@ class NeuralNetMLP(Fitted, Estimator):
         ``(scale, offset)`` with which the network reads every feature x as ``x * scale + offset``,
         in `fit` and in prediction: ``(2 / 255, -1)`` reads bytes as numbers from -1 to 1. Bytes
         (uint8) are scaled while they are read; any other data is copied.
+    buffer_bytes : int, default=268435456
+        Memory for rows of data that are in no memory, such as ``np.memmap`` and datasets of h5py.
+        If they are larger than this, they are read in pieces, in a random order that depends on
+        `seed` and this number: blocks of consecutive rows, and rows mixed within the buffers.
     eval_every : int, default=1
         Epochs from one evaluation of cost and accuracies to the next; the last epoch has one.
     callback : callable or None, default=None
@@ -207,6 +211,7 @@ class NeuralNetMLP(Fitted, Estimator):
         progress: bool | str = "auto",
         input_path: str = "auto",
         input_scale: tuple[float, float] | None = None,
+        buffer_bytes: int = 1 << 28,
         eval_every: int = 1,
         callback: Callable[[int, History], Any] | None = None,
         early_stopping: bool | str = False,
@@ -235,6 +240,7 @@ class NeuralNetMLP(Fitted, Estimator):
         self.shuffle, self.minibatch_size, self.seed = shuffle, minibatch_size, seed
         self.dtype, self.n_threads, self.progress = dtype, n_threads, progress
         self.input_path, self.input_scale = input_path, input_scale
+        self.buffer_bytes = buffer_bytes
         self.eval_every, self.callback = eval_every, callback
         self.early_stopping, self.patience = early_stopping, patience
         self.activation, self.optimizer, self.momentum = activation, optimizer, momentum

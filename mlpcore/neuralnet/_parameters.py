@@ -32,7 +32,7 @@ _EARLY_STOPPING = {False: None, True: "valid_acc", "valid_acc": "valid_acc", "co
 # within the weights of the rows, dtype and input path as the data decided them.
 _NOT_COMPARED = {
     "n_threads", "progress", "callback", "class_weight", "dtype", "input_path", "hyperparameters",
-    "coefs_init", "intercepts_init", "augment", "image_shape",
+    "coefs_init", "intercepts_init", "augment", "image_shape", "buffer_bytes",
 }  # fmt: skip
 
 
@@ -58,6 +58,8 @@ class Settings:
         From 1.
     dtype : dtype or None
         None is decided by the data.
+    buffer_bytes : int
+        Compared as the order of rows that follows from it.
     input_scale : (float, float)
         Scale and offset; (1, 0) leaves the data as they are.
     coefs_init, intercepts_init : sequence of array_like or None
@@ -80,6 +82,7 @@ class Settings:
     progress: bool | str
     input_path: str
     input_scale: tuple[float, float]
+    buffer_bytes: int
     eval_every: int
     callback: Callable[[int, dict[str, list[float]]], Any] | None
     early_stopping: str | None
@@ -165,6 +168,7 @@ def check_parameters(model: Any) -> Settings:
         patience=check_int(model.patience, "patience", low=1),
         seed=check_seed(model.seed),
         n_threads=check_threads(model.n_threads),
+        buffer_bytes=check_int(model.buffer_bytes, "buffer_bytes", low=1, high=2**62),
         activation=check_activation(model.activation, len(n_hidden)),
         optimizer=check_choice(model.optimizer, "optimizer", TRAINING),
         hyperparameters={
@@ -300,3 +304,14 @@ def check_threads(n_threads: Any) -> int:
 
 def _fingerprints(arrays: Sequence[ArrayLike] | None) -> list[str | None] | None:
     return None if arrays is None else [fingerprint(np.asarray(array)) for array in arrays]
+
+
+def check_validation(settings: Settings, X_valid: Any, y_valid: Any) -> None:
+    """Raise ValueError unless there are both or none, and both where early stopping needs them."""
+    if (X_valid is None) != (y_valid is None):
+        raise ValueError("X_valid and y_valid belong together; got only one of them.")
+    if X_valid is None and settings.early_stopping == "valid_acc":
+        raise ValueError(
+            "early_stopping needs X_valid and y_valid; got none. Give them, or use "
+            'early_stopping="cost".'
+        )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mlpcore._feature_names import feature_names
 from mlpcore._labels import check_labels, encode_labels
 from mlpcore._validation import check_rows, check_weights
-from mlpcore.neuralnet._parameters import Settings
+from mlpcore.neuralnet._parameters import Settings, check_validation
 from mlpcore.training.ranks import Ranks
 from mlpcore.training.shared import Shared, distinct, facts_of
 
@@ -66,8 +66,7 @@ def collect(
 
     def check() -> tuple[Any, ...]:
         rows = check_rows(X, "X_train", dtype=settings.dtype, finite=False)
-        if (X_valid is None) != (y_valid is None):
-            raise ValueError("X_valid and y_valid belong together; got only one of them.")
+        check_validation(settings, X_valid, y_valid)
         labels = check_labels(y, "y_train", rows.shape[0], "X_train")
         weights, rows_valid, labels_valid = None, None, None
         if sample_weight is not None:

@@ -24,8 +24,9 @@ from mlpcore.sklearn._parameters import Settings
 from mlpcore.sklearn._resume import Resume
 from mlpcore.sklearn._shared import Division, split_shards
 from mlpcore.training.averaging import WeightAverage, average_decay
+from mlpcore.training.plan import History, Plan
 from mlpcore.training.progress import Progress
-from mlpcore.training.run import History, Plan, Run
+from mlpcore.training.run import Run
 from mlpcore.training.schedules import PLANNED
 from mlpcore.training.stopping import Best, Stopping
 

@@ -104,19 +104,35 @@ def weigh_rows(
     ValueError
         If they do not sum to a finite number above zero.
     """
-    weights = sample_weight
+    weights, name = sample_weight, name_of_weights(sample_weight, by_class, name)
     if by_class is not None:
-        codes = _columns(target)
-        columns = [part[codes[:, i]] for i, part in enumerate(by_class)]
-        weights = np.asarray(np.prod(columns, axis=0), np.float64)
-        if sample_weight is None:
-            name = "class_weight"
-        else:
-            weights *= sample_weight
-            name = f"{name} times class_weight"
+        weights = times_class_weights(sample_weight, by_class, target)
     if weights is not None:
         check_total(weights, name, f"the rows of {rows}", total=total)
     return weights, name
+
+
+def name_of_weights(
+    sample_weight: Any, by_class: list[NDArray[np.float64]] | None, name: str
+) -> str:
+    """The name of the weights that `weigh_rows` makes."""
+    if by_class is None:
+        return name
+    return "class_weight" if sample_weight is None else f"{name} times class_weight"
+
+
+def times_class_weights(
+    sample_weight: NDArray[np.float64] | None,
+    by_class: list[NDArray[np.float64]],
+    target: NDArray[Any],
+) -> NDArray[np.float64]:
+    """The weights of rows times those of their classes."""
+    codes = _columns(target)
+    columns = [part[codes[:, i]] for i, part in enumerate(by_class)]
+    weights = np.asarray(np.prod(columns, axis=0), np.float64)
+    if sample_weight is not None:
+        weights *= sample_weight
+    return weights
 
 
 def _columns(target: NDArray[Any]) -> NDArray[np.intp]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,76 +12,11 @@ from numpy.typing import NDArray
 from mlpcore._validation import check_float, check_int
 from mlpcore.engine.partition import order_of_sums
 from mlpcore.engine.trainer import Trainer
-from mlpcore.training.averaging import WeightAverage
 from mlpcore.training.checkpoint import Checkpoint, check_kind, check_same, checked_array
-from mlpcore.training.grid import Grid
+from mlpcore.training.plan import History, Metrics, Plan
 from mlpcore.training.schedules import Schedule
 from mlpcore.training.snapshot import Snapshot, pack, pack_random, unpack, unpack_random
-from mlpcore.training.stopping import Best, Stopping
-
-History = dict[str, list[float]]
-Metrics = dict[str, float]
-
-
-class Plan(NamedTuple):
-    """What a facade asks of a run.
-
-    kind : str
-        The facade's name, which a checkpoint must have.
-    epochs : int
-        Epochs in all.
-    shuffle : bool
-        Whether the rows are visited in a new random order in each epoch.
-    cumulative : bool
-        Whether a new order shuffles the one before, as in scikit-learn, instead of `rows`.
-    rows : ndarray of intp
-        The rows to train on.
-    steps : int
-        Minibatches of an epoch.
-    eval_every : int
-        Epochs from one evaluation to the next; the last epoch has one.
-    metrics : tuple of str
-        The metrics that an evaluation returns, in that order.
-    evaluate : callable
-        ``evaluate(loss)`` returns the metrics after an epoch, given the loss that the engine
-        tracked during it (NaN where it tracks none).
-    check : callable
-        ``check(epoch, metrics)`` raises an exception after an epoch that is not valid: it is
-        rolled back. `metrics` is empty where there was no evaluation.
-    stopping : Stopping or None
-    begin : callable or None
-        Called before each epoch.
-    report : callable or None
-        ``report(rate)`` is called where early stopping finds no progress: with the learning rate
-        of the epochs to come, or with None where training stops.
-    start : tuple or None
-        The state of the random numbers at the beginning, as `pack_random` returns it, where a
-        resumed run must draw again what came before its first epoch.
-    keep_state : bool
-        Whether the optimiser's state is rolled back, too, because a later fit may go on with it.
-    average : WeightAverage or None
-        Takes the place of the weights between epochs.
-    grid : Grid or None
-        Orders the rows, where they are in shards.
-    """
-
-    kind: str
-    epochs: int
-    shuffle: bool
-    cumulative: bool
-    rows: NDArray[np.intp]
-    steps: int
-    eval_every: int
-    metrics: tuple[str, ...]
-    evaluate: Callable[[float], Metrics]
-    check: Callable[[int, Metrics], None]
-    stopping: Stopping | None
-    begin: Callable[[], None] | None = None
-    report: Callable[[float | None], None] | None = None
-    start: tuple[dict[str, Any], NDArray[np.uint32]] | None = None
-    keep_state: bool = False
-    average: WeightAverage | None = None
-    grid: Grid | None = None
+from mlpcore.training.stopping import Best
 
 
 class Run:
@@ -191,17 +126,26 @@ class Run:
             epoch = self.epoch + 1
             if plan.begin is not None:
                 plan.begin()
-            order = self._next_order()
             self._trainer.learning_rate = self._schedule.step_size
             if plan.average is not None:
                 plan.average.begin_epoch()
-            loss = self._trainer.epoch(order, self._schedule.rates(plan.steps, last))
+            loss = self._train(self._schedule.rates(plan.steps, last))
             if plan.average is not None:
                 plan.average.end_epoch(epoch, last)
-            self._order = order if plan.cumulative else plan.rows
-            self._rows_seen += len(order) if plan.grid is None else plan.grid.n_rows
+            self._rows_seen += plan.n_rows
             self._schedule.epoch_ends(self._rows_seen)
             yield epoch, self._finish(epoch, loss)
+
+    def _train(self, rates: NDArray[np.float64] | None) -> float:
+        """Train for one epoch; the loss that the trainer has tracked."""
+        plan = self._plan
+        if plan.stream is not None:
+            rng = self._rng if plan.shuffle else None
+            return plan.stream.epoch(self._trainer, rng, rates, plan.steps)
+        order = self._next_order()
+        loss = self._trainer.epoch(order, rates)
+        self._order = order if plan.cumulative else plan.rows
+        return loss
 
     def _next_order(self) -> NDArray[np.intp]:
         if self._plan.grid is not None:

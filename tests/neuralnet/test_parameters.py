@@ -26,6 +26,7 @@ BAD_PARAMETERS = {
     "seed": [-1, 2**32, 1.5, "1", [1, 2], HUGE, np.random.RandomState(0), float("nan")],
     "dtype": ["int32", np.float16, "longdouble", "nonsense", object, complex, bool, 5, ">f4"],
     "n_threads": [0, -1, 1.5, "2", True, HUGE],
+    "buffer_bytes": [0, -1, 1e9, "2", None, True, 2**63],
     "progress": ["yes", None, 2, 1, 0, 1.0, "True", [True]],
     "callback": [3, "function", [len]],
     "eval_every": [0, -1, 1.5, None, "2", True, HUGE],

@@ -300,12 +300,12 @@ def test_another_hyperparameter_is_refused_by_name(optimizer, name, value):
 
 
 def test_every_parameter_is_one_that_differs_or_one_that_does_not():
-    free = {"epochs", "n_threads", "progress", "callback"}
+    free = {"epochs", "n_threads", "progress", "callback", "buffer_bytes"}
     others = set(OTHER_PARAMETERS) | {name for _, name, _ in HYPERPARAMETERS}
     assert others | free == set(NeuralNetMLP().get_params())
     nn = model(3, callback=stop_after(1), progress=False, n_threads=2)
     nn.fit(*DATA, checkpoint="run.ckpt")
-    again = model(3, callback=None, progress=True, n_threads=1)
+    again = model(3, callback=None, progress=True, n_threads=1, buffer_bytes=1)
     # What this optimiser has no use for, or runs without early stopping, may differ as well.
     again.set_params(patience=7, momentum=0.1, beta_1=0.1, beta_2=0.1, weight_decay=3)
     assert_same(again.fit(*DATA, checkpoint="run.ckpt"), model(3).fit(*DATA))

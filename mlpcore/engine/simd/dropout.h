@@ -5,7 +5,7 @@
 #include "packed.h"
 #include "philox.h"
 
-/* first_row: the number of the first row, where a process has only some of the rows. */
+/* first_row: the number of the first row, where there are only some of the rows. */
 typedef struct {
     uint64_t seed;
     uint32_t epoch;

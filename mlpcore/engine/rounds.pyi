@@ -1,0 +1,3 @@
+class Rounds:
+    @property
+    def usual_threads(self) -> int: ...
