@@ -19,6 +19,9 @@ from libc.stdlib cimport calloc, free
 
 from mlpcore.engine.team_size import note_start
 
+cdef extern from "threads/team.h" nogil:
+    void team_delete "mlp_team_delete" (TeamState*)
+
 cdef extern from "threads/start.h" nogil:
     long this_process "mlp_process" ()
     void threads_start "mlp_threads_start" (Thread*, TeamState*)
