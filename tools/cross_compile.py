@@ -11,6 +11,7 @@ nor the system's.
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -78,16 +79,17 @@ def prepare(target: str, folder: Path) -> list[str]:
     options += [f"-D{name}={value}" for name, value in setup.MACROS]
     if "macos" in target:
         options += ["-Wl,-undefined,dynamic_lookup"]
-    if "windows" in target:
-        (folder / "pyconfig.h").write_text(WINDOWS)
-        (folder / "python3.def").write_text("\n".join(dict.fromkeys(exported())) + "\n")
-        machine = {"x86_64": "i386:x86-64", "aarch64": "arm64"}[target.partition("-")[0]]
-        library = folder / "python3.lib"
-        definition = folder / "python3.def"
-        run([*ZIG, "dlltool", "-m", machine, "-d", str(definition), "-l", str(library)])
-        # Before the headers of this system, whose pyconfig.h is another.
-        options = [*options, "-I", str(folder), str(library), *setup.WINDOWS_LIBRARIES]
-    return [*options, "-I", str(HEADERS)]
+    if "windows" not in target:
+        return [*options, "-I", str(HEADERS)]
+    # Beside the other headers, since Python.h takes the pyconfig.h of its own folder.
+    headers = folder / "include"
+    shutil.copytree(HEADERS, headers, dirs_exist_ok=True)
+    (headers / "pyconfig.h").write_text(WINDOWS)
+    definition, library = folder / "python3.def", folder / "python3.lib"
+    definition.write_text("\n".join(dict.fromkeys(exported())) + "\n")
+    machine = {"x86_64": "i386:x86-64", "aarch64": "arm64"}[target.partition("-")[0]]
+    run([*ZIG, "dlltool", "-m", machine, "-d", str(definition), "-l", str(library)])
+    return [*options, "-I", str(headers), str(library), *setup.WINDOWS_LIBRARIES]
 
 
 def compile_module(module: setup.Extension, target: str, folder: Path, options: list[str]) -> None:
