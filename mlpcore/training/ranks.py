@@ -160,7 +160,8 @@ class Ranks:
         error = error or self._handle_signals()
         text = b""
         if error is not None:
-            text = json.dumps([type(error).__name__, str(error)]).encode()
+            known = next(kind for kind in type(error).__mro__ if kind.__module__ == "builtins")
+            text = json.dumps([known.__name__, str(error)]).encode()
         records = self._exchange.allgather(np.array([len(text), stop, value], np.int64))
         if records[:, 0].any():
             self._ended = True
@@ -332,7 +333,7 @@ def _exception(texts: list[bytes]) -> BaseException:
     name, message = json.loads(texts[rank])
     if name == "SystemExit":
         return SystemExit(int(message) if message.lstrip("-").isdigit() else message)
-    kind = getattr(builtins, name, RuntimeError)
+    kind: type[BaseException] = getattr(builtins, name)
     try:
         return kind(f"rank {rank} of {len(texts)}: {message}")
     except TypeError:  # it needs more arguments
