@@ -17,6 +17,7 @@ import contextlib
 import json
 import pickle
 import signal
+import warnings
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, Self, TypeVar
@@ -67,6 +68,7 @@ class Ranks:
         self._signals: list[tuple[int, FrameType | None]] = []
         self._handlers: dict[int, Any] = {}
         self._ended = self.size == 1
+        self._noted = False
 
     # Ending alike.
 
@@ -193,6 +195,23 @@ class Ranks:
             error = raised
         self.agree(error)
         return result
+
+    def note_epoch(self, work: float, exchange: float) -> None:
+        """Warn in rank 0, once, where ranks wait for each other for longer than they compute.
+
+        Parameters
+        ----------
+        work, exchange : float
+            Seconds of an epoch.
+        """
+        if self.rank == 0 and self.size > 1 and exchange > work and not self._noted:
+            warnings.warn(
+                f"the {self.size} ranks exchanged gradients for {exchange:.2g} s and computed for "
+                f"{work:.2g} s in an epoch: so many ranks make this fit slower. Give larger "
+                "minibatches, or fewer ranks; the documentation has a page on several machines.",
+                stacklevel=2,
+            )
+        self._noted = True
 
     def checksum(self, array: NDArray[Any]) -> int:
         """A number of 64 bits that differs, in all likelihood, where the array does."""
