@@ -11,6 +11,7 @@ from mlpcore.exceptions import NotFittedError
 try:
     from mlpcore._config import show_config
     from mlpcore._files import load_npz, save_npz
+    from mlpcore._rank_rows import rank_rows
     from mlpcore.datasets import IDXError, fetch_mnist, load_digits, load_mnist, read_idx, write_idx
     from mlpcore.distortion import Distortion
     from mlpcore.neuralnet import NeuralNetMLP
@@ -36,6 +37,7 @@ __all__ = [
     "load_digits",
     "load_mnist",
     "load_npz",
+    "rank_rows",
     "read_idx",
     "save_npz",
     "show_config",

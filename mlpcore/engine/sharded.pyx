@@ -112,6 +112,9 @@ cdef class ShardedTrainer(Trainer):
         error = None
         try:
             error = self._minibatches(order, learning_rates, weights)
+            ranks.note_epoch(self.work_seconds, self.exchange_seconds)
+        except BaseException as raised:
+            error = raised
         finally:
             self.network.parameters_changed()
         ranks.agree(error, value=ranks.checksum(self.network.parameters))

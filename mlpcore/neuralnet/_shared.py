@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mlpcore._feature_names import feature_names
 from mlpcore._labels import check_labels, encode_labels
-from mlpcore._validation import check_rows, check_weights
+from mlpcore._validation import check_finite, check_rows, check_weights
 from mlpcore.neuralnet._parameters import Settings, check_validation
 from mlpcore.training.ranks import Ranks
 from mlpcore.training.shared import Shared, distinct, facts_of
@@ -65,14 +65,14 @@ def collect(
     """
 
     def check() -> tuple[Any, ...]:
-        rows = check_rows(X, "X_train", dtype=settings.dtype, finite=False)
+        rows = _check(X, "X_train", settings)
         check_validation(settings, X_valid, y_valid)
         labels = check_labels(y, "y_train", rows.shape[0], "X_train")
         weights, rows_valid, labels_valid = None, None, None
         if sample_weight is not None:
             weights = check_weights(sample_weight, "sample_weight", rows.shape[0], "X_train")
         if X_valid is not None:
-            rows_valid = check_rows(X_valid, "X_valid", dtype=settings.dtype, finite=False)
+            rows_valid = _check(X_valid, "X_valid", settings)
             labels_valid = check_labels(y_valid, "y_valid", rows_valid.shape[0], "X_valid")
         return rows, labels, rows_valid, labels_valid, weights
 
@@ -109,3 +109,11 @@ def collect(
     return Collected(
         rows, labels, rows_valid, labels_valid, weights, names, classes, train, valid
     )  # fmt: skip
+
+
+def _check(X: Any, name: str, settings: Settings) -> Any:
+    """Rows, checked before they move to other ranks, so that an error has their numbers here."""
+    rows = check_rows(X, name, dtype=settings.dtype, finite=False)
+    if not hasattr(rows, "indptr"):
+        check_finite(rows, name, settings.dtype)
+    return rows

@@ -17,6 +17,7 @@ import contextlib
 import json
 import pickle
 import signal
+import warnings
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, Self, TypeVar
@@ -67,6 +68,7 @@ class Ranks:
         self._signals: list[tuple[int, FrameType | None]] = []
         self._handlers: dict[int, Any] = {}
         self._ended = self.size == 1
+        self._noted = False
 
     # Ending alike.
 
@@ -160,7 +162,8 @@ class Ranks:
         error = error or self._handle_signals()
         text = b""
         if error is not None:
-            text = json.dumps([type(error).__name__, str(error)]).encode()
+            known = next(kind for kind in type(error).__mro__ if kind.__module__ == "builtins")
+            text = json.dumps([known.__name__, str(error)]).encode()
         records = self._exchange.allgather(np.array([len(text), stop, value], np.int64))
         if records[:, 0].any():
             self._ended = True
@@ -192,6 +195,23 @@ class Ranks:
             error = raised
         self.agree(error)
         return result
+
+    def note_epoch(self, work: float, exchange: float) -> None:
+        """Warn in rank 0, once, where ranks wait for each other for longer than they compute.
+
+        Parameters
+        ----------
+        work, exchange : float
+            Seconds of an epoch.
+        """
+        if self.rank == 0 and self.size > 1 and exchange > work and not self._noted:
+            warnings.warn(
+                f"the {self.size} ranks exchanged gradients for {exchange:.2g} s and computed for "
+                f"{work:.2g} s in an epoch: so many ranks make this fit slower. Give larger "
+                "minibatches, or fewer ranks; the documentation has a page on several machines.",
+                stacklevel=2,
+            )
+        self._noted = True
 
     def checksum(self, array: NDArray[Any]) -> int:
         """A number of 64 bits that differs, in all likelihood, where the array does."""
@@ -332,7 +352,7 @@ def _exception(texts: list[bytes]) -> BaseException:
     name, message = json.loads(texts[rank])
     if name == "SystemExit":
         return SystemExit(int(message) if message.lstrip("-").isdigit() else message)
-    kind = getattr(builtins, name, RuntimeError)
+    kind: type[BaseException] = getattr(builtins, name)
     try:
         return kind(f"rank {rank} of {len(texts)}: {message}")
     except TypeError:  # it needs more arguments

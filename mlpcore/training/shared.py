@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import warnings
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -212,21 +211,3 @@ def open_checkpoint(
         kind = SilentCheckpoint if ranks.rank else Checkpoint
         shared: Checkpoint = ranks.together(lambda: stack.enter_context(kind(path)))
         yield shared, ranks.broadcast(shared.read)
-
-
-def warn_of_exchange(ranks: Ranks, work: float, exchange: float) -> None:
-    """Warn, in rank 0, where ranks wait for each other for longer than they compute.
-
-    Parameters
-    ----------
-    ranks : Ranks
-    work, exchange : float
-        Seconds of an epoch.
-    """
-    if ranks.rank == 0 and ranks.size > 1 and exchange > work:
-        warnings.warn(
-            f"the {ranks.size} ranks exchanged gradients for {exchange:.3g} s and computed for "
-            f"{work:.3g} s in the first epoch: more ranks make this fit slower. Larger minibatches "
-            "or fewer ranks change that; see the page on several machines.",
-            stacklevel=2,
-        )

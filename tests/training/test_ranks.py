@@ -1,10 +1,12 @@
 """Fits that several processes share; here they are threads, with a communicator of queues."""
 
+import time
+
 import numpy as np
 import pytest
 from communicator import results_of
 
-from mlpcore import Distortion, NeuralNetMLP, load_digits
+from mlpcore import Distortion, NeuralNetMLP, load_digits, rank_rows
 from mlpcore.training.grid import Grid, shard_bounds
 from mlpcore.training.ranks import Ranks
 from mlpcore.training.tree import merges_within, shards_of
@@ -141,3 +143,54 @@ def test_minibatches_have_the_rows_that_were_asked_for(n, size, keep_last):
     assert bounds[0] == 0
     assert bounds[-1] == n
     assert set(np.diff(bounds)) <= {n // 16, n // 16 + 1}
+
+
+def test_a_checkpoint_goes_on_with_another_number_of_ranks(tmp_path):
+    options = {"optimizer": "adam", "dropout": 0.2, "weight_average": 0.9, "minibatch_size": 50}
+
+    def fit_some(epochs, size, checkpoint):
+        def work(comm):
+            mine = cut(len(X), comm.rank, comm.size)
+            model = NeuralNetMLP(n_hidden=20, epochs=epochs, seed=3, **options)
+            return bits(model.fit(X[mine], y[mine], comm=comm, checkpoint=checkpoint))
+
+        return set(results_of(size, work))
+
+    expected = fit_some(6, 1, None)
+    for epochs, size in ((2, 3), (3, 1), (5, 4), (6, 2)):
+        found = fit_some(epochs, size, tmp_path / "run.ckpt")
+    assert found == expected
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["run.ckpt", "run.ckpt.previous"]
+    with pytest.raises(ValueError, match="shards was 16 and is 8"):
+        NeuralNetMLP(n_hidden=20, epochs=6, seed=3, **options).fit(
+            X, y, shards=8, checkpoint=tmp_path / "run.ckpt"
+        )
+
+
+def test_rank_rows_are_those_of_the_shards():
+    """So that none move: the engine reads them where they are."""
+    seen = []
+
+    def work(comm):
+        mine = rank_rows(comm, len(X))
+        seen.append(mine)
+        with Ranks(comm, 16) as ranks:
+            rows = X[mine]
+            assert ranks.take(rows, ranks.gather(len(rows))) is rows
+
+    results_of(3, work)
+    assert sorted(rows.start for rows in seen) == [0, *sorted(rows.stop for rows in seen)[:-1]]
+
+
+@pytest.mark.filterwarnings("default:the . ranks exchanged")
+def test_a_fit_warns_where_exchange_takes_longer_than_work(monkeypatch):
+    add = Ranks.add
+
+    def slowly(self, partials):
+        time.sleep(0.01)
+        add(self, partials)
+
+    monkeypatch.setattr(Ranks, "add", slowly)
+    with pytest.warns(UserWarning, match="the 2 ranks exchanged gradients") as caught:
+        results_of(2, lambda comm: fit(comm))
+    assert len(caught) == 1
