@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from mlpcore._html_page import pixel_range
 from mlpcore._validation import check_start
 from mlpcore._version import __version__, warn_if_newer
+from mlpcore.engine.evaluation import BLOCK_ROWS
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.objective import Objective
@@ -21,13 +22,15 @@ from mlpcore.engine.trainer import Trainer
 from mlpcore.sklearn._callbacks import CallbackBridge
 from mlpcore.sklearn._convert import from_sklearn, to_sklearn
 from mlpcore.sklearn._data import TrainingData, check_sample_weight, readable, weighed
-from mlpcore.sklearn._held_out import check_enough, check_pairs
+from mlpcore.sklearn._held_out import check_enough, own_rows
 from mlpcore.sklearn._lbfgs import PackedObjective, check_lbfgs, fit_lbfgs
 from mlpcore.sklearn._network import FLOATS, NetworkOwner
 from mlpcore.sklearn._onnx import Model, write
 from mlpcore.sklearn._optimizer import OptimizerState
 from mlpcore.sklearn._resume import Resume
 from mlpcore.sklearn._solvers import fit_stochastic
+from mlpcore.sklearn._streams import check_settings
+from mlpcore.streams.source import Source
 from mlpcore.training.interrupts import exit_on_sigterm
 from mlpcore.training.run import Run
 
@@ -179,7 +182,9 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         target = self._encode(y)
         class_weights = self._class_weights(target, sample_weight, incremental)
         data = weighed(X, y, target, sample_weight, class_weights, "")
-        held_out = self._held_out(validation, X.dtype, class_weights)
+        dtype = X.dtype if X.dtype in FLOATS else np.dtype(np.float64)
+        held_out = own_rows(self, validation, dtype, class_weights)
+        check_settings(settings, data, held_out, self.buffer_bytes)
         if held_out is not None and settings.early_stopping:
             check_enough(held_out)
         if settings.solver == "lbfgs":
@@ -189,8 +194,8 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         if resume is not None:
             self._random_state = resume.random_state(self._random_state, type(self).__name__)
         if first:
-            self._pixels = pixel_range(X)
-            self._initialize((X.shape[1], *hidden, self.n_outputs_), X.dtype)
+            self._pixels = pixel_range(X[:BLOCK_ROWS] if isinstance(X, Source) else X)
+            self._initialize((X.shape[1], *hidden, self.n_outputs_), dtype)
         network = self._trainable()
         bridge = None
         if not incremental and (
@@ -205,22 +210,6 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner):
         if bridge is not None:
             bridge.close()
         return self
-
-    def _held_out(
-        self,
-        validation: tuple[Any, Any, Any],
-        dtype: np.dtype[Any],
-        class_weights: list[NDArray[np.float64]] | None,
-    ) -> TrainingData | None:
-        """The caller's validation rows, with the weights that their classes have in training."""
-        if not check_pairs(validation):
-            return None
-        X, y, sample_weight = validation
-        self._check_missing(y, "y_val")
-        X, y = self._validate_rows(X, y, dtype=dtype, reset=False)
-        self._check_known(y, "y_val")
-        sample_weight = check_sample_weight(sample_weight, X, "sample_weight_val")
-        return weighed(X, y, self._encode(y), sample_weight, class_weights, "_val")
 
     def _validate_rows(self, X: Any, y: Any, *, dtype: Any = FLOATS, reset: bool) -> Any:
         """Rows and targets that belong together, in NumPy's or SciPy's arrays."""

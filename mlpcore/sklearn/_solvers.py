@@ -21,6 +21,9 @@ from mlpcore.sklearn._network import check_weights_are_finite
 from mlpcore.sklearn._optimizer import OptimizerState
 from mlpcore.sklearn._parameters import Settings
 from mlpcore.sklearn._resume import Resume
+from mlpcore.sklearn._streams import train_stream
+from mlpcore.streams.source import Source
+from mlpcore.streams.stream import Stream
 from mlpcore.training.averaging import WeightAverage, average_decay
 from mlpcore.training.plan import History, Plan
 from mlpcore.training.progress import Progress
@@ -61,26 +64,32 @@ def fit_stochastic(
     """
     model._start_curves(held_out is not None, first)
     rng = model._random_state
-    train = np.arange(data.X.shape[0])
+    n_samples, outside = data.X.shape[0], isinstance(data.X, Source)
+    train = np.arange(0 if outside else n_samples)
     own_validation = held_out
     if settings.early_stopping and held_out is None:
         train, held_out = split(model, settings, data, rng)
+    n_train = n_samples if outside else len(train)
     if not settings.incremental or not hasattr(model, "_optimizer"):
         model._start_optimizer()
-    # Counting the entries that could be skipped pays off over many epochs only.
-    path = "dense" if settings.incremental else "auto"
-    rows = Input(data.X, network.dtype, path=path, n_threads=model._threads())
+    batch = _batch_size(settings, n_train)
+    stream = train_stream(model, settings, data, network, batch)
+    if stream is None:
+        # Counting the entries that could be skipped pays off over many epochs only.
+        path = "dense" if settings.incremental else "auto"
+        rows = Input(data.X, network.dtype, path=path, n_threads=model._threads())
+    else:
+        rows = stream.input
     network.background = None
     validation = None if held_out is None else Validation(model, settings, network, held_out)
-    batch = _batch_size(settings, len(train))
-    trainer = _new_trainer(model, settings, network, rows, data, batch, validation)
+    trainer = _new_trainer(model, settings, network, rows, data, stream, batch, validation)
     average = None
     if settings.weight_average is not None:
         raw = model._optimizer.raw_weights(network)
         average = WeightAverage(trainer, settings.weight_average, raw)
     run = _new_run(
-        model, settings, trainer, train, -(-len(train) // batch), validation, bridge, resume,
-        average,
+        model, settings, trainer, train, -(-n_train // batch), validation, bridge, resume,
+        average, stream,
     )  # fmt: skip
     if resume is not None:
         resume.resume_or_begin(run, model, data, own_validation)
@@ -125,22 +134,25 @@ def _new_trainer(
     network: Network,
     rows: Input,
     data: TrainingData,
+    stream: Stream | None,
     batch: int,
     validation: Validation | None,
 ) -> Trainer:
     optimizer, rng = model._optimizer, model._random_state
     images = None
     if settings.augment is not None:
-        images = rows_to_distort(settings.augment, data.X, network.dtype, settings.image_shape)
+        some = data.X if stream is None else stream.sample
+        images = rows_to_distort(settings.augment, some, network.dtype, settings.image_shape)
+    valid = None if validation is None or validation.stream is not None else validation
     trainer = Trainer(
         network,
         rows,
-        as_target(data.target, network),
-        sample_weight=data.weight,
+        as_target(data.target, network) if stream is None else stream.sample_targets,
+        sample_weight=data.weight if stream is None else None,
         label_smoothing=settings.label_smoothing,
-        valid=None if validation is None else validation.rows,
-        valid_targets=None if validation is None else validation.target,
-        valid_weight=None if validation is None else validation.data.weight,
+        valid=None if valid is None else valid.rows,
+        valid_targets=None if valid is None else valid.target,
+        valid_weight=None if valid is None else valid.data.weight,
         optimizer=optimizer.rule,
         l1=settings.l1,
         l2=settings.l2,
@@ -175,6 +187,7 @@ def _new_run(
     bridge: CallbackBridge | None,
     resume: Resume | None,
     average: WeightAverage | None,
+    stream: Stream | None,
 ) -> Run:
     """The run of a fit: scikit-learn's orders, curves, tolerance and patience."""
     network, early_stopping = trainer.network, settings.early_stopping
@@ -200,7 +213,7 @@ def _new_run(
         kind=type(model).__name__,
         epochs=settings.epochs,
         shuffle=settings.shuffle,
-        cumulative=True,
+        cumulative=stream is None,
         rows=train,
         steps=steps,
         eval_every=1,
@@ -213,6 +226,7 @@ def _new_run(
         start=None if resume is None else resume.start,
         keep_state=True,
         average=average,
+        stream=stream,
     )
     best = _best_so_far(model, settings, network)
     rng, optimizer = model._random_state, model._optimizer
