@@ -115,7 +115,6 @@ class Stream:
             source,
             targets,
             weights,
-            capacity=self.grid.capacity,
             reserve=minibatch_size - 1,
             dtype=kept,
             target_like=target_like,

@@ -132,7 +132,7 @@ def test_a_folder_of_parquet_files(table, tmp_path):
     usual = np.lexsort(np.column_stack([FLOATS[:, :3], Y]).T)
     assert np.array_equal(rows[:][order], FLOATS[usual, :3])
     assert np.array_equal(y[:][order], Y[usual])
-    nn = NeuralNetMLP(epochs=1, minibatch_size=9, buffer_bytes=12_000, progress=False)
+    nn = NeuralNetMLP(epochs=1, minibatch_size=9, buffer_bytes=20_000, progress=False)
     assert nn.fit(rows, y).score(rows, y) > 0.1
 
 
@@ -150,7 +150,7 @@ def test_columns_that_are_no_numbers(table, tmp_path):
         open_parquet(tmp_path / "rows.parquet", ["z"])
     holes = open_parquet(tmp_path / "rows.parquet", ["holes", "flag"])
     with pytest.raises(OSError, match="'holes' has 75 missing values"):
-        fit(holes, buffer_bytes=12_000)
+        fit(holes, buffer_bytes=20_000)
     with pytest.raises(ValueError, match="smaller row groups"):
         fit(open_parquet(tmp_path / "rows.parquet", NAMES), buffer_bytes=80_000)
 
