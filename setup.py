@@ -62,7 +62,7 @@ if SANITIZE:
     LINK += [f"-fsanitize={SANITIZE}"]
 
 # GCC for Linux compiles all but the kernels for size (each.h): half the time of a build and two
-# thirds of a wheel. There are no tables for unwinding, which are for C++ and debuggers, and no names.
+# thirds of a wheel. There are no tables for unwinding, which C++ and debuggers need, and no names.
 SMALL = ["-Os", "-fno-asynchronous-unwind-tables"]
 SMALL_LINK = ["-Wl,--strip-all"]
 

@@ -12,7 +12,16 @@ try:
     from mlpcore._config import show_config
     from mlpcore._files import load_npz, save_npz
     from mlpcore._rank_rows import rank_rows
-    from mlpcore.datasets import IDXError, fetch_mnist, load_digits, load_mnist, read_idx, write_idx
+    from mlpcore.datasets import (
+        IDXError,
+        fetch_mnist,
+        load_digits,
+        load_mnist,
+        open_idx,
+        open_parquet,
+        read_idx,
+        write_idx,
+    )
     from mlpcore.distortion import Distortion
     from mlpcore.neuralnet import NeuralNetMLP
 except ModuleNotFoundError as error:
@@ -37,6 +46,8 @@ __all__ = [
     "load_digits",
     "load_mnist",
     "load_npz",
+    "open_idx",
+    "open_parquet",
     "rank_rows",
     "read_idx",
     "save_npz",

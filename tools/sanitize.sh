@@ -36,10 +36,11 @@ tests=(tests/engine/test_{activations,arrays,blas,concurrency,distortion,dropout
     tests/engine/test_{team,threads,trainer}.py
     tests/files/test_{fuzz,idx,npz}.py
     tests/neuralnet/test_{model,parameters,persistence,sparse_input,textbook,validation}.py
-    tests/training/test_{checkpoint,checkpoint_file,interrupt}.py)
+    tests/files/test_outside.py tests/training/test_{checkpoint,checkpoint_file,interrupt,streams}.py)
 if [ "$sanitizer" = thread ]; then
     # Threads only: a race does not depend on the values, and files have none.
-    tests=(tests/engine/test_{concurrency,distortion,exactness,network,options,team,threads,trainer}.py)
+    tests=(tests/engine/test_{concurrency,distortion,exactness,network,options,team,threads,trainer}.py
+        tests/training/test_streams.py)
     # NumPy's BLAS passes work to its own threads in a way that the sanitizer cannot follow and
     # reports. With this setting it has no threads, and no report needs a suppression.
     export OPENBLAS_NUM_THREADS=1

@@ -162,6 +162,48 @@ def read_expected(
     return data if header.dtype.isnative else data.byteswap(inplace=True).view(native)
 
 
+def open_idx(path: StrPath) -> np.memmap[Any, Any]:
+    """Map an IDX file, whose elements are then read when they are needed.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        The file, not compressed. A leading ``~`` is the home folder.
+
+    Returns
+    -------
+    data : memmap
+        As `read_idx` returns it, but read-only and in the file's byte order, which is another than
+        the machine's for numbers of more than a byte. Images are rows with
+        ``data.reshape(len(data), -1)``.
+
+    Raises
+    ------
+    IDXError
+        If the file is no complete IDX file, or is compressed.
+    OSError
+        If there is no such file, it must not be read, or it is a folder.
+
+    See Also
+    --------
+    read_idx : Read the file into memory.
+    """
+    name = to_path(path)
+    with open_source(name) as source:
+        file, _, size = source
+        if packing(file) is not None:
+            raise IDXError(
+                f"{name}: expected an IDX file that is not compressed; got one by "
+                f"{packing(file)}. Unpack it first, or use read_idx."
+            )
+        header = _parse_header(file.read(_LONGEST_HEADER), name, None)
+        if header.offset + header.n_bytes != size:
+            raise _wrong_size(name, header, f"{size} bytes")
+    if header.n_bytes == 0:
+        raise IDXError(f"{name}: expected some elements; got shape {header.shape}. Use read_idx.")
+    return np.memmap(name, header.dtype, "r", header.offset, header.shape)
+
+
 def write_idx(path: StrPath, array: ArrayLike) -> None:
     """Write an array as an IDX file.
 

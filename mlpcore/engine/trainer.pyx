@@ -380,6 +380,11 @@ cdef class Trainer:
         """
         target_rows = _target_rows(self.network, rows, targets, sample_weight, "rows",
                                    self._smoothing if training else 0.0)
+        if min(rows.rows.n_rows, EVALUATION_ROW_BLOCK) > self._train.rows.n_rows:
+            raise ValueError(
+                f"pieces must be of trainers for as many rows, or for {EVALUATION_ROW_BLOCK}; got "
+                f"{rows.rows.n_rows} and {self._train.rows.n_rows}"
+            )
         return self._evaluator.evaluate(rows, target_rows, True)
 
     def replace_rows(self, Input rows, targets, sample_weight=None, *, int64_t first_row=0):

@@ -31,7 +31,7 @@ class Fitted:
     classes_: NDArray[Any]
     n_features_in_: int
     n_threads: int | None
-    buffer_bytes: int
+    buffer_bytes: int = 1 << 28  # pickles of version 0.1 have none
     _network: Network
     _activation: tuple[str, ...]  # of each hidden layer
     _scale: tuple[float, float]

@@ -12,6 +12,7 @@ from mlpcore._html_page import pixel_range
 from mlpcore._labels import encode_labels, lookup_labels
 from mlpcore._validation import check_rows, check_source, float_for
 from mlpcore.distortion import rows_to_distort
+from mlpcore.engine.evaluation import BLOCK_ROWS
 from mlpcore.neuralnet._data import Data, Rows, check_minibatch_size, prepare
 from mlpcore.neuralnet._parameters import Settings, check_validation
 from mlpcore.streams.labels import read_labels, row_weights, targets_of
@@ -100,7 +101,7 @@ def _prepare_stream(settings: Settings, X: Any, y: Any, sample_weight: Any) -> D
             settings.augment, stream.sample, dtype, settings.image_shape, settings.input_scale
         )
     # Without the scaling of floats, as for data in memory.
-    pixels = pixel_range(source[: len(stream.sample)])
+    pixels = pixel_range(source[:BLOCK_ROWS])
     return Data(dtype, classes, names, _rows(stream), weights, None, images, pixels)
 
 

@@ -31,6 +31,8 @@ from mlpcore.sklearn._signatures import (
     PARAMETERS,
     ClassifierSignature,
 )
+from mlpcore.sklearn._streams import check_pairs_outside
+from mlpcore.streams.source import as_array, is_large
 from mlpcore.training.class_weight import class_weights
 
 
@@ -197,8 +199,17 @@ class MLPClassifier(ClassifierMixin, ClassifierSignature, BaseMLP):
         return self._fit(X, y, sample_weight, incremental=True)
 
     def _validate_rows(self, X: Any, y: Any, *, dtype: Any = FLOATS, reset: bool) -> Any:
+        if is_large(X, self.buffer_bytes):
+            X, y = check_pairs_outside(self, X, y, y_numeric=False, reset=reset)
+            return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
         X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=dtype, reset=reset
+            self,
+            as_array(X),
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            dtype=dtype,
+            reset=reset,
         )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)

@@ -11,13 +11,14 @@ from sklearn.utils.validation import _check_sample_weight
 
 from mlpcore._validation import check_rows, check_weights
 from mlpcore.engine.network import Network
+from mlpcore.streams.source import Source
 from mlpcore.training.class_weight import weigh_rows
 
 
 class TrainingData(NamedTuple):
     """Rows in the forms in which they are needed.
 
-    X : ndarray, or CSR matrix with sorted indices and no duplicates
+    X : ndarray, CSR matrix with sorted indices and no duplicates, or Source that reads rows
     y : as given by the caller, for scorers
     target : intc (n_samples,), indices of output units; or numbers (n_samples, n_outputs)
     weight : float64 (n_samples,) or None, multiplies each row's loss
@@ -75,7 +76,7 @@ def weighed(
 def readable(X: Any) -> Any:
     """Rows that scikit-learn has checked, as the engine reads them."""
     # A sparse matrix is checked again: scikit-learn trusts its indices.
-    return check_rows(X, "X", finite=False)
+    return X if isinstance(X, Source) else check_rows(X, "X", finite=False)
 
 
 def as_target(target: NDArray[Any], network: Network) -> NDArray[Any]:

@@ -9,14 +9,18 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from mlpcore._html_page import pixel_range
+from mlpcore.engine.evaluation import BLOCK_ROWS
 from mlpcore.sklearn._callbacks import CallbackBridge
 from mlpcore.sklearn._data import TrainingData, check_sample_weight, readable, weighed
-from mlpcore.sklearn._held_out import check_enough, check_pairs
+from mlpcore.sklearn._held_out import check_enough, own_rows
 from mlpcore.sklearn._lbfgs import check_lbfgs, fit_lbfgs
+from mlpcore.sklearn._network import FLOATS
 from mlpcore.sklearn._parameters import Settings
 from mlpcore.sklearn._resume import Resume
 from mlpcore.sklearn._shared import Collected, Division
 from mlpcore.sklearn._solvers import fit_stochastic
+from mlpcore.sklearn._streams import check_settings
+from mlpcore.streams.source import Source
 
 Model = TypeVar("Model", bound=Any)
 
@@ -63,6 +67,7 @@ def fit_estimator(
     if collected is not None:
         settings, look = _in_common(model, settings, X, collected)
     data, held_out = _weigh(model, X, y, sample_weight, incremental, validation, collected)
+    check_settings(settings, data, held_out, model.buffer_bytes)
     if held_out is not None and settings.early_stopping and collected is None:
         check_enough(held_out)
     if settings.solver == "lbfgs":
@@ -75,8 +80,11 @@ def fit_estimator(
     if resume is not None:
         model._random_state = resume.random_state(rng, type(model).__name__)
     if first:
-        model._pixels = pixel_range(X) if look is None else look.pixels
-        model._initialize((X.shape[1], *hidden, model.n_outputs_), X.dtype)
+        if look is None:
+            model._pixels = pixel_range(X[:BLOCK_ROWS] if isinstance(X, Source) else X)
+        else:
+            model._pixels = look.pixels
+        model._initialize((X.shape[1], *hidden, model.n_outputs_), _dtype(X))
     network = model._trainable()
     bridge = None
     if not incremental and (
@@ -113,16 +121,12 @@ def _weigh(
     target = model._encode(y)
     class_weights = model._class_weights(target, sample_weight, incremental, count)
     data = weighed(X, y, target, sample_weight, class_weights, "", totals[0])
-    if not check_pairs(validation):
-        return data, None
-    dtype = X.dtype
-    X, y, sample_weight = validation
-    model._check_missing(y, "y_val")
-    X, y = model._validate_rows(X, y, dtype=dtype, reset=False)
-    model._check_known(y, "y_val")
-    sample_weight = check_sample_weight(sample_weight, X, "sample_weight_val")
-    target = model._encode(y)
-    return data, weighed(X, y, target, sample_weight, class_weights, "_val", totals[1])
+    return data, own_rows(model, validation, _dtype(X), class_weights, totals[1])
+
+
+def _dtype(X: Any) -> np.dtype[Any]:
+    """The network's dtype for rows, of which those that are read in pieces may have any."""
+    return X.dtype if X.dtype in FLOATS else np.dtype(np.float64)
 
 
 def _in_common(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from itertools import pairwise
 from numbers import Real
 from typing import Any
@@ -16,8 +17,9 @@ from mlpcore._validation import check_total
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.engine.trainer import Trainer
-from mlpcore.sklearn._data import TrainingData, as_target
+from mlpcore.sklearn._data import TrainingData, as_target, check_sample_weight, weighed
 from mlpcore.sklearn._parameters import Settings
+from mlpcore.sklearn._streams import held_out_stream
 from mlpcore.training.ranks import Ranks, stack
 
 
@@ -36,6 +38,24 @@ def check_pairs(validation: tuple[Any, Any, Any]) -> bool:
             + "."
         )
     return any(given)
+
+
+def own_rows(
+    model: Any,
+    validation: tuple[Any, Any, Any],
+    dtype: np.dtype[Any],
+    class_weights: list[NDArray[np.float64]] | None,
+    total: Callable[[NDArray[Any]], float] = np.sum,
+) -> TrainingData | None:
+    """The caller's validation rows, with the weights that their classes have in training."""
+    if not check_pairs(validation):
+        return None
+    X, y, sample_weight = validation
+    model._check_missing(y, "y_val")
+    X, y = model._validate_rows(X, y, dtype=dtype, reset=False)
+    model._check_known(y, "y_val")
+    sample_weight = check_sample_weight(sample_weight, X, "sample_weight_val")
+    return weighed(X, y, model._encode(y), sample_weight, class_weights, "_val", total)
 
 
 def check_enough(held_out: TrainingData) -> None:
@@ -113,7 +133,8 @@ class Validation:
     ) -> None:
         self.scoring = settings.scoring
         self.model, self.network, self.data, self.own = model, network, data, data
-        self.rows = Input(data.X, network.dtype)
+        self.stream = held_out_stream(model, data, network)
+        self.rows = self.stream.input if self.stream else Input(data.X, network.dtype)
         self.target = as_target(data.target, network)
         self.total = data.X.shape[0] if data.weight is None else data.weight.sum()
         self.shards = [self.rows]
@@ -150,11 +171,18 @@ class Validation:
 
     def loss(self, trainer: Trainer) -> float:
         """Mean loss, without penalties, by a trainer that has these rows for validation."""
+        if self.stream is not None:
+            return float(self.stream.evaluate(trainer)[0] / self.total)
         return float(trainer.valid_loss() / self.total)
 
     def score(self) -> float:
         """The score for early stopping; can be NaN."""
         if self.scorer is None:
+            if self.stream is not None:
+                outputs = self.stream.predict(
+                    lambda rows: self.network.outputs(rows, self.n_threads)
+                )
+                return self.model._score_outputs(outputs, self.data.y, self.data.weight)
             parts = [self.network.outputs(rows, self.n_threads) for rows in self.shards]
             if self.ranks is not None:
                 parts = [part for each in self.ranks.gather(parts) for part in each]

@@ -14,6 +14,8 @@ from mlpcore.engine.inputs import Input
 from mlpcore.engine.network import Network
 from mlpcore.sklearn._data import readable
 from mlpcore.sklearn._parameters import Parameters
+from mlpcore.sklearn._streams import outputs_of_stream
+from mlpcore.streams.source import as_array, is_large
 
 # `fit` reads these dtypes without conversion; others become float64, as in scikit-learn.
 FLOATS = (np.float64, np.float32)
@@ -149,6 +151,9 @@ class NetworkOwner(Parameters):
             check_is_fitted(self)
         network = self._current()
         n_threads = self._threads()
+        if is_large(X, self.buffer_bytes):
+            return outputs_of_stream(self, network, X)
+        X = as_array(X)
         if self._is_plain(X, network):
             try:
                 return network.outputs(Input(readable(X), network.dtype), n_threads)

@@ -118,6 +118,7 @@ class Parameters(BaseEstimator):
         "max_norm": [Interval(Real, 0, None, closed="neither"), None],
         "scoring": [str, callable, None],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "buffer_bytes": [Interval(Integral, 1, None, closed="left")],
     }
 
     # __init__ sets the parameters.
@@ -157,6 +158,7 @@ class Parameters(BaseEstimator):
     max_norm: float | None
     scoring: Any
     n_threads: int | None
+    buffer_bytes: int = 1 << 28  # pickles of version 0.1 have none
     # The classifier's __init__ sets these.
     label_smoothing: float = 0.0
     augment: Distortion | None = None

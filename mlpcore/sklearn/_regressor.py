@@ -26,6 +26,8 @@ from mlpcore.sklearn._signatures import (
     PARAMETERS,
     RegressorSignature,
 )
+from mlpcore.sklearn._streams import check_pairs_outside
+from mlpcore.streams.source import as_array, is_large
 
 # The losses for regression.
 _LOSSES = {name: loss for name, loss in LOSSES.items() if not loss.probabilities}
@@ -138,9 +140,12 @@ class MLPRegressor(RegressorMixin, RegressorSignature, BaseMLP):
         return self._fit(X, y, sample_weight, incremental=True)
 
     def _validate_rows(self, X: Any, y: Any, *, dtype: Any = FLOATS, reset: bool) -> Any:
+        if is_large(X, self.buffer_bytes):
+            X, y = check_pairs_outside(self, X, y, y_numeric=True, reset=reset)
+            return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
         X, y = validate_data(
             self,
-            X,
+            as_array(X),
             y,
             accept_sparse=["csr", "csc"],
             multi_output=True,

@@ -20,7 +20,11 @@ from mlpcore.training.shared import Shared, open_checkpoint
 from mlpcore.training.snapshot import fingerprint, fingerprint_classes, pack_random, unpack_random
 
 # Parameters that may differ when a fit goes on: none of them changes a bit of the epochs before.
-_FREE = ("max_iter", "max_fun", "verbose", "n_threads", "warm_start", "class_weight", "scoring")
+# The buffer is compared as the order of rows that follows from it.
+_FREE = (
+    "max_iter", "max_fun", "verbose", "n_threads", "warm_start", "class_weight", "scoring",
+    "buffer_bytes",
+)  # fmt: skip
 # Parameters that only some solvers use.
 _ONLY_FOR = {
     "momentum": ("sgd",),
@@ -107,6 +111,8 @@ class Resume:
     ) -> None:
         """Resume a run of a stochastic solver from the checkpoint, or begin it."""
         identity = resume_identity(model, data, held_out, shared)
+        if run.stream is not None:
+            identity["order of rows"] = str(run.stream.grid)
         run.resume_or_begin(self.file, self._content, identity, _earlier(model))
 
     def last_iterate(

@@ -95,7 +95,12 @@ EXTENSIONS = """coefs_init, intercepts_init : list of ndarray or None, default=N
 N_THREADS = """n_threads : int or None, default=None
         Threads at most; how many of them work is measured while they work. None is all cores, or
         fewer under a container's CPU quota, ``OMP_NUM_THREADS`` or ``LOKY_MAX_CPU_COUNT``, or where
-        joblib runs several fits at once. Changes no bit of any result."""
+        joblib runs several fits at once. Changes no bit of any result.
+    buffer_bytes : int, default=268435456
+        Memory for rows of data that are in no memory, such as ``np.memmap`` and datasets of h5py.
+        If they are larger than this, they are read in pieces, in a random order that depends on
+        `random_state` and this number: blocks of consecutive rows, and rows mixed within the
+        buffers. Then early stopping needs X_val, and "lbfgs" is not supported."""
 
 ATTRIBUTES = """coefs_, intercepts_ : list of ndarray
         Weights (n_in, n_out) and biases (n_out,) of each layer. Views of the network's memory: a
@@ -168,6 +173,7 @@ class ClassifierSignature:
         augment: Distortion | None = None,
         image_shape: Any = None,
         n_threads: int | None = None,
+        buffer_bytes: int = 1 << 28,
     ) -> None:
         self._store(locals())
 
@@ -218,5 +224,6 @@ class RegressorSignature:
         delta: float = 1.0,
         quantile: float = 0.5,
         n_threads: int | None = None,
+        buffer_bytes: int = 1 << 28,
     ) -> None:
         self._store(locals())

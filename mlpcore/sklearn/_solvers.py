@@ -23,6 +23,9 @@ from mlpcore.sklearn._optimizer import OptimizerState
 from mlpcore.sklearn._parameters import Settings
 from mlpcore.sklearn._resume import Resume
 from mlpcore.sklearn._shared import Division, split_shards
+from mlpcore.sklearn._streams import train_stream
+from mlpcore.streams.source import Source
+from mlpcore.streams.stream import Stream
 from mlpcore.training.averaging import WeightAverage, average_decay
 from mlpcore.training.plan import History, Plan
 from mlpcore.training.progress import Progress
@@ -65,27 +68,33 @@ def fit_stochastic(
         Whether the weights are new.
     """
     model._start_curves(held_out is not None, first)
-    train = np.arange(data.X.shape[0])
+    n_samples, outside = data.X.shape[0], isinstance(data.X, Source)
+    train = np.arange(0 if outside else n_samples)
     own_validation = held_out
     if settings.early_stopping and held_out is None:
         if division is None:
             train, held_out = split(model, settings, data, model._random_state)
         else:
             division, held_out = split_shards(model, settings, data, division)
+    n_train = n_samples if outside else len(train)
+    if division is not None:
+        n_train = division.n_train
     if not settings.incremental or not hasattr(model, "_optimizer"):
         model._start_optimizer()
-    rows = _rows(model, settings, network, data, division)
+    batch = _batch_size(settings, n_train)
+    stream = train_stream(model, settings, data, network, batch)
+    rows = _rows(model, settings, network, data, division) if stream is None else stream.input
     network.background = None
     validation = None
     if held_out is not None:
         validation = Validation(model, settings, network, held_out, division)
-    n_train = len(train) if division is None else division.n_train
-    batch = _batch_size(settings, n_train)
-    trainer = _new_trainer(model, settings, network, rows, data, batch, validation, division)
+    trainer = _new_trainer(
+        model, settings, network, rows, data, stream, batch, validation, division
+    )
     average = _average(model, settings, trainer)
-    steps = -(-n_train // batch)
     run = _new_run(
-        model, settings, trainer, train, steps, validation, bridge, resume, average
+        model, settings, trainer, train, -(-n_train // batch), validation, bridge, resume,
+        average, stream,
     )  # fmt: skip
     if resume is not None:
         shared = None if division is None else (division.shared, division.shared_valid)
@@ -150,6 +159,7 @@ def _new_trainer(
     network: Network,
     rows: Input,
     data: TrainingData,
+    stream: Stream | None,
     batch: int,
     validation: Validation | None,
     division: Division | None,
@@ -158,16 +168,18 @@ def _new_trainer(
     optimizer, rng = model._optimizer, model._random_state
     images = None
     if settings.augment is not None:
-        images = rows_to_distort(settings.augment, data.X, network.dtype, settings.image_shape)
+        some = data.X if stream is None else stream.sample
+        images = rows_to_distort(settings.augment, some, network.dtype, settings.image_shape)
+    valid = None if validation is None or validation.stream is not None else validation
     trainer = (Trainer if grid is None else ShardedTrainer)(
         network,
         rows,
-        as_target(data.target, network),
-        sample_weight=data.weight,
+        as_target(data.target, network) if stream is None else stream.sample_targets,
+        sample_weight=data.weight if stream is None else None,
         label_smoothing=settings.label_smoothing,
-        valid=None if validation is None else validation.rows,
-        valid_targets=None if validation is None else validation.target,
-        valid_weight=None if validation is None else validation.own.weight,
+        valid=None if valid is None else valid.rows,
+        valid_targets=None if valid is None else valid.target,
+        valid_weight=None if valid is None else valid.own.weight,
         optimizer=optimizer.rule,
         l1=settings.l1,
         l2=settings.l2,
@@ -204,6 +216,7 @@ def _new_run(
     bridge: CallbackBridge | None,
     resume: Resume | None,
     average: WeightAverage | None,
+    stream: Stream | None,
 ) -> Run:
     """The run of a fit: scikit-learn's orders, curves, tolerance and patience."""
     network, early_stopping = trainer.network, settings.early_stopping
@@ -231,7 +244,7 @@ def _new_run(
         kind=type(model).__name__,
         epochs=settings.epochs,
         shuffle=settings.shuffle,
-        cumulative=grid is None,
+        cumulative=grid is None and stream is None,
         rows=train,
         steps=steps,
         eval_every=1,
@@ -245,6 +258,7 @@ def _new_run(
         keep_state=True,
         average=average,
         grid=grid,
+        stream=stream,
     )
     best = _best_so_far(model, settings, network)
     rng, optimizer = model._random_state, model._optimizer

@@ -52,8 +52,6 @@ class Reader:
         A target for each row.
     weights : object with slices, or None
         A weight for each row.
-    capacity : int
-        Rows of a buffer.
     reserve : int
         Rows in front of those that are read, for what is left of the buffer before.
     dtype : dtype
@@ -76,7 +74,6 @@ class Reader:
         targets: Any,
         weights: Any,
         *,
-        capacity: int,
         reserve: int,
         dtype: np.dtype[Any],
         target_like: NDArray[Any] | None,
@@ -87,20 +84,25 @@ class Reader:
     ) -> None:
         self.reserve = reserve
         self._source, self._targets, self._weights = source, targets, weights
+        self._dtype, self._target_like, self._packs = dtype, target_like, packs
         self._network_dtype, self._scale, self._ahead = network_dtype, scale, ahead
-        n = reserve + capacity
-        rooms = [np.empty((n, source.shape[1]), dtype) for _ in range(1 if packs else 2)]
-        self._buffers = []
-        for i in range(2):
-            target = (
-                None
-                if target_like is None
-                else np.empty((n, *target_like.shape[1:]), target_like.dtype)
-            )
-            weight = None if weights is None else np.empty(n)
-            self._buffers.append(Buffer(rooms[i % len(rooms)], target, weight))
         self._is_checked = False
         self._stop = False
+
+    def _allocate(self, n: int) -> list[Buffer]:
+        """Two buffers for n rows behind the reserve. They live for one pass over the rows, so that
+        those of training and of evaluation are never there together."""
+        n += self.reserve
+        width, like = self._source.shape[1], self._target_like
+        rooms = [np.empty((n, width), self._dtype) for _ in range(1 if self._packs else 2)]
+        return [
+            Buffer(
+                rooms[i % len(rooms)],
+                None if like is None else np.empty((n, *like.shape[1:]), like.dtype),
+                None if self._weights is None else np.empty(n),
+            )
+            for i in range(2)
+        ]
 
     def each(self, pieces: list[list[Range]], take: Take) -> None:
         """Read all pieces and let them be worked on, one after the other.
@@ -121,21 +123,28 @@ class Reader:
             If they are not finite.
         """
         self._stop = False
-        with AsyncCall(self._ahead) as call:
-            try:
-                for number, piece in enumerate(pieces):
-                    if number == 0:
-                        call.begin(functools.partial(self._fill, 0, piece))
-                    n = call.wait()
-                    work = take(self._buffers[number % 2].rows(0, self.reserve + n))
-                    if number + 1 < len(pieces):
-                        after = pieces[number + 1]
-                        call.begin(functools.partial(self._fill, number + 1, after))
-                    work()
-                    del work  # with the memory of packed rows, before others are packed
-            finally:
-                self._stop = True
+        longest = max(sum(stop - start for start, stop in piece) for piece in pieces)
+        self._buffers = self._allocate(longest)
+        try:
+            with AsyncCall(self._ahead) as call:
+                try:
+                    self._each(call, pieces, take)
+                finally:
+                    self._stop = True
+        finally:
+            self._buffers = []
         self._is_checked = self._source.can_check
+
+    def _each(self, call: AsyncCall, pieces: list[list[Range]], take: Take) -> None:
+        for number, piece in enumerate(pieces):
+            if number == 0:
+                call.begin(functools.partial(self._fill, 0, piece))
+            n = call.wait()
+            work = take(self._buffers[number % 2].rows(0, self.reserve + n))
+            if number + 1 < len(pieces):
+                call.begin(functools.partial(self._fill, number + 1, pieces[number + 1]))
+            work()
+            del work  # with the memory of packed rows, before others are packed
 
     def _fill(self, number: int, piece: list[Range]) -> int:
         """Read a piece into a buffer; returns its number of rows."""

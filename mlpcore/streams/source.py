@@ -167,6 +167,7 @@ class Source:
         try:
             block = np.asarray(self._X[start:stop])
         except Exception as error:
+            self.check_unchanged()
             raise OSError(
                 f"{self.name}: rows {start} to {stop - 1} cannot be read: "
                 f"{type(error).__name__}: {error}"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcore._validation import check_finite
+from mlpcore.engine.evaluation import BLOCK_ROWS
 from mlpcore.engine.inputs import Input
 from mlpcore.engine.packing import most_frequent
 from mlpcore.engine.trainer import Trainer
@@ -18,9 +19,11 @@ from mlpcore.streams.reader import Buffer, Reader
 from mlpcore.streams.source import Source, buffer_dtype
 
 # Rows from which the path through the first layer is chosen and its work partitioned: the first
-# ones, as for rows in memory, and others from evenly spaced places.
-_FIRST_ROWS = 512
+# ones, as for rows in memory, and others from evenly spaced places; of a buffer these fractions at
+# most.
+_SAMPLED_ROWS = 512
 _PLACES = 7
+_FRACTION, _FRACTION_OF_A_PLACE = 32, 128
 # Bytes of a row in a buffer besides its features and targets: its weight, and its place in the
 # order of each buffer.
 _BYTES_BESIDE = 16
@@ -112,7 +115,6 @@ class Stream:
             source,
             targets,
             weights,
-            capacity=self.grid.capacity,
             reserve=minibatch_size - 1,
             dtype=kept,
             target_like=target_like,
@@ -126,11 +128,13 @@ class Stream:
         return len(self.source)
 
     def _read_sample(self, dtype: np.dtype[Any]) -> NDArray[Any]:
-        n = len(self.source)
-        first = min(n, _FIRST_ROWS)
+        n, capacity = len(self.source), self.grid.capacity
+        # A block of the evaluation or more, for which the trainer makes its buffers.
+        first = min(n, _SAMPLED_ROWS, max(BLOCK_ROWS, capacity // _FRACTION))
+        others = min(_SAMPLED_ROWS, max(1, capacity // _FRACTION_OF_A_PLACE))
         parts = [self._read(0, first, dtype)]
-        for place in np.linspace(first, max(first, n - _FIRST_ROWS), _PLACES).astype(int).tolist():
-            stop = min(n, place + _FIRST_ROWS)
+        for place in np.linspace(first, max(first, n - others), _PLACES).astype(int).tolist():
+            stop = min(n, place + others)
             if place < stop:
                 parts.append(self._read(place, stop, dtype))
         return np.concatenate(parts)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mlpcore._validation import check_float, check_int
 from mlpcore.engine.partition import order_of_sums
 from mlpcore.engine.trainer import Trainer
+from mlpcore.streams.stream import Stream
 from mlpcore.training.checkpoint import Checkpoint, check_kind, check_same, checked_array
 from mlpcore.training.plan import History, Metrics, Plan
 from mlpcore.training.schedules import Schedule
@@ -69,6 +70,11 @@ class Run:
         self._file: Checkpoint | None = None
         self._saved = -1
         self._snapshot(0)
+
+    @property
+    def stream(self) -> Stream | None:
+        """What the rows are read by, where they are read in pieces."""
+        return self._plan.stream
 
     @property
     def epoch(self) -> int:

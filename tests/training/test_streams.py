@@ -1,4 +1,4 @@
-"""Data larger than memory: read in pieces, in an order that follows from the seed and the buffer."""
+"""Data larger than memory: read in pieces, in an order of the seed and the buffer."""
 
 import os
 
@@ -53,7 +53,7 @@ CASES = {
     "online": (BYTES, {**SCALED, "minibatch_size": 1, "epochs": 1}),
     "dropout": (FLOATS, {"dropout": (0.1, 0.3)}),
     "dropout, packed": (BYTES, {**SCALED, "dropout": 0.3}),
-    "large minibatch": (FLOATS, {"minibatch_size": 380}),
+    "large minibatch": (FLOATS, {"minibatch_size": 280}),
     "distorted": (BYTES, {**SCALED, "augment": Distortion(rotation=9, elastic=0.4, smoothness=2)}),
     "average": (FLOATS, {"weight_average": 0.9, "optimizer": "adam", "schedule": "one_cycle"}),
     "smoothed labels": (FLOATS, {"label_smoothing": 0.1, "class_weight": "balanced"}),
@@ -181,7 +181,7 @@ def test_a_resumed_fit_has_the_bits_of_an_uninterrupted_one(mapped):
             assert epoch_of(f"{rows.dtype}{n}.ckpt") == n
             again = model(**keywords, epochs=4, n_threads=1)
             assert_same(whole, again.fit(X, Y, checkpoint=f"{rows.dtype}{n}.ckpt"))
-        with pytest.raises(ValueError, match="order of rows was .* blocks"):
+        with pytest.raises(ValueError, match=r"order of rows was .* blocks"):
             model(**keywords, epochs=4, buffer_bytes=2 * BUFFER).fit(
                 X, Y, checkpoint=f"{rows.dtype}{n}.ckpt"
             )
@@ -221,7 +221,7 @@ def test_a_file_that_changes_while_training(how, mapped, tmp_path):
 def test_a_file_that_shrinks_before_fit(mapped, tmp_path):
     X = mapped(FLOATS)
     os.truncate(tmp_path / "rows.npy", 300_000)
-    with pytest.raises(OSError, match="has become shorter|ends within row"):
+    with pytest.raises(OSError, match=r"has become shorter|ends within row"):
         model().fit(X, Y)
 
 
@@ -242,10 +242,10 @@ def test_anything_with_shape_dtype_and_slices():
     rows = Slices(FLOATS)
     nn = model(shuffle=False).fit(rows, Slices(Y))
     assert_same(nn, model(shuffle=False).fit(FLOATS, Y))
-    assert rows.largest * D * 4 < BUFFER / 2
+    assert rows.largest * D * 4 <= BUFFER / 2
     assert np.array_equal(nn.predict(rows), nn.predict(FLOATS))
     assert np.array_equal(nn.predict(Slices(FLOATS[:9])), nn.predict(FLOATS[:9]))
-    with pytest.raises(OSError, match=r"X_train: rows 0 to 511 must have shape \(512, 36\)"):
+    with pytest.raises(OSError, match=r"X_train: rows 0 to 95 must have shape \(96, 36\)"):
         model().fit(Slices(FLOATS, fail_from=9), Y)
     with pytest.raises(OSError, match=r"cannot be read: TypeError"):
         model().fit(Slices(FLOATS, fail_from="x"), Y)
@@ -254,7 +254,7 @@ def test_anything_with_shape_dtype_and_slices():
 def test_bad_input_is_refused(mapped):
     bad = FLOATS.copy()
     bad[3001, 5] = np.nan
-    with pytest.raises(ValueError, match="X_train must be finite.* in row 3001, column 5"):
+    with pytest.raises(ValueError, match=r"X_train must be finite.* in row 3001, column 5"):
         model().fit(mapped(bad), Y)
     X = mapped(FLOATS)
     for error, match, arguments, keywords in [
