@@ -8,7 +8,6 @@ from cpython.pythread cimport (
     PyThread_allocate_lock,
     PyThread_free_lock,
     PyThread_release_lock,
-    PyThread_type_lock,
 )
 
 from mlpcore.engine.team cimport Team, team_close, team_gather, team_open
@@ -33,11 +32,6 @@ cdef class AsyncCall:
     ahead : bool, default=True
         Whether to start a thread.
     """
-
-    cdef Team team
-    cdef PyThread_type_lock done   # held while a function runs in the thread
-    cdef bint running
-    cdef object function, result, error
 
     def __cinit__(self, bint ahead=True):
         self.team = Team(2 if ahead else 1)

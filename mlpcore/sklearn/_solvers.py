@@ -68,17 +68,8 @@ def fit_stochastic(
         Whether the weights are new.
     """
     model._start_curves(held_out is not None, first)
-    n_samples, outside = data.X.shape[0], isinstance(data.X, Source)
-    train = np.arange(0 if outside else n_samples)
     own_validation = held_out
-    if settings.early_stopping and held_out is None:
-        if division is None:
-            train, held_out = split(model, settings, data, model._random_state)
-        else:
-            division, held_out = split_shards(model, settings, data, division)
-    n_train = n_samples if outside else len(train)
-    if division is not None:
-        n_train = division.n_train
+    train, n_train, held_out, division = _hold_out(model, settings, data, held_out, division)
     if not settings.incremental or not hasattr(model, "_optimizer"):
         model._start_optimizer()
     batch = _batch_size(settings, n_train)
@@ -121,6 +112,25 @@ def fit_stochastic(
         if run.best.value is None and run.epoch:
             raise _no_score(model, settings)
         check_weights_are_finite(network)
+
+
+def _hold_out(
+    model: Any,
+    settings: Settings,
+    data: TrainingData,
+    held_out: TrainingData | None,
+    division: Division | None,
+) -> tuple[NDArray[np.intp], int, TrainingData | None, Division | None]:
+    """The rows to train on and their number, and the held-out rows, drawn if none are given."""
+    train = np.arange(0 if isinstance(data.X, Source) else data.X.shape[0])
+    if settings.early_stopping and held_out is None:
+        if division is None:
+            train, held_out = split(model, settings, data, model._random_state)
+        else:
+            division, held_out = split_shards(model, settings, data, division)
+    if division is not None:
+        return train, division.n_train, held_out, division
+    return train, len(train) or data.X.shape[0], held_out, None
 
 
 def _average(model: Any, settings: Settings, trainer: Trainer) -> WeightAverage | None:
