@@ -61,8 +61,8 @@ if SANITIZE:
     COMPILE += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"]
     LINK += [f"-fsanitize={SANITIZE}"]
 
-# GCC for Linux compiles all but the kernels for size (each.h): half the time of a build and two
-# thirds of a wheel. There are no tables for unwinding, which C++ and debuggers need, and no names.
+# GCC for Linux compiles all but the kernels for size (each.h): a wheel has 1.28 MB and not 1.74.
+# There are no tables for unwinding, which are for C++ and debuggers, and no names.
 SMALL = ["-Os", "-fno-asynchronous-unwind-tables"]
 SMALL_LINK = ["-Wl,--strip-all"]
 

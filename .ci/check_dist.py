@@ -27,6 +27,8 @@ def read(folder):
     print(f"{wheel.name}: {size / 1e6:.2f} MB, {sdist.name}: {sdist.stat().st_size / 1e6:.2f} MB")
     if size > LARGEST:
         sys.exit(f"The wheel must be at most {LARGEST} bytes; it has {size}.")
+    if "-cp311-abi3-" not in wheel.name:
+        sys.exit(f"The wheel must be for CPython 3.11 and all later ones; it is {wheel.name}.")
     with tarfile.open(sdist) as archive:
         files = [member.name for member in archive.getmembers() if member.isfile()]
     sources = {name.partition("/")[2] for name in files}

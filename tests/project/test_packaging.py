@@ -3,6 +3,7 @@
 import importlib
 import importlib.metadata
 import importlib.resources
+import os
 import pkgutil
 import re
 import shutil
@@ -47,6 +48,30 @@ def test_import_loads_nothing_that_is_optional(run_python):
         "onnx",
     }
     assert not optional & set(loaded)
+
+
+ELSEWHERE = """
+import os, sys
+for name in ("fcntl", "grp", "pwd", "resource", "termios"):
+    sys.modules[name] = None
+for name in ("fork", "register_at_fork", "sched_getaffinity", "link"):
+    delattr(os, name)
+import mlpcore
+X, y = mlpcore.load_digits()
+nn = mlpcore.NeuralNetMLP(5, epochs=1, seed=1, n_threads=2).fit(X[:200], y[:200])
+print(nn.predict(X[:1]).shape)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "register_at_fork"), reason="takes away what is not there")
+def test_import_and_fit_need_nothing_of_posix(run_python):
+    assert run_python(ELSEWHERE).strip() == "(1,)"
+
+
+def test_all_modules_are_for_one_version_of_python_or_none_is():
+    files = [Path(importlib.import_module(name).__file__).name for name in COMPILED]
+    endings = {file.partition(".")[2] for file in files}
+    assert len(endings) == 1
 
 
 def test_version_is_that_of_the_metadata():
