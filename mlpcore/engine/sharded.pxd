@@ -2,7 +2,8 @@
 
 from libc.stdint cimport int64_t
 
-from mlpcore.engine.plan cimport Plan
+from mlpcore.engine.plan cimport Minibatch, Plan
+from mlpcore.engine.team cimport Work
 from mlpcore.engine.trainer cimport Trainer
 
 # What the threads need for one minibatch.
@@ -20,6 +21,9 @@ cdef struct ShardedStep:
     double row_weight         # sum of the weights of the minibatch's rows, in all processes
     double l1, l2             # penalties, which the gradients of the shards do not have
     bint average              # gradients are means over the minibatch's rows, not sums
+    bint by_layers            # whether the last shard's gradient is computed layer by layer
+    int layer
+    Minibatch last            # the rows of the last shard, if there are any
     bint refresh              # whether what is derived from the weights must be computed first
     int64_t step_count        # minibatches before this one
     const double* rate        # learning rate of the minibatch; NULL for the epoch's
@@ -28,3 +32,5 @@ cdef class ShardedTrainer(Trainer):
     cdef ShardedStep _step
     cdef object _ranks, _grid, _valid_starts, _partials, _merges, _losses, _penalties
     cdef readonly double work_seconds, exchange_seconds
+    cdef Work _work
+    cdef _execute(self, int size, Work work)

@@ -23,8 +23,15 @@ from mlpcore.engine.layout cimport Layer
 from mlpcore.engine.memory cimport address
 from mlpcore.engine.optimizers cimport corrected_rate
 from mlpcore.engine.plan cimport Minibatch, Plan, Progress
-from mlpcore.engine.step cimport refresh_derived, refresh_rows, set_slice, step
-from mlpcore.engine.team cimport clock, team_barrier, team_stopped, thread_slice
+from mlpcore.engine.step cimport (
+    backward_layer,
+    forward_step,
+    refresh_derived,
+    refresh_rows,
+    set_slice,
+    step,
+)
+from mlpcore.engine.team cimport Work, clock, team_barrier, team_stopped, thread_slice
 from mlpcore.engine.trainer cimport Trainer
 from mlpcore.engine.typedefs cimport real_t
 
@@ -76,6 +83,9 @@ cdef class ShardedTrainer(Trainer):
         if self._images is not None:
             self._images.images.first_row = grid.first_row
         plan.progress.learning_rates = NULL
+        # The same in all processes, which exchange the layers one by one then.
+        sharded.by_layers = plan.rule.chunk_rows == 0 and ranks.overlaps(
+            self.network.size * dtype.itemsize)
         sharded.l1, sharded.l2 = plan.progress.update.l1, plan.progress.update.l2
 
     @property
@@ -170,16 +180,22 @@ cdef class ShardedTrainer(Trainer):
             for j in range(counts.shape[1]):
                 position += counts[i, j]
             if error is None:
-                error = self._execute(size, False)
+                error = self._execute(size, _gradients_of_thread)
             sharded.refresh = False
-            between = clock()
             partials[:, self.network.size] = 0 if error is None and not ranks.interrupted else 1
-            ranks.add(partials)
+            if sharded.by_layers:
+                error = self._exchange_layers(size, error)
+                between = clock()
+                ranks.wait()
+            else:
+                between = clock()
+                ranks.add(partials)
             after = clock()
             self.exchange_seconds += after - between
             if partials[0, self.network.size] > 0:
                 break
-            error = self._execute(size, True)
+            if error is None:
+                error = self._execute(size, _update_of_thread)
             self._penalties[i] = self.plan.progress.penalty
             seconds += clock() - after + between - begin
             self.work_seconds += clock() - after + between - begin
@@ -188,25 +204,33 @@ cdef class ShardedTrainer(Trainer):
             self._rounds._size.record(size, seconds, done)
         return error
 
-    def _execute(self, int size, bint update):
-        """Let the threads compute the gradients of a minibatch, or do the update; an exception."""
+    def _exchange_layers(self, int size, error):
+        """Let each layer's gradient be exchanged while that of the layer below is computed; an
+        exception. The exchange has begun for all layers, and not ended."""
+        cdef ShardedStep* sharded = &self._step
+        cdef const Layer* layers = self.plan.layout.layers
+        ends = [layers[j].w for j in range(self.plan.layout.n_layers)]
+        ends.append(sharded.stride)   # what processes tell each other goes with the last layer
+        for j in reversed(range(self.plan.layout.n_layers)):
+            sharded.layer = j
+            if error is None and sharded.last.rows > 0:
+                error = self._execute(size, _layer_of_thread)
+            self._ranks.start_adding(self._partials[:, ends[j] : ends[j + 1]])
+        return error
+
+    cdef _execute(self, int size, Work work):
+        """Let the threads do a part of a step; an exception."""
+        self._work = work
         try:
-            if update:
-                self._team.execute(size, _update_of_thread, &self._step, self._lead_update)
-            else:
-                self._team.execute(size, _gradients_of_thread, &self._step, self._lead_gradients)
+            self._team.execute(size, work, &self._step, self._lead_work)
             PyErr_CheckSignals()
         except BaseException as error:
             return error
         return None
 
-    def _lead_gradients(self):
+    def _lead_work(self):
         with nogil:
-            _gradients_of_thread(&self._step, 0)
-
-    def _lead_update(self):
-        with nogil:
-            _update_of_thread(&self._step, 0)
+            self._work(&self._step, 0)
 
     def evaluate(self):
         """As `Trainer.evaluate`, over the rows of all processes."""
@@ -275,12 +299,19 @@ cdef void _gradients(ShardedStep* sharded, real_t* theta, int thread) noexcept n
         if thread == 0:   # before a barrier of the step
             plan.workspace.full_gradient = partial
             progress.loss_sum = 0
+        if sharded.by_layers and i + 1 == sharded.n_shards and batch.rows > 0:
+            forward_step(plan, theta, thread, &batch)
+            if thread == 0:
+                sharded.losses[i] = progress.loss_sum
+                sharded.last = batch
+            return   # _layer does the rest
         if batch.rows > 0:
             step(plan, theta, thread, &batch)
         else:
             memset(partial + start, 0, (stop - start) * sizeof(real_t))
         if thread == 0:
             sharded.losses[i] = progress.loss_sum
+            sharded.last.rows = 0
         # The next step's first barrier comes before it writes to a partial sum.
         for _ in range(sharded.merges[i]):
             partial -= sharded.stride
@@ -289,6 +320,31 @@ cdef void _gradients(ShardedStep* sharded, real_t* theta, int thread) noexcept n
         batch.order += batch.rows
         if team_stopped(plan.team):
             return
+
+
+cdef void _layer_of_thread(void* job, int thread) noexcept nogil:
+    """The work of one thread on a layer of the last shard."""
+    cdef ShardedStep* sharded = <ShardedStep*> job
+    if sharded.plan.layout.single:
+        _layer(sharded, <float*> sharded.theta, thread)
+    else:
+        _layer(sharded, <double*> sharded.theta, thread)
+
+
+cdef void _layer(ShardedStep* sharded, real_t* theta, int thread) noexcept nogil:
+    """Compute one layer's gradient of the last shard, and add what can be added."""
+    cdef Plan* plan = sharded.plan
+    cdef const Layer* layer = &plan.layout.layers[sharded.layer]
+    cdef real_t* partial = <real_t*> plan.workspace.full_gradient
+    cdef Py_ssize_t start, stop
+    cdef int _
+    set_slice(plan, thread)
+    backward_layer(plan, theta, thread, &sharded.last, sharded.layer)
+    thread_slice(layer.b + layer.ld - layer.w, CACHE_LINE // sizeof(real_t), thread,
+                 plan.team.size, &start, &stop)
+    for _ in range(sharded.merges[sharded.n_shards - 1]):
+        partial -= sharded.stride
+        add(partial + layer.w + start, partial + layer.w + sharded.stride + start, stop - start)
 
 
 cdef void _update_of_thread(void* job, int thread) noexcept nogil:

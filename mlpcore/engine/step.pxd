@@ -17,6 +17,14 @@ cdef void refresh_rows(Plan* plan, const Layer* layer, const real_t* theta, Py_s
 # Forward pass, backward pass and update.
 cdef void step(Plan* plan, real_t* theta, int thread, const Minibatch* batch) noexcept nogil
 
+# The same in pieces, if the gradient goes to a full gradient and there are no chunks of rows: the
+# forward pass and the errors of the outputs; then, from the last layer to the first, the gradient
+# of layer j and the errors of the layer below. All threads meet at the end of each.
+cdef void forward_step(Plan* plan, real_t* theta, int thread,
+                       const Minibatch* batch) noexcept nogil
+cdef void backward_layer(Plan* plan, real_t* theta, int thread, const Minibatch* batch,
+                         int j) noexcept nogil
+
 # Functions of a step that other kinds of steps use: one thread sets the values of a minibatch; and
 # pre-activations of the outputs become errors, in rows [start, stop) of the minibatch.
 cdef void start_minibatch(Plan* plan, const Minibatch* batch) noexcept nogil

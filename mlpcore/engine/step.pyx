@@ -242,27 +242,73 @@ cdef void _chunk_gradient(const Plan* plan, const Slice* rows, real_t* partials)
 cdef void _update(Plan* plan, real_t* theta, int thread, const Minibatch* batch) noexcept nogil:
     """Compute the gradient of this thread's rows of every W, and of the biases of some layers, and
     do the optimiser's step on them."""
-    cdef const Layer* layer = plan.layout.layers
-    cdef const Scratch* scratch = &plan.workspace.scratch[thread]
-    cdef Py_ssize_t start, stop
     cdef int j
+    for j in range(plan.layout.n_layers):
+        _update_weights(plan, theta, thread, batch, j)
+    for j in range(plan.layout.n_layers):
+        _update_biases(plan, theta, thread, batch, j)
+
+
+cdef void _update_weights(Plan* plan, real_t* theta, int thread, const Minibatch* batch,
+                          int j) noexcept nogil:
+    cdef const Layer* layer = &plan.layout.layers[j]
+    cdef Py_ssize_t start, stop
     if layer.kind == SPARSE:
         sparse.update(plan, layer, theta, thread, batch)
+        return
+    if j > 0 and layer.kind != DENSE:   # BLAS layers are updated in the backward pass
+        return
+    start, stop = first_updated_row(plan, j, thread), first_updated_row(plan, j, thread + 1)
+    dense.update(plan, layer, theta, thread, batch.rows, start, stop)
+    # With a full gradient the weights are still the old ones.
+    if j > 0 and plan.rule.minibatch_size > 1 and plan.workspace.full_gradient is NULL:
+        _transpose(plan, layer, theta, start, stop)  # mutant: errors with old weights
+
+
+cdef void _update_biases(Plan* plan, real_t* theta, int thread, const Minibatch* batch,
+                         int j) noexcept nogil:
+    cdef const Layer* layer = &plan.layout.layers[j]
+    cdef Py_ssize_t start, stop
+    thread_slice(layer.width, UPDATE_TILE, thread, plan.team.size, &start, &stop)
+    if start < stop:  # mutant: forget the bias update
+        update_biases(plan, layer, theta, thread, batch.rows, start, stop)
+
+
+cdef void forward_step(Plan* plan, real_t* theta, int thread,
+                       const Minibatch* batch) noexcept nogil:
+    cdef real_t* work = <real_t*> plan.workspace.work
+    cdef Slice rows
+    cdef Py_ssize_t stop
+    rows.batch, rows.needs_barrier, rows.n_next = batch, False, 0
+    if thread == 0:
+        start_minibatch(plan, batch)
+    thread_slice(batch.rows, plan.rule.row_unit, thread, plan.team.size, &rows.start, &stop)
+    while True:
+        rows.stop = min(stop, rows.start + plan.rule.row_block)
+        _forward_pass(plan, theta, thread, &rows)
+        _wait_for_rows(plan, thread, False, &rows)
+        output_errors(plan, work, thread, batch, rows.start, rows.stop)
+        rows.start = rows.stop
+        if rows.start >= stop:
+            break
+    team_barrier(plan.team, thread)
+    if thread == 0 and plan.rule.track_loss:
+        _sum_losses(plan, batch.rows)
+
+
+cdef void backward_layer(Plan* plan, real_t* theta, int thread, const Minibatch* batch,
+                         int j) noexcept nogil:
+    cdef const Layer* layer = &plan.layout.layers[j]
+    cdef Py_ssize_t start, stop
+    _update_biases(plan, theta, thread, batch, j)
+    if j > 0 and layer.kind == BLAS:
+        blas.backward(plan, layer, theta, thread, batch.rows)
     else:
-        dense.update(plan, layer, theta, thread, batch.rows, scratch.start, scratch.stop)
-    for j in range(1, plan.layout.n_layers):
-        layer = &plan.layout.layers[j]
-        if layer.kind == DENSE:   # BLAS layers are updated in the backward pass
-            start, stop = first_updated_row(plan, j, thread), first_updated_row(plan, j, thread + 1)
-            dense.update(plan, layer, theta, thread, batch.rows, start, stop)
-            # With a full gradient the weights are still the old ones.
-            if plan.rule.minibatch_size > 1 and plan.workspace.full_gradient is NULL:
-                _transpose(plan, layer, theta, start, stop)  # mutant: errors with old weights
-    for j in range(plan.layout.n_layers):
-        layer = &plan.layout.layers[j]
-        thread_slice(layer.width, UPDATE_TILE, thread, plan.team.size, &start, &stop)
-        if start < stop:  # mutant: forget the bias update
-            update_biases(plan, layer, theta, thread, batch.rows, start, stop)
+        _update_weights(plan, theta, thread, batch, j)
+        if j > 0:
+            thread_slice(batch.rows, plan.rule.row_unit, thread, plan.team.size, &start, &stop)
+            dense.backward(plan, layer, theta, start, stop - start)
+    team_barrier(plan.team, thread)
 
 
 cdef void start_minibatch(Plan* plan, const Minibatch* batch) noexcept nogil:

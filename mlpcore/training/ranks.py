@@ -19,6 +19,7 @@ import pickle
 import signal
 import warnings
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import FrameType
 from typing import Any, Self, TypeVar
 
@@ -31,6 +32,10 @@ from mlpcore.training.grid import shard_bounds
 from mlpcore.training.tree import check_shards, merges_within, shards_of, transfers
 
 T = TypeVar("T")
+
+# Bytes of a gradient from which its layers are exchanged one by one, while the gradients of the
+# layers below are computed: a thread's wake-up for each takes tens of microseconds.
+OVERLAP_FROM = 1 << 20
 
 
 class Ranks:
@@ -69,6 +74,8 @@ class Ranks:
         self._handlers: dict[int, Any] = {}
         self._ended = self.size == 1
         self._noted = False
+        self._thread: ThreadPoolExecutor | None = None
+        self._adding: list[Future[None]] = []
 
     # Ending alike.
 
@@ -95,6 +102,8 @@ class Ranks:
             if not self._ended:
                 self.agree(error)
         finally:
+            if self._thread is not None:
+                self._thread.shutdown()
             self._restore_handlers()
 
     def _restore_handlers(self) -> None:
@@ -334,6 +343,21 @@ class Ranks:
         self.add(partials)
         total: NDArray[np.float64] = partials[0]
         return total
+
+    def overlaps(self, n_bytes: int) -> bool:
+        """Whether a gradient of so many bytes is exchanged while the rest is computed."""
+        return self.size > 1 and n_bytes >= OVERLAP_FROM
+
+    def start_adding(self, partials: NDArray[Any]) -> None:
+        """Begin `add`, in a thread, after what has begun before."""
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1)
+        self._adding.append(self._thread.submit(self.add, partials))
+
+    def wait(self) -> None:
+        """Wait for all that `start_adding` has begun."""
+        while self._adding:
+            self._adding.pop(0).result()
 
     def add(self, partials: NDArray[Any]) -> None:
         """Add the partial sums of all ranks: the total comes first, in every rank.

@@ -7,6 +7,7 @@ import pytest
 from communicator import results_of
 
 from mlpcore import Distortion, NeuralNetMLP, load_digits, rank_rows
+from mlpcore.training import ranks as ranks_module
 from mlpcore.training.grid import Grid, shard_bounds
 from mlpcore.training.ranks import Ranks
 from mlpcore.training.tree import merges_within, shards_of
@@ -61,6 +62,16 @@ OPTIONS = {
 def test_any_number_of_ranks_gives_the_same_bits(parameters):
     expected = bits(fit(None, **parameters))
     for size in (1, 2, 3, 4, 8):
+        found = results_of(size, lambda comm: bits(fit(comm, **parameters)))
+        assert set(found) == {expected}, size
+
+
+@pytest.mark.parametrize("parameters", OPTIONS.values(), ids=OPTIONS)
+def test_exchange_of_single_layers_has_the_same_bits(parameters, monkeypatch):
+    """It goes on while the gradients of lower layers are computed, in large networks."""
+    expected = bits(fit(None, **parameters))
+    monkeypatch.setattr(ranks_module, "OVERLAP_FROM", 0)
+    for size in (2, 3, 4):
         found = results_of(size, lambda comm: bits(fit(comm, **parameters)))
         assert set(found) == {expected}, size
 
