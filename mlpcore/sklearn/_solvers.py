@@ -73,13 +73,7 @@ def fit_stochastic(
     if not settings.incremental or not hasattr(model, "_optimizer"):
         model._start_optimizer()
     batch = _batch_size(settings, n_train)
-    stream = train_stream(model, settings, data, network, batch)
-    if stream is None:
-        # Counting the entries that could be skipped pays off over many epochs only.
-        path = "dense" if settings.incremental else "auto"
-        rows = Input(data.X, network.dtype, path=path, n_threads=model._threads())
-    else:
-        rows = stream.input
+    rows, stream = _rows(model, settings, network, data, batch)
     network.background = None
     validation = None if held_out is None else Validation(model, settings, network, held_out)
     trainer = _new_trainer(model, settings, network, rows, data, stream, batch, validation)
@@ -115,6 +109,18 @@ def fit_stochastic(
         if run.best.value is None and run.epoch:
             raise _no_score(model, settings)
         check_weights_are_finite(network)
+
+
+def _rows(
+    model: Any, settings: Settings, network: Network, data: TrainingData, batch: int
+) -> tuple[Input, Stream | None]:
+    """The rows to train on as the engine reads them, or a sample and what reads all of them."""
+    if isinstance(data.X, Source):
+        stream = train_stream(model, settings, data, network, batch)
+        return stream.input, stream
+    # Counting the entries that could be skipped pays off over many epochs only.
+    path = "dense" if settings.incremental else "auto"
+    return Input(data.X, network.dtype, path=path, n_threads=model._threads()), None
 
 
 def _batch_size(settings: Settings, n_samples: int) -> int:
