@@ -424,7 +424,7 @@ THREADS = Benchmark(
     axis="threads",
 )
 
-IN_A_FILE = {"dtype": "uint8", "rows": 400_000, "valid": 5_000, "repeat": 3}
+IN_A_FILE = {"dtype": "uint8", "rows": 200_000, "valid": 5_000, "repeat": 3}
 OUT_OF_CORE = Benchmark(
     "outofcore",
     "784-100-10 on rows in a file that is four times as large as the buffer",
@@ -432,16 +432,16 @@ OUT_OF_CORE = Benchmark(
         Case("bytes of MNIST", Task("outofcore", **IN_A_FILE)),
         Case(
             "Gaussian float32",
-            Task("outofcore", data="synthetic", rows=100_000, valid=5_000, repeat=3),
+            Task("outofcore", data="synthetic", rows=50_000, valid=5_000, repeat=3),
         ),
-        Case("small", Task("outofcore", **{**IN_A_FILE, "rows": 60_000, "repeat": 1}), quick=True),
+        Case("small", Task("outofcore", **{**IN_A_FILE, "rows": 20_000, "repeat": 1}), quick=True),
     ),
     (
         Implementation("mlpcore", "mlpcore_file"),
         Implementation("mlpcore, in memory", "mlpcore_file", {"memory": True}),
         Implementation("PyTorch's DataLoader", "torch_file", quick={"workers": 0}),
     ),
-    about="A mapped .npy file of 313 MB, which the system has in memory after the first epoch, "
+    about="A mapped .npy file of 157 MB, which the system has in memory after the first epoch, "
     "is read in pieces with buffer_bytes of a quarter of it. PyTorch reads batches of random rows "
     "from the same mapped file, with the best of its numbers of workers and threads; its step is "
     "not compiled. There is one evaluation in three epochs of mlpcore, and none of PyTorch.",

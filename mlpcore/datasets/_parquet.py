@@ -52,6 +52,7 @@ class ParquetRows:
         n_rows = int(starts[-1])
         self.shape: tuple[int, ...] = (n_rows,) if single else (n_rows, len(self.columns))
         self.files = [os.path.abspath(path) for path in found.files]
+        self._before = {path: _signature(path) for path in found.files}
         self._schema = found.schema
         self._last: tuple[int, NDArray[Any]] | None = None
 
@@ -82,6 +83,9 @@ class ParquetRows:
         if self._last is not None and self._last[0] == group:
             return self._last[1]
         self._last = None
+        path = self._groups[group].path
+        if _signature(path) != self._before[path]:
+            raise OSError(f"{path} has changed since it was opened. Open it again.")
         # One thread, since the engine's are computing.
         table = self._groups[group].to_table(
             schema=self._schema, columns=self.columns, use_threads=False
@@ -98,6 +102,12 @@ class ParquetRows:
             rows[:, i] = column.to_numpy()  # missing floats are NaN, which fit refuses
         self._last = group, rows
         return rows
+
+
+def _signature(path: str) -> tuple[int, int, int]:
+    """What a file has no longer when it has been replaced or written to."""
+    status = os.stat(path)
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _dtype_of(schema: Any, column: str, name: str) -> np.dtype[Any]:

@@ -73,8 +73,7 @@ def fit_stochastic(
     if not settings.incremental or not hasattr(model, "_optimizer"):
         model._start_optimizer()
     batch = _batch_size(settings, n_train)
-    stream = train_stream(model, settings, data, network, batch)
-    rows = _rows(model, settings, network, data, division) if stream is None else stream.input
+    rows, stream = _rows(model, settings, network, data, batch, division)
     network.background = None
     validation = None
     if held_out is not None:
@@ -141,15 +140,23 @@ def _average(model: Any, settings: Settings, trainer: Trainer) -> WeightAverage 
 
 
 def _rows(
-    model: Any, settings: Settings, network: Network, data: TrainingData, division: Division | None
-) -> Input:
+    model: Any,
+    settings: Settings,
+    network: Network,
+    data: TrainingData,
+    batch: int,
+    division: Division | None,
+) -> tuple[Input, Stream | None]:
+    """The rows to train on as the engine reads them, or a sample and what reads all of them."""
+    if isinstance(data.X, Source):
+        stream = train_stream(model, settings, data, network, batch)
+        return stream.input, stream
     # Counting the entries that could be skipped pays off over many epochs only.
     path, background = "dense" if settings.incremental else "auto", None
     if division is not None:
         path, background = division.path, division.background
-    return Input(
-        data.X, network.dtype, path=path, n_threads=model._threads(), background=background
-    )
+    how = {"path": path, "background": background, "n_threads": model._threads()}
+    return Input(data.X, network.dtype, **how), None
 
 
 def _batch_size(settings: Settings, n_samples: int) -> int:

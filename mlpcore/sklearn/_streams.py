@@ -77,10 +77,8 @@ def check_settings(
 
 def train_stream(
     model: Any, settings: Settings, data: TrainingData, network: Network, batch: int
-) -> Stream | None:
-    """What reads the rows to train on; None where they are in memory."""
-    if not isinstance(data.X, Source):
-        return None
+) -> Stream:
+    """What reads the rows to train on, which are not in memory."""
     # As in memory; and inputs are dropped from on the dense path only.
     drops_inputs = len(settings.dropout) == network.n_layers and settings.dropout[0] > 0
     return Stream(

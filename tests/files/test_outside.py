@@ -152,6 +152,7 @@ def test_columns_that_are_no_numbers(table, tmp_path):
     holes = open_parquet(tmp_path / "rows.parquet", ["holes", "flag"])
     with pytest.raises(OSError, match="'holes' has 75 missing values"):
         fit(holes, buffer_bytes=20_000)
+    pq.write_table(table, tmp_path / "rows.parquet", row_group_size=1500)
     with pytest.raises(ValueError, match="smaller row groups"):
         fit(open_parquet(tmp_path / "rows.parquet", NAMES), buffer_bytes=80_000)
 

@@ -53,7 +53,7 @@ CASES = {
     "several labels": (MLPClassifier, FLOATS, np.stack([LABELS == "a", LABELS > "a"], 1), {}),
     "early stopping": (MLPClassifier, BYTES, LABELS, {"early_stopping": True}),
     "dropout": (MLPClassifier, FLOATS, LABELS, {"dropout": (0.1, 0.2)}),
-    "distorted": (MLPClassifier, FLOATS, LABELS, {"augment": Distortion(rotation=9)}),
+    "distorted": (MLPClassifier, BYTES, LABELS, {"augment": Distortion(rotation=9)}),
     "numbers": (MLPRegressor, FLOATS, NUMBERS, {}),
     "several numbers": (MLPRegressor, BYTES, np.stack([NUMBERS, -NUMBERS], 1), {"dropout": 0.2}),
     "early stopping of numbers": (MLPRegressor, FLOATS, NUMBERS, {"early_stopping": True}),
