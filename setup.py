@@ -47,7 +47,7 @@ DIRECTIVES = {
 # No -march=native: simd/ holds one copy of the hot loops per instruction set and picks at run
 # time. No -ffast-math: it deletes the checks for NaN. The two flags below only say that no
 # code reads errno or the floating-point exception flags, which lets loops with exp be vectorised.
-COMPILE = ["-O2", "-fno-math-errno", "-fno-trapping-math"]
+COMPILE = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
 LINK = []
 WINDOWS_LIBRARIES = ["-lapi-ms-win-core-synch-l1-2-0"]  # WaitOnAddress
 if sys.platform == "win32":
@@ -61,9 +61,8 @@ if SANITIZE:
     COMPILE += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"]
     LINK += [f"-fsanitize={SANITIZE}"]
 
-# GCC for Linux compiles all but the kernels for size (each.h): a wheel has 1.28 MB and not 1.74.
-# There are no tables for unwinding, which are for C++ and debuggers, and no names.
-SMALL = ["-Os", "-fno-asynchronous-unwind-tables"]
+# GCC for Linux leaves out the tables for unwinding, which are for C++ and debuggers, and the names.
+SMALL = ["-fno-asynchronous-unwind-tables"]
 SMALL_LINK = ["-Wl,--strip-all"]
 
 ENGINE = Path("mlpcore", "engine")

@@ -74,10 +74,10 @@ __attribute__((constructor)) static void mlp_choose_isa(void) { mlp_isa = mlp_de
 
 /* For Clang, which may have been told that the processor lacks a feature (zig cc names all of them):
  * then the name of a set does not bring it back, but its own name does. */
-#define MLP_FEATURES_V3 ",avx,avx2,bmi,bmi2,f16c,fma,lzcnt,movbe,popcnt,sse3,ssse3,sse4.1,sse4.2,xsave"
+#define MLP_FEATURES_V3 ",avx,avx2,bmi,bmi2,f16c,fma,lzcnt,movbe,popcnt,sse4.2,ssse3"
 #define MLP_TARGET_V3 "arch=x86-64-v3" MLP_FEATURES_V3
 #define MLP_TARGET_V4 \
-    "arch=x86-64-v4" MLP_FEATURES_V3 ",avx512f,avx512bw,avx512cd,avx512dq,avx512vl,prefer-512-bit"
+    "arch=x86-64-v4" MLP_FEATURES_V3 ",avx512f,avx512bw,avx512cd,avx512dq,avx512vl"
 
 /* Cython calls a function of a fused type that is declared as "MLP_FUSED(thing)" by that name
  * with a number in front, that of the type in real_t (../typedefs.pxd): 0 for float, 1 for
@@ -91,12 +91,7 @@ __attribute__((constructor)) static void mlp_choose_isa(void) { mlp_isa = mlp_de
 
 #endif /* MLP_ISA_H */
 
-/* Not guarded: each header of kernels comes through here once. GCC compiles the rest of a module for
- * size (setup.py), and kernels for speed. */
-#ifndef __clang__
-#pragma GCC push_options
-#pragma GCC optimize("O2", "tree-vectorize", "vect-cost-model=dynamic")
-#endif
+/* Not guarded: each header of kernels comes through here once. */
 #if MLP_X86
 
 #ifdef __clang__
@@ -136,6 +131,3 @@ __attribute__((constructor)) static void mlp_choose_isa(void) { mlp_isa = mlp_de
 #include "each_type.h"
 #undef MLP_SET
 #undef BYTES
-#ifndef __clang__
-#pragma GCC pop_options
-#endif
