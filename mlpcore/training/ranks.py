@@ -19,9 +19,8 @@ import pickle
 import signal
 import warnings
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from types import FrameType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +29,9 @@ from mlpcore._version import __version__
 from mlpcore.training.exchange import Exchange
 from mlpcore.training.grid import shard_bounds
 from mlpcore.training.tree import check_shards, merges_within, shards_of, transfers
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 T = TypeVar("T")
 
@@ -351,6 +353,10 @@ class Ranks:
     def start_adding(self, partials: NDArray[Any]) -> None:
         """Begin `add`, in a thread, after what has begun before."""
         if self._thread is None:
+            # Only here: it needs `threading`, which mlpcore does without otherwise. Where that has
+            # been replaced (gevent), the exchange takes place in `wait`.
+            from concurrent.futures import ThreadPoolExecutor
+
             self._thread = ThreadPoolExecutor(1)
         self._adding.append(self._thread.submit(self.add, partials))
 
