@@ -51,7 +51,7 @@ WINDOWS = """
 #define PLATLIBDIR "lib"
 #include <sys/types.h>
 """
-EXPORTED = re.compile(r"PyAPI_(FUNC|DATA)\([^)]*\)\s*(\w+)")
+EXPORTED = re.compile(r"PyAPI_(FUNC|DATA)\([^)]*\)\s*(?:_Py_NO_RETURN\s+)?(\w+)")
 ZIG = [sys.executable, "-m", "ziglang"]
 
 
