@@ -30,6 +30,7 @@ TARGETS = [
     *("x86_64-linux-gnu.2.17", "aarch64-linux-gnu.2.17", "x86_64-linux-musl", "aarch64-linux-musl"),
     *("x86_64-macos.11.0", "aarch64-macos.11.0", "x86_64-windows-gnu", "aarch64-windows-gnu"),
 ]
+RUN = "aarch64-linux-gnu.2.17"  # the target that tools/aarch64.sh runs
 # What Python.h reads of Windows' pyconfig.h, which no package for other systems has.
 WINDOWS = """
 #define MS_WINDOWS 1
@@ -71,12 +72,14 @@ def exported() -> Iterator[str]:
             yield f"    {name}{' DATA' if kind == 'DATA' else ''}"
 
 
-def prepare(target: str, folder: Path) -> list[str]:
+def prepare(target: str, folder: Path, quick: bool) -> list[str]:
     """Return the options of the compiler for a target, and for Windows write what they need."""
     folder.mkdir(parents=True, exist_ok=True)
     flags = [flag for flag in setup.COMPILE if flag != "-pthread" or "windows" not in target]
     options = ["-target", target, *flags, "-fPIC", "-shared", "-DNDEBUG", "-I", str(setup.ENGINE)]
     options += [f"-D{name}={value}" for name, value in setup.MACROS]
+    if quick and target != RUN:
+        options += ["-O0"]
     if "macos" in target:
         options += ["-Wl,-undefined,dynamic_lookup"]
     if "windows" not in target:
@@ -109,6 +112,7 @@ def compile_module(module: setup.Extension, target: str, folder: Path, options: 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--quick", action="store_true", help=f"optimise for {RUN} only")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
     arguments = parser.parse_args()
     if unknown := set(arguments.targets) - set(TARGETS):
@@ -117,7 +121,7 @@ def main() -> None:
     failed = 0
     for target in arguments.targets or TARGETS:
         folder = arguments.folder.resolve() / target
-        options = prepare(target, folder)
+        options = prepare(target, folder, arguments.quick)
         with ThreadPoolExecutor(setup.cores()) as pool:
             jobs = [pool.submit(compile_module, m, target, folder, options) for m in modules]
         errors = [job.exception() for job in jobs if job.exception()]
