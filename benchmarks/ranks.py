@@ -20,6 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.report import amount
+
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "ranks.json"
 PAGE = HERE.parent / "docs" / "guide" / "machines.md"
@@ -113,7 +115,8 @@ def launch(size, task, name="", batch=0, seconds=1.0, hosts=None):
     command = [mpiexec, "-n", str(size)]
     if hosts:
         command = ["ip", "netns", "exec", "mlp0", mpiexec, "-launcher", "rsh", "-launcher-exec",
-                   hosts, "-hosts", ",".join(ADDRESSES.values()), "-n", str(size)]  # fmt: skip
+                   hosts, "-hosts", ",".join(f"{a}:{size // 2}" for a in ADDRESSES.values()),
+                   "-n", str(size)]  # fmt: skip
     command += [sys.executable, "-m", "benchmarks.ranks", "--task", task, "--name", name,
                 "--batch", str(batch), "--seconds", str(seconds)]  # fmt: skip
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -231,14 +234,36 @@ def predictions(results):
                          case["per_byte"])  # fmt: skip
 
 
-def tables(results):
-    """The two tables of the page, in Markdown."""
-    lines = ["| network | rows | link | measured | model |", "| --- | --: | --: | --: | --: |"]
+def one_machine(results):
+    """The table of steps on one machine, in lines of Markdown."""
+    steps = {(c["network"], c["batch"], c["ranks"]): c for c in results["cases"] if not c["gbit"]}
+    yield "| network | rows | " + " | ".join(f"{n} process{'es' * (n > 1)}" for n in SIZES) + " |"
+    yield "| --- | --: |" + " --: |" * len(SIZES)
+    for name in NETWORKS:
+        for batch in BATCHES:
+            cells = []
+            for case in (steps[name, batch, n] for n in SIZES):
+                share = f", {case['exchange'] / case['step']:.0%}" if case["ranks"] > 1 else ""
+                cells.append(amount(case["step"], "s") + share)
+            yield f"| {name} | {batch:,} | {' | '.join(cells)} |"
+
+
+def two_hosts(results):
+    """The table of steps of two hosts beside the model, in lines of Markdown."""
+    yield "| network | rows | link | measured | model |"
+    yield "| --- | --: | --: | --: | --: |"
     for case, model in predictions(results):
-        lines.append(
+        yield (
             f"| {case['network']} | {case['batch']:,} | {case['gbit']} Gbit/s | "
-            f"{case['step'] * 1e3:.3g} ms | {model * 1e3:.3g} ms |"
+            f"{amount(case['step'], 's')} | {amount(model, 's')} |"
         )
+
+
+def tables(results):
+    """The tables of the page, in Markdown."""
+    lines = list(one_machine(results))
+    if any(case["gbit"] for case in results["cases"]):
+        lines += ["", *two_hosts(results)]
     lines += ["", "| network | link | " + " | ".join(f"{n:,} machines" for n in MACHINES) + " |",
               "| --- | --: |" + " --: |" * len(MACHINES)]  # fmt: skip
     for name, widths in NETWORKS.items():
