@@ -16,6 +16,9 @@ cdef extern from "pythread.h" nogil:
     # Cython has no declaration of it.
     int acquire_timed "PyThread_acquire_lock_timed" (PyThread_type_lock, long long, int)
 
+cdef extern from "threads/start.h" nogil:
+    void name_thread "mlp_name_thread" (const char*)
+
 # Microseconds between two looks for signals of a caller who waits.
 cdef long long MICROSECONDS_BETWEEN_SIGNALS = 50_000
 
@@ -103,5 +106,7 @@ cdef class AsyncCall:
 
 cdef void _call_in_thread(void* job, int thread) noexcept with gil:
     cdef AsyncCall call = <AsyncCall> job
+    # Threads that the function starts inherit the name, and may stay, as those of Arrow do.
+    name_thread(b"mlp_reader")
     call._call()
     PyThread_release_lock(call.done)

@@ -61,6 +61,7 @@ static inline void mlp_threads_create(mlp_thread *threads, mlp_team *team) {
         team->started++;
     }
 }
+static inline void mlp_name_thread(const char *name) { (void)name; }
 static inline void mlp_thread_join(mlp_thread *thread) {
     WaitForSingleObject(thread->id, INFINITE);
     CloseHandle(thread->id);
@@ -68,14 +69,21 @@ static inline void mlp_thread_join(mlp_thread *thread) {
 
 #else
 
-static void *mlp_thread_main(void *argument) {
-    char name[16];
-    snprintf(name, sizeof name, "mlpcore_%d", ((const mlp_thread *)argument)->number);
+/* The calling thread's name, of up to 15 bytes. */
+static inline void mlp_name_thread(const char *name) {
 #if defined(__linux__)
     pthread_setname_np(pthread_self(), name);
 #elif defined(__APPLE__)
     pthread_setname_np(name);
+#else
+    (void)name;
 #endif
+}
+
+static void *mlp_thread_main(void *argument) {
+    char name[16];
+    snprintf(name, sizeof name, "mlpcore_%d", ((const mlp_thread *)argument)->number);
+    mlp_name_thread(name);
     mlp_thread_serve(argument);
     return NULL;
 }
